@@ -1,0 +1,49 @@
+"""softjax: autodiff frameworks held against a gradient derived by hand.
+
+The names below are loaded when first used (PEP 562), so that `import softjax` itself costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softjax.config import DataConfig as DataConfig
+    from softjax.config import InputError as InputError
+    from softjax.config import SweepConfig as SweepConfig
+    from softjax.datasets import Dataset as Dataset
+    from softjax.datasets import Split as Split
+    from softjax.datasets import load_dataset as load_dataset
+    from softjax.gradient import loss_and_grad as loss_and_grad
+    from softjax.metrics import accuracy as accuracy
+    from softjax.metrics import confusion_matrix as confusion_matrix
+    from softjax.metrics import negative_log_likelihood as negative_log_likelihood
+    from softjax.objective import hinge as hinge
+    from softjax.objective import loss as loss
+    from softjax.objective import scores as scores
+    from softjax.objective import softmax_cross_entropy as softmax_cross_entropy
+    from softjax.sweeps import SweepResult as SweepResult
+    from softjax.sweeps import sweep as sweep
+
+_CONTENTS = {
+    "config": ["DataConfig", "InputError", "SweepConfig"],
+    "objective": ["loss", "scores", "softmax_cross_entropy", "hinge"],
+    "gradient": ["loss_and_grad"],
+    "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
+    "datasets": ["load_dataset", "Dataset", "Split"],
+    "sweeps": ["sweep", "SweepResult"],
+}
+_HOME = {name: module for module, names in _CONTENTS.items() for name in names}
+
+__all__ = list(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("softjax-suite")
+    if name not in _HOME:
+        raise AttributeError(f"module 'softjax' has no attribute {name!r}")
+    return getattr(import_module(f"softjax.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

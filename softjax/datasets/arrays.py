@@ -1,0 +1,70 @@
+"""The user's own features, from a .npz file: the case of the linear probe."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from softjax.config import InputError
+from softjax.datasets.dataset import Dataset, Split, from_splits, stratified
+
+PARTS = ("train", "val", "test")
+NAMES = "X and y, or X_train, y_train, X_val, y_val, X_test and y_test"
+
+
+def load(path: Path, split_seed: int) -> Dataset:
+    """Arrays of a .npz file, X (N, features) or images (N, height, width[, 3]), y (N,) integer labels.
+
+    The file holds either X and y, split 80 : 10 : 10 with equal shares of every class, or X_train, y_train,
+    X_val, y_val, X_test and y_test; and `class_names`, if it likes. uint8 stays uint8, float64 float64; all
+    other types become float32.
+
+    Raises `InputError` for a missing or damaged file, missing arrays, and shapes, types, features or labels
+    that cannot be used.
+    """
+    arrays = _read(path)
+    title = path.name
+    if "X" in arrays and "y" in arrays:
+        X, y, image_shape = _examples(title, arrays, "X", "y")
+        splits = stratified(title, X, y, val=0.1, test=0.1, seed=split_seed)
+    elif all(f"{letter}_{part}" in arrays for letter in "Xy" for part in PARTS):
+        examples = [_examples(title, arrays, f"X_{part}", f"y_{part}") for part in PARTS]
+        shapes = {part: X.shape[1:] for part, (X, _, _) in zip(PARTS, examples, strict=True)}
+        if len(set(shapes.values())) > 1:
+            raise InputError(f"{title}: the parts differ in their number of features: {shapes}")
+        splits = tuple(Split(X, y) for X, y, _ in examples)
+        image_shape = examples[0][2]
+    else:
+        raise InputError(f"{path} holds {', '.join(arrays) or 'no arrays'}; expected {NAMES}")
+    names = [str(name) for name in arrays["class_names"]] if "class_names" in arrays else None
+    return from_splits(str(path), title, splits, names, image_shape)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged, or no .npz file of plain arrays: {error}") from error
+
+
+def _examples(
+    title: str, arrays: dict[str, np.ndarray], X_name: str, y_name: str
+) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
+    X, y = arrays[X_name], arrays[y_name]
+    if X.ndim < 2 or X.dtype.kind not in "fiub" or X[0:1].size == 0:
+        raise InputError(f"{title}: {X_name} must be numbers (N, features), got {X.dtype} {X.shape}")
+    if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
+        raise InputError(
+            f"{title}: {y_name} must be integers ({len(X)},) as {X_name} is {X.shape}, got {y.dtype} {y.shape}"
+        )
+    if y.size and (y.min() < 0 or y.max() > np.iinfo(np.int32).max):
+        raise InputError(f"{title}: {y_name} must hold labels 0..K-1, got {y.min()} to {y.max()}")
+    is_image = X.ndim == 3 or (X.ndim == 4 and X.shape[3] in (1, 3))
+    image_shape = X.shape[1:3] + ((3,) if X.shape[3:] == (3,) else ()) if is_image else None
+    X = X.reshape(len(X), -1)
+    if X.dtype not in (np.uint8, np.float32, np.float64):
+        X = X.astype(np.float32)
+    return X, y.astype(np.int32), image_shape

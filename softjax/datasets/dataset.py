@@ -1,0 +1,135 @@
+"""What every data set is handed over as."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from softjax.config import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Features X (N, D − 1), without the bias column, as stored: uint8 pixels or floats; labels y (N,)."""
+
+    X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
+    y: Int[np.ndarray, " N"]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in three parts.
+
+    - `name`: as `load_dataset` knows it; `title`: as a report calls it.
+    - `train`, `val`, `test`: the three `Split`s.
+    - `class_names`: K names, in the order of the labels.
+    - `image_shape`: how a row of X is an image, (height, width) or (height, width, 3), or None.
+    - `fingerprint`: hexadecimal hash of all features and labels.
+    """
+
+    name: str
+    title: str
+    train: Split
+    val: Split
+    test: Split
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, ...] | None
+    fingerprint: str
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.class_names)
+
+    @property
+    def num_features(self) -> int:
+        """D − 1, the features without the bias."""
+        return self.train.X.shape[1]
+
+    def development(self, num_examples: int = 500, seed: int = 0) -> Split:
+        """`num_examples` training examples drawn without replacement (all, where there are fewer)."""
+        rows = np.random.default_rng(seed).permutation(len(self.train))[:num_examples]
+        return Split(self.train.X[rows], self.train.y[rows])
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """The start of the SHA-256 of the arrays' shapes, types and contents."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def from_splits(
+    name: str,
+    title: str,
+    splits: Sequence[Split],
+    class_names: Sequence[str] | None = None,
+    image_shape: tuple[int, ...] | None = None,
+) -> Dataset:
+    """A `Dataset` of training, validation and test split, checked and fingerprinted.
+
+    Raises `InputError` where a split is empty, a feature is not finite, or the training labels are not
+    0..K−1 without a gap.
+    """
+    train = splits[0]
+    for part, split in zip(("training", "validation", "test"), splits, strict=True):
+        if len(split) == 0:
+            raise InputError(f"{title}: the {part} split has no examples")
+        if split.X.dtype.kind == "f" and not np.isfinite(split.X).all():
+            row, column = np.argwhere(~np.isfinite(split.X))[0]
+            raise InputError(
+                f"{title}: features must be finite, but the {part} split has {split.X[row, column]} "
+                f"in row {row}, column {column}"
+            )
+        if split.y.min() < 0:
+            raise InputError(f"{title}: labels must be 0..K-1, but the {part} split has {split.y.min()}")
+    num_classes = len(class_names) if class_names is not None else int(train.y.max()) + 1
+    for part, split in zip(("training", "validation", "test"), splits, strict=True):
+        if split.y.max() >= num_classes:
+            raise InputError(
+                f"{title}: labels must be 0..{num_classes - 1}, but the {part} split has {split.y.max()}"
+            )
+    present = np.unique(train.y)
+    if len(present) < num_classes:
+        missing = np.setdiff1d(np.arange(num_classes), present)[0]
+        raise InputError(
+            f"{title}: no training example has the label {missing}; labels must be 0..K-1 without a gap"
+        )
+    return Dataset(
+        name,
+        title,
+        *splits,
+        tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
+        image_shape,
+        fingerprint(*(array for split in splits for array in (split.X, split.y))),
+    )
+
+
+def stratified(
+    title: str, X: np.ndarray, y: np.ndarray, *, val: float, test: float, seed: int
+) -> tuple[Split, Split, Split]:
+    """Training, validation and test split with equal shares of every class, drawn by `seed`.
+
+    `val` and `test` are shares of all examples. Raises `InputError` where a class is too small to be split.
+    """
+    from sklearn.model_selection import train_test_split
+
+    try:
+        rest, test_rows = train_test_split(np.arange(len(y)), test_size=test, stratify=y, random_state=seed)
+        train_rows, val_rows = train_test_split(
+            rest, test_size=val / (1 - test), stratify=y[rest], random_state=seed
+        )
+    except ValueError as error:
+        raise InputError(
+            f"{title}: cannot be split with every class in every part ({error}); "
+            "give X_train, y_train, X_val, y_val, X_test and y_test instead of X and y"
+        ) from error
+    train, val_, test_ = (Split(X[rows], y[rows]) for rows in (train_rows, val_rows, test_rows))
+    return train, val_, test_

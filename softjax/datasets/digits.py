@@ -1,0 +1,18 @@
+"""scikit-learn's handwritten digits: 1,797 real images of 8 × 8 pixels, installed with it."""
+
+import numpy as np
+
+from softjax.datasets.dataset import Dataset, from_splits, stratified
+
+
+def load(split_seed: int) -> Dataset:
+    """The digits, 1,257 for training, 270 for validation and 270 for test; pixels 0..16 as uint8.
+
+    Source: Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, UCI, 1998.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    X, y = bunch.data.astype(np.uint8), bunch.target.astype(np.int32)
+    splits = stratified("digits", X, y, val=0.15, test=0.15, seed=split_seed)
+    return from_splits("digits", "digits (scikit-learn)", splits, image_shape=(8, 8))

@@ -1,0 +1,156 @@
+r"""The gradient of the objective, derived by hand.
+
+Write s for the scores of one example, p = softmax(s), and ℓ = −log p_y for its loss. The derivative of the
+softmax has two cases, ∂pᵢ/∂sᵢ = pᵢ(1 − pᵢ) and ∂pᵢ/∂sⱼ = −pᵢpⱼ for j ≠ i; with the indicator they are one:
+
+    ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ).
+
+Only p_y stands in the loss, so i = y, and the chain rule through the logarithm divides by p_y:
+
+    ∂ℓ/∂sₖ = −1/p_y · ∂p_y/∂sₖ = −(1[y = k] − pₖ) = pₖ − 1[y = k].
+
+This is how the two cases become p − 1[y=k]: k = y takes the first, and −p_y(1 − p_y)/p_y = p_y − 1; every
+other k takes the second, and p_y pₖ/p_y = pₖ. (The same falls out of ℓ = log Σⱼ exp(sⱼ) − s_y at once: the
+derivative of the first term is pₖ, of the second 1[y = k].) The scores are linear, s = Wᵀx, so ∂sₖ/∂W[:, k] = x,
+and the mean over the examples makes a matrix product of the sum:
+
+    ∇ℓᵢ = xᵢ (pᵢ − 1[yᵢ = k])ᵀ,    ∇L = 1/N Xᵀ Q + ∇penalty,    Q = p − onehot(y).
+
+For the hinge, each violated margin m_k = s_k − s_y + 1 > 0 adds 1 at k and takes 1 from y:
+
+    Q[k] = 1[m_k > 0] for k ≠ y,    Q[y] = −(number of violated margins).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Num
+
+from softjax.config import Kind, Penalty
+from softjax.objective import as_arrays, check_problem, hinge, is_label, label_score, matmul, penalty_value
+
+
+def loss_and_grad(
+    W: Num[ArrayLike, "D K"],
+    X: Num[ArrayLike, "N D"],
+    y: Int[ArrayLike, " N"],
+    reg: ArrayLike = 0.0,
+    *,
+    kind: Kind = "softmax",
+    penalty: Penalty = "l2",
+    l1_ratio: ArrayLike = 0.5,
+    penalize_bias: bool = True,
+) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
+    """The objective and its gradient by hand, ∇L = 1/N Xᵀ Q + ∇penalty with Q = p − onehot(y), jitted.
+
+    Nothing here is differentiated automatically. In short: ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ) holds both cases of
+    the softmax's derivative, pᵢ(1 − pᵢ) and −pᵢpⱼ; the loss −log p_y sees only i = y and divides by p_y,
+    which leaves ∂ℓ/∂sₖ = pₖ − 1[y = k]; and s = Wᵀx gives (pₖ − 1[y = k]) x for the column of class k. The
+    steps stand at the top of this module, with the hinge's.
+
+    **Arguments:** as `softjax.loss`.
+
+    **Returns:** the loss, as `softjax.loss` computes it, and its gradient (D, K) in the type of `W` (or that
+    of `X`, where it is wider). The derivative of |w| at 0, and of a margin at its kink, is taken as 0.
+
+    Raises `ValueError` as `softjax.loss` does.
+    """
+    check_problem(W, X, y, kind, penalty)
+    W, X, y = as_arrays(W, X, y)
+    return _loss_and_grad(W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias)
+
+
+@partial(jax.jit, static_argnames=("kind", "penalty", "penalize_bias"))
+def _loss_and_grad(
+    W: Float[Array, "D K"],
+    X: Float[Array, "N D"],
+    y: Int[Array, " N"],
+    reg: ArrayLike,
+    l1_ratio: ArrayLike,
+    *,
+    kind: Kind,
+    penalty: Penalty,
+    penalize_bias: bool,
+) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
+    value, grad = loss_and_grad_kd(
+        W.T, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias
+    )
+    return value, grad.T
+
+
+def loss_and_grad_kd(
+    W: Float[Array, "K D"],
+    X: Float[Array, "N D"],
+    y: Int[Array, " N"],
+    reg: ArrayLike,
+    l1_ratio: ArrayLike,
+    *,
+    kind: Kind,
+    penalty: Penalty,
+    penalize_bias: bool,
+) -> tuple[Float[Array, ""], Float[Array, "K D"]]:
+    """`loss_and_grad` with the classes in the rows of `W`, unchecked: what training calls.
+
+    In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors as they lie in memory,
+    and under `vmap` over W they stay one product for all configurations.
+    """
+    s = matmul(W, X.T)
+    losses, Q = _RESIDUALS[kind](s, y)
+    data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X)
+
+    reg, l1_ratio = jnp.asarray(reg, s.dtype), jnp.asarray(l1_ratio, s.dtype)
+    penalized = W if penalize_bias else W[:, :-1]
+    value = losses.mean() + penalty_value(penalized, reg, penalty, l1_ratio)
+    slope = _penalty_grad(W.astype(s.dtype), reg, penalty, l1_ratio)
+    if not penalize_bias:
+        slope = slope.at[:, -1].set(0)
+    return value, (data_grad + slope).astype(W.dtype)
+
+
+def _softmax_residual(
+    s: Float[Array, "K N"], y: Int[Array, " N"]
+) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
+    """The losses and Q = p − onehot(y), from one exponential.
+
+    With e = exp(s − max s), p_y − 1 is −Σ_{k≠y} eₖ / Σₖ eₖ, and log Σₖ eₖ is log1p(Σ_{k≠y} eₖ) where the
+    label has the largest score: neither loses digits when p_y is close to 1, as the subtraction would.
+    """
+    label = is_label(s, y, axis=0)
+    shifted = s - s.max(axis=0, keepdims=True)
+    e = jnp.exp(shifted)
+    others = jnp.where(label, 0, e).sum(axis=0)
+    total = e.sum(axis=0)
+    at_label = label_score(shifted, y, axis=0)
+    losses = jnp.where(at_label == 0, jnp.log1p(others), jnp.log(total) - at_label)
+    return losses, jnp.where(label, -others[None], e) / total[None]
+
+
+def _hinge_residual(
+    s: Float[Array, "K N"], y: Int[Array, " N"]
+) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
+    """The losses and Q[k] = 1[m_k > 0] for k ≠ y, Q[y] = −(number of violated margins)."""
+    label = is_label(s, y, axis=0)
+    violated = ~label & (s - label_score(s, y, axis=0)[None] + 1 > 0)
+    count = violated.sum(axis=0, dtype=jnp.int32)
+    return hinge(s, y, axis=0), jnp.where(label, -count[None], violated.astype(jnp.int32)).astype(s.dtype)
+
+
+_RESIDUALS = {"softmax": _softmax_residual, "hinge": _hinge_residual}
+
+
+def _penalty_grad(
+    W: Float[Array, "K D"], reg: Float[Array, ""], penalty: Penalty, l1_ratio: Float[Array, ""]
+) -> Float[Array, "K D"]:
+    match penalty:
+        case "l2":
+            return 2 * reg * W
+        case "half_l2":
+            return reg * W
+        case "l1":
+            return reg * jnp.sign(W)
+        case "elastic_net":
+            return reg * (l1_ratio * jnp.sign(W) + (1 - l1_ratio) * W)
+        case "none":
+            return jnp.zeros_like(W)

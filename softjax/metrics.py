@@ -1,0 +1,44 @@
+"""How good the predictions of given scores are."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Num
+
+from softjax.objective import cross_entropy
+
+
+def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Int[ArrayLike, " N"]) -> Float[Array, "*batch"]:
+    """The share of examples whose largest score is at the label, 1/N Σᵢ 1[argmaxₖ s[i, k] = y[i]].
+
+    **Arguments:**
+
+    - `scores`: (N, K), or several such on leading axes.
+    - `y`: labels (N,), integers 0..K−1.
+
+    Equal scores count for the first class among them, as in `numpy.argmax`.
+    """
+    return (jnp.argmax(jnp.asarray(scores), axis=-1) == jnp.asarray(y)).mean(axis=-1)
+
+
+def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Int[ArrayLike, " N"]) -> Float[Array, ""]:
+    """The mean of −log softmax(s[i])[y[i]] over the examples, in nats: log K for uniform predictions.
+
+    **Arguments:** as `accuracy`.
+    """
+    return cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32)).mean()
+
+
+def confusion_matrix(
+    predicted: Int[ArrayLike, " N"], y: Int[ArrayLike, " N"], num_classes: int
+) -> Int[np.ndarray, "K K"]:
+    """How many examples of each class (row) were predicted to be of each class (column).
+
+    **Arguments:**
+
+    - `predicted`, `y`: predicted and true labels (N,), integers 0..K−1.
+    - `num_classes`: K.
+    """
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (np.asarray(y), np.asarray(predicted)), 1)
+    return counts
