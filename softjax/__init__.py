@@ -34,7 +34,7 @@ _CONTENTS = {
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
-__all__ = list(_HOME)  # noqa: PLE0605
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,14 @@
-"""The frozen records a run is described by. They validate themselves, and import neither jax nor jaxtyping."""
+"""The frozen records a run is described by. Each raises `InputError` for a value that no run can have.
+
+Their fields, with the texts below them, are the command line's options. Nothing here imports jax or jaxtyping.
+"""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
+
+import numpy as np
 
 Kind = Literal["softmax", "hinge"]
 Penalty = Literal["l2", "half_l2", "l1", "elastic_net", "none"]
@@ -39,9 +44,41 @@ def _check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
         raise InputError(f"{name} holds a value twice: {', '.join(map(str, values))}")
 
 
+def parse_range(text: str) -> tuple[float, ...]:
+    """The numbers of `start:stop:count`, `log:start:stop:count` (both ends included) or `a,b,c`.
+
+    Raises `InputError` for any other text.
+    """
+    try:
+        match text.split(":"):
+            case [numbers]:
+                return tuple(float(number) for number in numbers.split(","))
+            case ["log", start, stop, count]:
+                return tuple(np.geomspace(float(start), float(stop), int(count)).tolist())
+            case [start, stop, count]:
+                return tuple(np.linspace(float(start), float(stop), int(count)).tolist())
+            case _:
+                raise ValueError
+    except ValueError:
+        raise InputError(
+            f"{text!r} is no range: expected start:stop:count, log:start:stop:count (with positive ends) "
+            "or a comma list of numbers"
+        ) from None
+
+
+def format_range(values: tuple[float, ...]) -> str:
+    """A text that `parse_range` reads as `values`, the shortest of its forms."""
+    if len(values) > 2:
+        for prefix in ("", "log:"):
+            text = f"{prefix}{values[0]:g}:{values[-1]:g}:{len(values)}"
+            if (not prefix or min(values) > 0) and parse_range(text) == values:
+                return text
+    return ",".join(f"{value:.17g}" if float(f"{value:g}") != value else f"{value:g}" for value in values)
+
+
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data set, and which part of it. Raises `InputError` for values no data set can have."""
+    """Which data set, and which part of it."""
 
     dataset: str = "digits"
     """digits (embedded), cifar10, synthetic, or the path of a .npz file with arrays X and y, or X_train,
@@ -83,15 +120,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """A grid of SGD runs, lr × reg × seed. Raises `InputError` for a value no run can have.
+    """A grid of SGD runs, lr × reg × seed. The defaults suit the digits, whose pixels run from 0 to 16."""
 
-    The defaults suit the digits, whose pixels run from 0 to 16.
-    """
-
-    learning_rates: tuple[float, ...] = tuple(1e-4 * 10 ** (k / 3) for k in range(10))
-    """Step sizes lr of SGD."""
-    regs: tuple[float, ...] = tuple(1e-5 * 10 ** (k / 2) for k in range(10))
-    """Penalty strengths."""
+    learning_rates: tuple[float, ...] = parse_range("log:1e-3:1:10")
+    """Step sizes lr of SGD: start:stop:count, log:start:stop:count or a comma list."""
+    regs: tuple[float, ...] = parse_range("log:1e-4:1:10")
+    """Penalty strengths, in the same notation."""
     num_iters: int = 1000
     """SGD steps T of every run."""
     batch_size: int = 200
@@ -130,3 +164,34 @@ class SweepConfig:
         check_choice("kind", self.kind, Kind)
         check_choice("penalty", self.penalty, Penalty)
         check_choice("dtype", self.dtype, DType)
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """The seeds' gradient check."""
+
+    num_checks: int = 10
+    """Entries of the gradient that are compared, drawn at random."""
+    regs: tuple[float, ...] = (0.0, 50.0)
+    """Penalty strengths, one table each: start:stop:count, log:start:stop:count or a comma list."""
+    step: float = 1e-5
+    """Step h of the central differences (L(w + h) - L(w - h)) / 2h."""
+    init_scale: float = 1e-4
+    """Standard deviation of the weights W at which the gradient is taken."""
+    seed: int = 0
+    """Seed of the weights, the development examples and the entries."""
+    kind: Kind = "softmax"
+    """softmax: cross-entropy; hinge: the multiclass SVM's loss."""
+    penalty: Penalty = "l2"
+    """l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: half and half of these; none."""
+
+    def __post_init__(self) -> None:
+        _check_count("num_checks", self.num_checks)
+        _check_rates("regs", self.regs, positive=False)
+        if not 0 < self.step < 1:
+            raise InputError(f"step must lie between 0 and 1, got {self.step!r}")
+        if not math.isfinite(self.init_scale) or self.init_scale < 0:
+            raise InputError(f"init_scale must be finite and zero or positive, got {self.init_scale!r}")
+        _check_count("seed", self.seed, least=0, most=2**31 - 1)
+        check_choice("kind", self.kind, Kind)
+        check_choice("penalty", self.penalty, Penalty)

@@ -17,7 +17,7 @@ from softjax.config import Kind, Penalty, check_choice
 
 
 def matmul(a: Float[Array, "M L"], b: Float[Array, "L P"]) -> Float[Array, "M P"]:
-    """a @ b at the full precision of its type, half types summed in float32.
+    """A @ b at the full precision of its type, half types summed in float32.
 
     GPUs and TPUs would otherwise round float32 factors to TF32 or bfloat16.
     """
@@ -39,9 +39,7 @@ def scores(W: Num[ArrayLike, "D K"], X: Num[ArrayLike, "N D"]) -> Float[Array, "
     return matmul(X, W)
 
 
-def cross_entropy(
-    scores: Float[Array, "..."], y: Int[Array, " N"], *, axis: int = -1
-) -> Float[Array, " N"]:
+def cross_entropy(scores: Float[Array, "..."], y: Int[Array, " N"], *, axis: int = -1) -> Float[Array, " N"]:
     """The softmax cross-entropy of each example, −log p[y] = log Σⱼ exp(sⱼ) − s[y], in nats.
 
     Computed from the scores less their maximum, so that finite scores give finite losses however large they
@@ -197,5 +195,6 @@ def check_problem(W: ArrayLike, X: ArrayLike, y: ArrayLike, kind: Kind, penalty:
         labels = np.asarray(y)
         if labels.min() < 0 or labels.max() >= num_classes:
             wrong = labels[(labels < 0) | (labels >= num_classes)][0]
-            raise ValueError(f"y holds the label {wrong}, outside 0..{num_classes - 1} (W has K = {num_classes})")
-
+            raise ValueError(
+                f"y holds the label {wrong}, outside 0..{num_classes - 1} (W has K = {num_classes})"
+            )

@@ -110,9 +110,7 @@ def evaluate(
     return total
 
 
-def penalty(
-    W: Float[Array, "K D"], reg: Float[Array, ""], objective: Objective
-) -> Float[Array, ""]:
+def penalty(W: Float[Array, "K D"], reg: Float[Array, ""], objective: Objective) -> Float[Array, ""]:
     """The penalty of weights (K, D), as it stands in the objective."""
     penalized = W if objective.penalize_bias else W[:, :-1]
     return penalty_value(penalized, reg, objective.penalty, jnp.asarray(objective.l1_ratio, reg.dtype))

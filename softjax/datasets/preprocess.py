@@ -27,9 +27,7 @@ def fit(X: Num[np.ndarray, "N F"], standardize: bool) -> Preprocessing:
     return Preprocessing(mean, 1 / np.sqrt(np.where(variance > 0, variance, 1)))
 
 
-def apply(
-    preprocessing: Preprocessing, X: Num[Array, "B F"], dtype: jnp.dtype | type
-) -> Float[Array, "B D"]:
+def apply(preprocessing: Preprocessing, X: Num[Array, "B F"], dtype: jnp.dtype | type) -> Float[Array, "B D"]:
     """The rows of `X` as the classifier takes them: centred, scaled if asked for, with the bias column of ones."""
     mean, scale = (None if part is None else jnp.asarray(part, dtype)[None] for part in preprocessing)
     X = X.astype(dtype) - mean
