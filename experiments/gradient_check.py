@@ -1,4 +1,4 @@
-"""The seeds' gradient check, with the options of `softjax check`: `python experiments/gradient_check.py --help`."""
+"""The gradient check, with the options of `softjax check`: `python experiments/gradient_check.py --help`."""
 
 import sys
 

@@ -17,16 +17,14 @@ if TYPE_CHECKING:
     from softjax.metrics import accuracy as accuracy
     from softjax.metrics import confusion_matrix as confusion_matrix
     from softjax.metrics import negative_log_likelihood as negative_log_likelihood
-    from softjax.objective import hinge as hinge
     from softjax.objective import loss as loss
     from softjax.objective import scores as scores
-    from softjax.objective import softmax_cross_entropy as softmax_cross_entropy
     from softjax.sweeps import SweepResult as SweepResult
     from softjax.sweeps import sweep as sweep
 
 _CONTENTS = {
     "config": ["DataConfig", "InputError", "SweepConfig"],
-    "objective": ["loss", "scores", "softmax_cross_entropy", "hinge"],
+    "objective": ["loss", "scores"],
     "gradient": ["loss_and_grad"],
     "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],

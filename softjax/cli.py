@@ -1,10 +1,12 @@
 """The command line: softjax sweep | check."""
 
 import inspect
+import io
 import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -72,13 +74,10 @@ class Sweep:
             result = sweep(dataset, config, on_segment=show)
         result = replace(result, seconds=replace(result.seconds, load=result.seconds.load + load_seconds))
         report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+        num_diverged = int(result.diverged.sum())
         _say(
             f"trained in {result.seconds.train:.1f} s"
-            + (
-                f"; {result.diverged.sum()} of {result.diverged.size} runs diverged"
-                if result.diverged.any()
-                else ""
-            )
+            + (f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else "")
             + "\n"
         )
         _print_table(report.best_cells(result, most=5))
@@ -188,7 +187,8 @@ def _parse(arguments: list[str]) -> Any:
         registry=_ranges(),
     )
     try:
-        return parse(console_outputs=False)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return parse()
     except SystemExit as ending:
         # The parser wraps what the records raise into its own usage error: our line says it better.
         reason: BaseException | None = ending
@@ -196,7 +196,7 @@ def _parse(arguments: list[str]) -> Any:
             if isinstance(reason, InputError):
                 raise reason from None
             reason = reason.__context__
-    return parse()
+    return parse()  # not our error: once more, aloud
 
 
 def _ranges() -> ConstructorRegistry:
@@ -232,7 +232,7 @@ def _progress_bar(total: int) -> Any:
     return tqdm(total=total, unit="step", desc="training", disable=None, leave=False, dynamic_ncols=True)
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))

@@ -1,6 +1,6 @@
 """The frozen records a run is described by. Each raises `InputError` for a value that no run can have.
 
-Their fields, with the texts below them, are the command line's options. Nothing here imports jax or jaxtyping.
+Their fields, with the texts below them, are the command line's options. Neither jax nor jaxtyping is imported.
 """
 
 import math

@@ -59,7 +59,7 @@ def check_entries(
     reg: float,
     config: CheckConfig,
 ) -> EntriesCheck:
-    """The seeds' gradient check: random entries by central differences, by hand and by `jax.grad`, in float64.
+    """The seeds' check: random entries by central differences, by hand and by `jax.grad`, in float64.
 
     **Arguments:**
 
@@ -82,7 +82,7 @@ def check_entries(
             above, below = W.copy(), W.copy()
             above[index] += h
             below[index] -= h
-            return (objective(above) - objective(below)) / (above[index] - below[index])
+            return (objective(above) - objective(below)) / float(above[index] - below[index])
 
         value, grad = loss_and_grad(W, X, y, reg, kind=config.kind, penalty=config.penalty)
         by_hand = np.asarray(grad)

@@ -11,8 +11,8 @@ Only p_y stands in the loss, so i = y, and the chain rule through the logarithm 
 
 This is how the two cases become p − 1[y=k]: k = y takes the first, and −p_y(1 − p_y)/p_y = p_y − 1; every
 other k takes the second, and p_y pₖ/p_y = pₖ. (The same falls out of ℓ = log Σⱼ exp(sⱼ) − s_y at once: the
-derivative of the first term is pₖ, of the second 1[y = k].) The scores are linear, s = Wᵀx, so ∂sₖ/∂W[:, k] = x,
-and the mean over the examples makes a matrix product of the sum:
+derivative of the first term is pₖ, of the second 1[y = k].) The scores are linear, s = Wᵀx, so that
+∂sₖ/∂W[:, k] = x, and the mean over the examples makes a matrix product of the sum:
 
     ∇ℓᵢ = xᵢ (pᵢ − 1[yᵢ = k])ᵀ,    ∇L = 1/N Xᵀ Q + ∇penalty,    Q = p − onehot(y).
 
@@ -26,7 +26,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.config import Kind, Penalty
 from softjax.objective import as_arrays, check_problem, hinge, is_label, label_score, matmul, penalty_value
@@ -35,7 +35,7 @@ from softjax.objective import as_arrays, check_problem, hinge, is_label, label_s
 def loss_and_grad(
     W: Num[ArrayLike, "D K"],
     X: Num[ArrayLike, "N D"],
-    y: Int[ArrayLike, " N"],
+    y: Integer[ArrayLike, " N"],
     reg: ArrayLike = 0.0,
     *,
     kind: Kind = "softmax",
@@ -59,7 +59,10 @@ def loss_and_grad(
     """
     check_problem(W, X, y, kind, penalty)
     W, X, y = as_arrays(W, X, y)
-    return _loss_and_grad(W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias)
+    value, grad = _loss_and_grad(
+        W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias
+    )
+    return value, grad
 
 
 @partial(jax.jit, static_argnames=("kind", "penalty", "penalize_bias"))

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.objective import cross_entropy
 
 
-def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Int[ArrayLike, " N"]) -> Float[Array, "*batch"]:
+def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, "*batch"]:
     """The share of examples whose largest score is at the label, 1/N Σᵢ 1[argmaxₖ s[i, k] = y[i]].
 
     **Arguments:**
@@ -18,10 +18,11 @@ def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Int[ArrayLike, " N"]) -> F
 
     Equal scores count for the first class among them, as in `numpy.argmax`.
     """
-    return (jnp.argmax(jnp.asarray(scores), axis=-1) == jnp.asarray(y)).mean(axis=-1)
+    predicted = jnp.argmax(jnp.asarray(scores), axis=-1)
+    return (predicted == jnp.broadcast_to(jnp.asarray(y, predicted.dtype), predicted.shape)).mean(axis=-1)
 
 
-def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Int[ArrayLike, " N"]) -> Float[Array, ""]:
+def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, ""]:
     """The mean of −log softmax(s[i])[y[i]] over the examples, in nats: log K for uniform predictions.
 
     **Arguments:** as `accuracy`.
@@ -30,7 +31,7 @@ def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Int[ArrayLike, "
 
 
 def confusion_matrix(
-    predicted: Int[ArrayLike, " N"], y: Int[ArrayLike, " N"], num_classes: int
+    predicted: Integer[ArrayLike, " N"], y: Integer[ArrayLike, " N"], num_classes: int
 ) -> Int[np.ndarray, "K K"]:
     """How many examples of each class (row) were predicted to be of each class (column).
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.typing import ArrayLike, DTypeLike
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Integer, Num
 
 from softjax.config import Kind, Penalty, check_choice
 
@@ -96,7 +96,7 @@ def penalty_value(
 def loss(
     W: Num[ArrayLike, "D K"],
     X: Num[ArrayLike, "N D"],
-    y: Int[ArrayLike, " N"],
+    y: Integer[ArrayLike, " N"],
     reg: ArrayLike = 0.0,
     *,
     kind: Kind = "softmax",
@@ -126,7 +126,8 @@ def loss(
     """
     check_problem(W, X, y, kind, penalty)
     W, X, y = as_arrays(W, X, y)
-    return _loss(W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias)
+    value: Array = _loss(W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias)
+    return value
 
 
 @partial(jax.jit, static_argnames=("kind", "penalty", "penalize_bias"))

@@ -1,6 +1,7 @@
 """Every picture the project draws. Each function returns a matplotlib `Figure`; nothing touches pyplot."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -69,7 +70,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
 
 
 def loss_curves(result: SweepResult, title: str) -> Figure:
-    """The minibatch objective of every configuration over the steps, coloured by lr; the best is emphasized."""
+    """The minibatch objective of every configuration over the steps, coloured by lr; the best stands out."""
     history = result.loss_history[:, result.best_seed]
     window = max(1, history.shape[1] // 100)
     steps = np.arange(history.shape[1] - window + 1) + (window - 1) / 2
@@ -105,7 +106,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
 def templates(
     W: Float[np.ndarray, "D K"], class_names: Sequence[str], image_shape: tuple[int, ...], title: str
 ) -> Figure:
-    """Each class's weights as an image, without the bias; all classes share one scale from least to largest."""
+    """Each class's weights as an image, without the bias; all share one scale, from least to largest."""
     images = W[:-1].T.reshape(-1, *image_shape)
     scaled = (images - images.min()) / max(images.max() - images.min(), np.finfo(np.float64).tiny)
     columns = min(5, len(images))
@@ -133,7 +134,8 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     if num_classes <= 30:
-        axes.set_xticks(range(num_classes), class_names, rotation=45, ha="right", rotation_mode="anchor")
+        slant = 45 if max(map(len, class_names)) > 2 else 0
+        axes.set_xticks(range(num_classes), class_names, rotation=slant, ha="right" if slant else "center")
         axes.set_yticks(range(num_classes), class_names)
         for i, j in np.ndindex(*counts.shape):
             color = "white" if shares[i, j] < 0.6 else "black"
@@ -147,9 +149,9 @@ def _mappable(norm: Normalize) -> ScalarMappable:
 
 def _spacing(values: Float[np.ndarray, " n"]) -> str:
     """How sorted values are spaced: "log", "linear" or "uneven"."""
-    if len(values) > 1 and values[0] > 0 and np.allclose(np.diff(np.log(values), 2), 0, atol=1e-6):
-        if len(values) > 2 or values[1] / values[0] >= 10:
-            return "log"
+    log = len(values) > 1 and values[0] > 0 and np.allclose(np.diff(np.log(values), 2), 0, atol=1e-6)
+    if log and (len(values) > 2 or values[1] / values[0] >= 10):
+        return "log"
     return "linear" if np.allclose(np.diff(values, 2), 0, atol=1e-6 * np.ptp(values)) else "uneven"
 
 
@@ -172,5 +174,5 @@ def _axis(axes: Axes, which: str, values: Float[np.ndarray, " n"], label: str) -
     return np.append(values - half, values[-1] + half)
 
 
-def _middle(low: float, high: float, scale: str) -> float:
+def _middle(low: Any, high: Any, scale: str) -> float:
     return float(np.sqrt(low * high)) if scale == "log" else (low + high) / 2

@@ -134,7 +134,7 @@ def sweep(
     Each run is minibatch SGD, W ← W − lr ∇L(W), on the objective of `softjax.loss`, from normal weights. The
     features are preprocessed as in the course: the training mean is subtracted, and a bias column of ones
     appended. All configurations of a seed share initial weights and minibatches (common random numbers), so
-    that they differ in lr and reg alone. The same seed gives the same result, bit for bit, on the same machine.
+    that they differ in lr and reg alone. On one machine the same seed gives the same result, bit for bit.
 
     **Arguments:**
 
@@ -148,14 +148,14 @@ def sweep(
     seconds = Seconds()
     with _types_of(config):
         start = time.perf_counter()
-        grid = np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs], config.dtype)
+        grid = np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs])
         seeds = config.seed + np.arange(config.num_seeds)
-        lr, reg = jnp.asarray(grid[:, 0]), jnp.asarray(grid[:, 1])
+        lr, reg = jnp.asarray(grid.T, config.dtype)
         keys = jax.vmap(jax.random.key)(seeds)
         preprocessing = fit(dataset.train.X, config.standardize)
         on_device = jax.tree.map(partial(jnp.asarray, dtype=config.dtype), preprocessing)
         splits = [_to_device(split, config.dtype) for split in (dataset.train, dataset.val, dataset.test)]
-        jax.block_until_ready(splits)
+        jax.block_until_ready(splits)  # type: ignore[no-untyped-call]
         seconds = replace(seconds, load=time.perf_counter() - start)
 
         start = time.perf_counter()
@@ -199,17 +199,20 @@ def sweep(
         final_loss = totals[0].loss / len(splits[0].y) + penalties
         seconds = replace(seconds, evaluate=time.perf_counter() - start)
     return SweepResult(
-        config,
-        *np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs]).T,
-        seeds,
-        *accuracies,
-        np.where(diverged, np.nan, final_loss),
-        diverged,
-        history,
-        np.asarray(W).transpose(1, 0, 3, 2),
-        preprocessing,
-        (len(config.learning_rates), len(config.regs)),
-        seconds,
+        config=config,
+        learning_rate=grid[:, 0],
+        reg=grid[:, 1],
+        seed=seeds,
+        train_accuracy=accuracies[0],
+        val_accuracy=accuracies[1],
+        test_accuracy=accuracies[2],
+        final_loss=np.where(diverged, np.nan, final_loss),
+        diverged=diverged,
+        loss_history=history,
+        weights=np.asarray(W).transpose(1, 0, 3, 2),
+        preprocessing=preprocessing,
+        grid_shape=(len(config.learning_rates), len(config.regs)),
+        seconds=seconds,
     )
 
 
@@ -261,7 +264,11 @@ class _Program(NamedTuple):
 
 def _signature(arguments: Any) -> tuple[tuple[jax.ShapeDtypeStruct, ...], Any]:
     leaves, structure = jax.tree.flatten(arguments)
-    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves), structure
+    return tuple(_shape(leaf.shape, leaf.dtype) for leaf in leaves), structure
+
+
+def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=8)
@@ -316,7 +323,7 @@ def _compiled(problem: _Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struc
         return over_seeds(one_seed)(W)
 
     W = jax.eval_shape(initialize, keys, lr)
-    start = jax.ShapeDtypeStruct((), jnp.int32)
+    start = _shape((), jnp.int32)
     return _Program(
         jax.jit(initialize).lower(keys, lr).compile(),
         {
@@ -330,8 +337,8 @@ def _compiled(problem: _Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struc
 
 
 def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap(function)`, in a loop.
+    """`jax.vmap(function)` as a loop.
 
-    One seed's configurations fill a CPU; all seeds in one product were some 15 % slower there, for its copies.
+    One seed's configurations fill a CPU; there, all seeds in one product cost some 15 % more, in copies.
     """
     return lambda *arguments: lax.map(lambda each: function(*each), arguments)

@@ -45,7 +45,7 @@ def initial_weights(
 ) -> Float[Array, "K D"]:
     """Normal weights of standard deviation `scale`; the draw does not depend on the type."""
     draw = jax.random.normal(_init_key(key), (num_classes, num_weights), jnp.float32)
-    return (scale * draw).astype(dtype)
+    return scale * draw.astype(dtype)
 
 
 def train_segment(
@@ -94,12 +94,12 @@ def train_segment(
 def evaluate(
     W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, chunk: int
 ) -> Totals:
-    """How many of `examples` are classified rightly, and the sum of their losses, `chunk` examples at a time."""
+    """How many of `examples` are classified rightly, and the sum of their losses, `chunk` at a time."""
 
     def totals(start: Int[Array, ""] | int, size: int) -> Totals:
         X, y = (lax.dynamic_slice_in_dim(part, start, size) for part in examples)
         scores = matmul(W, apply(preprocessing, X, W.dtype).T)
-        correct = (jnp.argmax(scores, axis=0) == y).sum(dtype=jnp.int32)
+        correct = (lax.argmax(scores, 0, jnp.int32) == y).sum(dtype=jnp.int32)
         return Totals(correct, LOSSES[kind](scores, y, axis=0).sum())
 
     def add(total: Totals, start: Int[Array, ""]) -> tuple[Totals, None]:

@@ -32,7 +32,8 @@ def load(path: Path, split_seed: int) -> Dataset:
         shapes = {part: X.shape[1:] for part, (X, _, _) in zip(PARTS, examples, strict=True)}
         if len(set(shapes.values())) > 1:
             raise InputError(f"{title}: the parts differ in their number of features: {shapes}")
-        splits = tuple(Split(X, y) for X, y, _ in examples)
+        train, val, test = (Split(X, y) for X, y, _ in examples)
+        splits = (train, val, test)
         image_shape = examples[0][2]
     else:
         raise InputError(f"{path} holds {', '.join(arrays) or 'no arrays'}; expected {NAMES}")
@@ -44,7 +45,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is damaged, or no .npz file of plain arrays: {error}") from error
@@ -58,7 +59,8 @@ def _examples(
         raise InputError(f"{title}: {X_name} must be numbers (N, features), got {X.dtype} {X.shape}")
     if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
         raise InputError(
-            f"{title}: {y_name} must be integers ({len(X)},) as {X_name} is {X.shape}, got {y.dtype} {y.shape}"
+            f"{title}: {y_name} must be integers ({len(X)},), as {X_name} is {X.shape}, "
+            f"got {y.dtype} {y.shape}"
         )
     if y.size and (y.min() < 0 or y.max() > np.iinfo(np.int32).max):
         raise InputError(f"{title}: {y_name} must hold labels 0..K-1, got {y.min()} to {y.max()}")

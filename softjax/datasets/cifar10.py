@@ -11,10 +11,10 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import UInt8
 
 from softjax.config import InputError
 from softjax.datasets.dataset import Dataset, Split
@@ -51,7 +51,7 @@ UNRECOGNIZED = "CIFAR-10 (unrecognized pixels)"
 
 
 def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
-    """CIFAR-10 in the course's split: 49,000 training, 1,000 validation and the first `test_images` test images.
+    """CIFAR-10 in the course's split: 49,000 training, 1,000 validation, the first `test_images` test images.
 
     Pixels are uint8 in rows of height × width × channel, as the course lays them out. `title` says which
     pixels were read: the published ones, those of the JPEG set, or unrecognized ones.
@@ -65,7 +65,7 @@ def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
     for k, batch in enumerate(BATCHES):
         rows = slice(PER_BATCH * k, PER_BATCH * (k + 1))
         records = (_binary_records if layout.name.endswith("bin") else _pickled_records)(layout, batch)
-        hashes.append(hashlib.sha1(records).hexdigest())
+        hashes.append(hashlib.sha1(records.tobytes()).hexdigest())
         y[rows] = records[:, 0]
         # published as (channel, height, width)
         X[rows].reshape(-1, 32, 32, 3)[:] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -121,7 +121,7 @@ def _layout_in(folder: Path) -> Path | None:
     return None
 
 
-def _binary_records(layout: Path, batch: str) -> UInt8[np.ndarray, "10000 3073"]:
+def _binary_records(layout: Path, batch: str) -> UInt8[np.ndarray, "N R"]:
     path = layout / f"{batch}.bin"
     expected = PER_BATCH * (PIXELS + 1)
     if (size := path.stat().st_size) != expected:
@@ -129,7 +129,7 @@ def _binary_records(layout: Path, batch: str) -> UInt8[np.ndarray, "10000 3073"]
     return _checked_labels(path, np.fromfile(path, np.uint8).reshape(PER_BATCH, PIXELS + 1))
 
 
-def _pickled_records(layout: Path, batch: str) -> UInt8[np.ndarray, "10000 3073"]:
+def _pickled_records(layout: Path, batch: str) -> UInt8[np.ndarray, "N R"]:
     path = layout / batch
     try:
         with path.open("rb") as file:
@@ -149,7 +149,7 @@ def _pickled_records(layout: Path, batch: str) -> UInt8[np.ndarray, "10000 3073"
     return _checked_labels(path, np.hstack([labels[:, None].astype(np.uint8), pixels]))
 
 
-def _checked_labels(path: Path, records: Int[np.ndarray, "N R"]) -> Int[np.ndarray, "N R"]:
+def _checked_labels(path: Path, records: UInt8[np.ndarray, "N R"]) -> UInt8[np.ndarray, "N R"]:
     if (worst := records[:, 0].max()) >= len(CLASS_NAMES):
         raise InputError(f"{path} is damaged: it holds the label {worst}, expected 0..9")
     return records
@@ -184,7 +184,7 @@ class _PickledType:
 class _BatchUnpickler(pickle.Unpickler):
     """Reads the published Python 2 pickles, and refuses any pickle that asks for more than they do."""
 
-    _STAND_INS = {
+    _STAND_INS: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
         ("numpy", "ndarray"): _PickledArray,
         ("numpy", "dtype"): _PickledType,
@@ -221,7 +221,7 @@ def _download(cache: Path) -> Path:
         logger.setLevel(level)
     scratch = Path(tempfile.mkdtemp(dir=cache))
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(archive, "r:gz") as tar:
             for name in (*(f"{batch}.bin" for batch in BATCHES), "batches.meta.txt"):
                 # Only these members, as plain bytes: no path or link of the archive is ever followed.
                 member = tar.extractfile(f"cifar-10-batches-bin/{name}")
@@ -231,7 +231,7 @@ def _download(cache: Path) -> Path:
                     shutil.copyfileobj(member, file)
         scratch.chmod(0o755)
         return scratch.rename(cache / "cifar-10-batches-bin")
-    except (KeyError, tarfile.TarError) as error:
+    except (KeyError, EOFError, tarfile.TarError) as error:
         raise InputError(f"{archive} is no archive of CIFAR-10: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -49,7 +49,7 @@ class Dataset:
     @property
     def num_features(self) -> int:
         """D − 1, the features without the bias."""
-        return self.train.X.shape[1]
+        return int(self.train.X.shape[1])
 
     def development(self, num_examples: int = 500, seed: int = 0) -> Split:
         """`num_examples` training examples drawn without replacement (all, where there are fewer)."""
@@ -69,7 +69,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 def from_splits(
     name: str,
     title: str,
-    splits: Sequence[Split],
+    splits: tuple[Split, Split, Split],
     class_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
 ) -> Dataset:
@@ -78,7 +78,7 @@ def from_splits(
     Raises `InputError` where a split is empty, a feature is not finite, or the training labels are not
     0..K−1 without a gap.
     """
-    train = splits[0]
+    train, val, test = splits
     for part, split in zip(("training", "validation", "test"), splits, strict=True):
         if len(split) == 0:
             raise InputError(f"{title}: the {part} split has no examples")
@@ -105,7 +105,9 @@ def from_splits(
     return Dataset(
         name,
         title,
-        *splits,
+        train,
+        val,
+        test,
         tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
         image_shape,
         fingerprint(*(array for split in splits for array in (split.X, split.y))),

@@ -1,4 +1,4 @@
-"""What happens to features before the classifier sees them: the course's preprocessing, done batch by batch."""
+"""What happens to features before the classifier sees them, batch by batch: the course's preprocessing."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Preprocessing(NamedTuple):
 
 
 def fit(X: Num[np.ndarray, "N F"], standardize: bool) -> Preprocessing:
-    """The mean of each feature over the training set, in float64, and 1 / its standard deviation if asked for.
+    """The mean of each feature over the training set, and 1 / its standard deviation if asked for, in float64.
 
     A feature that is the same everywhere is left at its centred value, 0.
     """
@@ -27,9 +27,11 @@ def fit(X: Num[np.ndarray, "N F"], standardize: bool) -> Preprocessing:
     return Preprocessing(mean, 1 / np.sqrt(np.where(variance > 0, variance, 1)))
 
 
-def apply(preprocessing: Preprocessing, X: Num[Array, "B F"], dtype: jnp.dtype | type) -> Float[Array, "B D"]:
-    """The rows of `X` as the classifier takes them: centred, scaled if asked for, with the bias column of ones."""
-    mean, scale = (None if part is None else jnp.asarray(part, dtype)[None] for part in preprocessing)
-    X = X.astype(dtype) - mean
-    X = X if scale is None else X * scale
+def apply(
+    preprocessing: Preprocessing, X: Num[Array, "B F"] | Num[np.ndarray, "B F"], dtype: jnp.dtype | type
+) -> Float[Array, "B D"]:
+    """The rows of `X` as the classifier takes them: centred, scaled if asked for, and a column of ones."""
+    X = jnp.asarray(X).astype(dtype) - jnp.asarray(preprocessing.mean, dtype)[None]
+    if preprocessing.scale is not None:
+        X = X * jnp.asarray(preprocessing.scale, dtype)[None]
     return jnp.concatenate([X, jnp.ones((len(X), 1), dtype)], axis=1)

@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import jaxtyping
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from softjax import SweepConfig, load_dataset, sweep
+
+mpl.use("agg")
+# The library must spell out every broadcast and every conversion.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+# A first call compiles, so examples have no deadline; the same ones are tried every time.
+hypothesis.settings.register_profile("softjax", deadline=None, max_examples=50, derandomize=True)
+hypothesis.settings.load_profile("softjax")
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def own_messages():
+    """Without the tests' type checks, as users meet the functions."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def cifar10_dir():
+    """The folder with CIFAR-10, where the machine has it."""
+    folder = os.environ.get("SOFTJAX_DATA_DIR")
+    if not folder or not (Path(folder) / "cifar-10-batches-bin").is_dir():
+        pytest.skip("CIFAR-10 is not there: SOFTJAX_DATA_DIR names no folder with cifar-10-batches-bin")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_config():
+    return SweepConfig(
+        learning_rates=(0.001, 0.01, 0.1), regs=(0.001, 0.1), num_iters=30, batch_size=50, num_seeds=2
+    )
+
+
+@pytest.fixture(scope="session")
+def small_result(digits, small_config):
+    return sweep(digits, small_config)
+
+
+def problem(num_examples=30, num_features=7, num_classes=4, seed=0, scale=1.0, dtype=np.float64):
+    """W, X, y of a random problem."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(num_examples, num_features))
+    X[:, -1] = 1
+    W = scale * rng.normal(size=(num_features, num_classes))
+    return W.astype(dtype), X.astype(dtype), rng.integers(0, num_classes, num_examples)

@@ -1,0 +1,167 @@
+"""The command line does what it says, and says in one line why it does not."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import softjax
+from softjax import cli, gradcheck
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+def test_a_sweep_writes_its_report_and_prints_the_best_cells(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *SMALL]) == 0
+    printed = capsys.readouterr().out
+    assert "validation accuracy" in printed
+    assert printed.endswith("report: reports/digits/README.md\n")
+    text = (tmp_path / "reports" / "digits" / "README.md").read_text()
+    assert "    softjax sweep --learning-rates 0.01,0.1 --regs 0.01 --num-iters 20\n" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [["-m", "softjax", "sweep"], [str(ROOT / "experiments" / "sweep.py")]])
+def test_every_way_to_start_a_sweep(tmp_path, script):
+    done = run(*script, *SMALL, "--out", "mine", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine" / "README.md").is_file()
+    assert "\r" not in done.stderr  # no progress bar unless on a terminal
+
+
+@pytest.mark.slow
+def test_the_check_passes_on_the_digits():
+    done = run(str(ROOT / "experiments" / "gradient_check.py"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("W[") == 20
+    assert "passed: all agree to 1e-06" in done.stdout
+
+
+def test_the_check_fails_on_a_wrong_gradient(monkeypatch, capsys):
+    right = gradcheck.loss_and_grad
+
+    def wrong(*arguments, **options):
+        value, grad = right(*arguments, **options)
+        return value, grad * 1.001
+
+    monkeypatch.setattr(gradcheck, "loss_and_grad", wrong)
+    assert cli.main(["check", "--num-checks", "2"]) == 1
+    assert "FAILED at reg 0, reg 50" in capsys.readouterr().out
+
+
+def test_version_and_help(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"softjax {softjax.__version__}\n"
+    for arguments, words in ((["--help"], ("sweep", "check")), (["sweep", "--help"], ("--regs", "Examples"))):
+        with pytest.raises(SystemExit) as ending:
+            cli.main(arguments)
+        assert ending.value.code == 0
+        printed = capsys.readouterr().out
+        assert all(word in printed for word in words)
+
+
+def test_help_does_not_import_jax():
+    code = "import sys; from softjax import cli; cli._parse(['sweep']); assert 'jax' not in sys.modules"
+    assert run("-c", code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learning-rates", "-1,2"], "learning_rates must be finite and positive, got -1.0"),
+        (["--learning-rates=nan"], "learning_rates must be finite and positive, got nan"),
+        (["--learning-rates", "1:2"], "'1:2' is no range: expected start:stop:count"),
+        (["--regs", "1:2:0"], "regs is empty"),
+        (["--num-iters", "0"], "num_iters must be a whole number of at least 1, got 0"),
+        (["--dataset", "mnist"], "unknown dataset 'mnist'"),
+        (["--dataset", "nowhere.npz"], "no such file: nowhere.npz"),
+        (["--dataset", "cifar10", "--data-dir", "nowhere"], "nowhere holds no CIFAR-10"),
+        (["--data-dir", "nowhere"], "data_dir is for the dataset cifar10"),
+        (["--out", "taken"], "taken exists; give --overwrite"),
+        (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
+        (["--learning-rates", "1e30", "--num-iters", "20"], "every configuration diverged"),
+    ],
+)
+@pytest.mark.usefixtures("own_messages")
+def test_bad_input_ends_with_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    for folder, file in (("taken", "run.json"), ("foreign", "thesis.tex")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    assert cli.main(["sweep", *arguments]) == 2
+    last = capsys.readouterr().err.rstrip("\n").split("\n")[-1]
+    assert last.startswith("softjax: error: ")
+    assert message in last
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["train"], ["sweep", "--nonsense"], ["sweep", "--num-iters", "many"]]
+)
+def test_usage_errors_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ending:
+        cli.main(arguments)
+    assert ending.value.code == 2
+    assert capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_messages")
+@pytest.mark.parametrize("fault", ["nan", "labels"])
+def test_unusable_arrays_end_with_one_line(tmp_path, capsys, fault):
+    X, y = np.random.default_rng(0).normal(size=(100, 3)), np.arange(100) % 2
+    X, y = (np.where(X > 2, np.nan, X), y) if fault == "nan" else (X, y - 1)
+    np.savez(tmp_path / "own.npz", X=X, y=y)
+    assert cli.main(["sweep", "--dataset", str(tmp_path / "own.npz"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert ("must be finite" if fault == "nan" else "labels 0..K-1, got -1") in error
+
+
+def test_a_malicious_batch_ends_with_one_line_and_runs_nothing(tmp_path):
+    victim = tmp_path / "victim"
+
+    class Harmful:
+        def __reduce__(self):
+            return os.mkdir, (str(victim),)
+
+    layout = tmp_path / "cifar-10-batches-py"
+    layout.mkdir()
+    for batch in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        (layout / batch).write_bytes(pickle.dumps(Harmful(), 2))
+    done = run("-m", "softjax", "check", "--dataset", "cifar10", "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "asks for posix.mkdir" in done.stderr
+    assert not victim.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_one_line_and_leaves_nothing(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "softjax", "sweep", "--num-iters", "1000000", "--out", "out"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "digits" in process.stderr.readline()
+    time.sleep(3)  # into the training
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.endswith("softjax: interrupted; nothing was written\n")
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())

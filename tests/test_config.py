@@ -1,0 +1,83 @@
+"""The records refuse what no run can have, and ranges read and print as they are written."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softjax import DataConfig, InputError, SweepConfig
+from softjax.config import format_range, parse_range
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1e-7:5e-7:10", np.linspace(1e-7, 5e-7, 10)),
+        ("log:0.001:1:4", [0.001, 0.01, 0.1, 1]),
+        ("0,0.5, 2", [0, 0.5, 2]),
+        ("3", [3]),
+        ("2:2:1", [2]),
+    ],
+)
+def test_a_range_is_read(text, values):
+    np.testing.assert_allclose(parse_range(text), values, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["1:2", "log:0:1:3", "log:1:2", "a,b", "", "1,,2", "1:2:x", "lin:1:2:3", "1:2:-1"]
+)
+def test_what_is_no_range_is_refused_with_the_notation(text):
+    with pytest.raises(InputError, match="expected start:stop:count, log:start:stop:count"):
+        parse_range(text)
+
+
+@given(st.lists(st.floats(0, 1e300), min_size=1, max_size=5))
+def test_a_printed_range_reads_back_exactly(values):
+    assert parse_range(format_range(tuple(values))) == tuple(values)
+
+
+@pytest.mark.parametrize("text", ["1e-07:5e-07:10", "log:0.001:1:10", "0,1,10"])
+def test_a_range_prints_in_its_shortest_form(text):
+    assert format_range(parse_range(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rates": ()}, "learning_rates is empty"),
+        ({"learning_rates": (0.0,)}, "learning_rates must be finite and positive, got 0.0"),
+        ({"learning_rates": (1.0, 1.0)}, "learning_rates holds a value twice"),
+        ({"regs": (-1.0,)}, "regs must be finite and zero or positive, got -1.0"),
+        ({"regs": (float("nan"),)}, "regs must be finite and zero or positive, got nan"),
+        ({"num_iters": 0}, "num_iters must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number of at least 1, got 2.5"),
+        ({"num_seeds": True}, "num_seeds must be a whole number of at least 1, got True"),
+        ({"seed": -1}, "seed must be a whole number from 0 to"),
+        ({"init_scale": float("inf")}, "init_scale must be finite and zero or positive"),
+        ({"l1_ratio": 1.5}, "l1_ratio must lie between 0 and 1, got 1.5"),
+        ({"kind": "svm"}, "kind must be one of softmax, hinge, got 'svm'"),
+        ({"penalty": "l3"}, "penalty must be one of"),
+        ({"dtype": "int8"}, "dtype must be one of float32, float64, got 'int8'"),
+    ],
+)
+@pytest.mark.usefixtures("own_messages")
+def test_a_sweep_s_options_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        SweepConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": "mnist"}, "unknown dataset 'mnist': expected digits, cifar10, synthetic or a path"),
+        ({"data_dir": "x"}, "data_dir is for the dataset cifar10, not for 'digits'"),
+        ({"test_images": 10}, "test_images is for the dataset cifar10"),
+        ({"dataset": "cifar10", "test_images": 10_001}, "test_images must be a whole number from 1 to 10000"),
+        ({"num_classes": 5}, "num_classes is for the dataset synthetic"),
+        ({"dataset": "synthetic", "num_classes": 1}, "num_classes must be a whole number of at least 2"),
+    ],
+)
+@pytest.mark.usefixtures("own_messages")
+def test_a_data_set_s_options_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        DataConfig(**options)

@@ -1,0 +1,105 @@
+"""The pictures show what they claim: axes, the best cell, every class."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from softjax import SweepConfig, plots, sweep
+
+
+def with_grid(result, learning_rates, regs, accuracy):
+    """A result of one seed with these cells."""
+    C = len(learning_rates) * len(regs)
+    grid = np.array([(lr, reg) for lr in learning_rates for reg in regs])
+    accuracy = np.asarray(accuracy, float).reshape(C, 1)
+    return replace(
+        result,
+        config=replace(result.config, learning_rates=tuple(learning_rates), regs=tuple(regs), num_seeds=1),
+        learning_rate=grid[:, 0],
+        reg=grid[:, 1],
+        seed=np.array([0]),
+        train_accuracy=accuracy,
+        val_accuracy=accuracy,
+        test_accuracy=accuracy,
+        final_loss=np.where(np.isnan(accuracy), np.nan, 1.0),
+        diverged=np.isnan(accuracy),
+        weights=result.weights[:1, :1].repeat(C, axis=0),
+        loss_history=np.linspace(2.0, 1.0, 50)[None, None].repeat(C, axis=0),
+        grid_shape=(len(learning_rates), len(regs)),
+    )
+
+
+def draw(figure):
+    figure.canvas.draw()
+    return figure.axes[0]
+
+
+@pytest.mark.parametrize(
+    ("learning_rates", "regs", "scales"),
+    [
+        ((1e-3, 1e-2, 1e-1), (1.0, 10.0, 100.0), ("log", "log")),
+        ((1e-7, 2e-7, 3e-7), (2.5e4, 3.5e4, 4.5e4), ("linear", "linear")),
+        ((1e-3, 1e-2, 1e-1), (0.0, 1.0, 10.0), ("linear", "log")),  # uneven: named cells
+        ((1e-1, 1e-2, 1e-3), (3.0, 2.0, 1.0), ("linear", "log")),  # any order
+        ((0.1,), (0.0,), ("linear", "linear")),
+    ],
+)
+def test_a_heat_map_scales_its_axes_as_the_grid_is_spaced(small_result, learning_rates, regs, scales):
+    accuracy = np.linspace(0.3, 0.4, len(learning_rates) * len(regs))
+    result = with_grid(small_result, learning_rates, regs, accuracy)
+    axes = draw(plots.heat_map(result, "title"))
+    assert (axes.get_xscale(), axes.get_yscale()) == scales
+    assert "reg" in axes.get_xlabel()
+    assert "learning rate" in axes.get_ylabel()
+    texts = {text.get_text() for text in axes.texts}
+    assert texts == {f"{value:.3f}" for value in accuracy}
+
+
+def test_a_heat_map_frames_the_best_cell_and_crosses_out_the_diverged(small_result):
+    result = with_grid(small_result, (1e-3, 1e-2), (1.0, 10.0, 100.0), [0.1, 0.2, 0.3, 0.2, 0.5, np.nan])
+    axes = draw(plots.heat_map(result, "title"))
+    (frame,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert frame.get_x() < 10 < frame.get_x() + frame.get_width()
+    assert frame.get_y() < 1e-2 < frame.get_y() + frame.get_height()
+    assert [text.get_text() for text in axes.texts].count("×") == 1
+
+
+def test_loss_curves_show_every_configuration_and_name_the_best(small_result):
+    axes = draw(plots.loss_curves(small_result, "title"))
+    assert len(axes.lines) == 6 + 2
+    best = small_result.best
+    assert f"lr {small_result.learning_rate[best]:.3g}" in axes.get_legend().get_texts()[0].get_text()
+    assert axes.get_yscale() == "log"
+
+
+def test_a_diverging_curve_does_not_flatten_the_others(digits):
+    result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e30), regs=(0.1,), num_iters=20))
+    axes = draw(plots.loss_curves(result, "title"))
+    assert axes.get_ylim()[1] < 100
+
+
+@pytest.mark.parametrize(("shape", "num_classes"), [((8, 8), 10), ((4, 5, 3), 3), ((2, 2), 7)])
+def test_templates_show_every_class_on_one_scale(shape, num_classes):
+    W = np.random.default_rng(0).normal(size=(int(np.prod(shape)) + 1, num_classes))
+    W[-1] = 1e6  # the bias is no pixel
+    names = [f"class {k}" for k in range(num_classes)]
+    figure = plots.templates(W, names, shape, "title")
+    figure.canvas.draw()
+    images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in figure.axes if axes.images] == names
+    assert min(image.min() for image in images) == 0
+    assert max(image.max() for image in images) == 1
+    w = W[:-1, 0].reshape(shape)
+    np.testing.assert_allclose(images[0], (w - W[:-1].min()) / np.ptp(W[:-1]))
+
+
+@pytest.mark.parametrize("num_classes", [3, 40])
+def test_a_confusion_matrix_is_coloured_by_rows(num_classes):
+    counts = np.eye(num_classes, dtype=int) * 7
+    counts[0, 1] = 7
+    axes = draw(plots.confusion(counts, [str(k) for k in range(num_classes)], "title"))
+    assert axes.images[0].get_array()[0, 0] == 0.5
+    assert axes.get_xlabel() == "predicted class"
+    assert len(axes.texts) == (9 if num_classes == 3 else 0)

@@ -1,0 +1,117 @@
+"""A report appears complete or not at all, and holds what the sweep found."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+import softjax
+from softjax import InputError, SweepConfig, plots, report, sweep
+
+FILES = {
+    "README.md",
+    "results.csv",
+    "run.json",
+    "heat_map.png",
+    "loss_curves.png",
+    "templates.png",
+    "confusion_matrix.png",
+}
+
+
+@pytest.fixture(scope="module")
+def written(small_result, digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports") / "digits"
+    report.write_sweep(small_result, digits, out, command="softjax sweep --num-seeds 2")
+    return out
+
+
+def test_the_folder_is_complete_and_nothing_else_is_left(written):
+    assert {path.name for path in written.iterdir()} == FILES
+    assert [path.name for path in written.parent.iterdir()] == ["digits"]
+
+
+def test_results_csv_has_one_row_a_configuration_and_seed(written, small_result):
+    with (written / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == small_result.val_accuracy.size
+    for row, (c, s) in zip(rows, np.ndindex(*small_result.val_accuracy.shape), strict=True):
+        assert float(row["lr"]) == small_result.learning_rate[c]
+        assert float(row["reg"]) == small_result.reg[c]
+        assert int(row["seed"]) == small_result.seed[s]
+        for name in ("train_accuracy", "val_accuracy", "test_accuracy"):
+            assert float(row[name]) == pytest.approx(getattr(small_result, name)[c, s], abs=1e-6)
+        assert float(row["final_loss"]) == pytest.approx(small_result.final_loss[c, s], rel=1e-5)
+        assert row["diverged"] == "False"
+
+
+def test_run_json_says_how_it_was_made(written, digits, small_result):
+    run = json.loads((written / "run.json").read_text())
+    assert run["command"] == "softjax sweep --num-seeds 2"
+    assert run["config"]["num_iters"] == 30
+    assert run["dataset"]["fingerprint"] == digits.fingerprint
+    assert run["versions"]["softjax-suite"] == softjax.__version__
+    assert run["device"]["platform"] == "cpu"
+    assert set(run["seconds"]) == {"load", "compile", "train", "evaluate"}
+    best, seed = small_result.best, small_result.best_seed
+    assert run["best"]["test_accuracy"] == pytest.approx(small_result.test_accuracy[best, seed], abs=1e-6)
+    assert 0 < run["best"]["test_negative_log_likelihood"] < np.log(10)
+
+
+def test_the_readme_shows_the_best_cell_the_pictures_and_the_command(written):
+    text = (written / "README.md").read_text()
+    run = json.loads((written / "run.json").read_text())
+    assert f"| test accuracy (270 examples) | {run['best']['test_accuracy']:.4f} |" in text
+    assert "    softjax sweep --num-seeds 2\n" in text
+    assert "digits (scikit-learn)" in text
+    pictures = set(re.findall(r"!\[.*?\]\((.*?)\)", text))
+    assert pictures == {name for name in FILES if name.endswith(".png")}
+
+
+def test_a_report_that_fails_leaves_nothing(small_result, digits, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no picture")
+
+    monkeypatch.setattr(plots.Figure, "savefig", fail)
+    with pytest.raises(RuntimeError, match="no picture"):
+        report.write_sweep(small_result, digits, tmp_path / "out", command="")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_path):
+    out = tmp_path / "out"
+    report.write_sweep(small_result, digits, out, command="first")
+    with pytest.raises(InputError, match="out exists; give --overwrite to replace it, or another --out"):
+        report.write_sweep(small_result, digits, out, command="second")
+    assert json.loads((out / "run.json").read_text())["command"] == "first"
+    report.write_sweep(small_result, digits, out, command="second", overwrite=True)
+    assert json.loads((out / "run.json").read_text())["command"] == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_is_no_report_is_never_overwritten(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="holds no report of softjax"):
+        report.check_free(tmp_path, overwrite=True)
+    with pytest.raises(InputError, match="is a file"):
+        report.check_free(tmp_path / "thesis.tex", overwrite=True)
+    with pytest.raises(InputError, match="cannot be written"):
+        report.check_free(tmp_path / "thesis.tex" / "out", overwrite=True)
+
+
+def test_features_that_are_no_image_have_no_templates(tmp_path):
+    dataset = softjax.load_dataset("synthetic", num_examples=510, num_features=7, num_classes=3)
+    result = sweep(dataset, SweepConfig(learning_rates=(1e-4,), regs=(0.0,), num_iters=5))
+    report.write_sweep(result, dataset, tmp_path / "out", command="")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"templates.png"}
+    assert "templates" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_diverged_runs_are_counted_and_written_as_such(digits, tmp_path):
+    result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e30), regs=(0.1,), num_iters=20))
+    report.write_sweep(result, digits, tmp_path / "out", command="")
+    with (tmp_path / "out" / "results.csv").open() as file:
+        assert [row["diverged"] for row in csv.DictReader(file)] == ["False", "True"]
+    assert "1 of them diverged" in (tmp_path / "out" / "README.md").read_text()
