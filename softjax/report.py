@@ -271,10 +271,10 @@ All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} 
 | learning rates | {format_range(config.learning_rates)} |
 | penalty strengths | {format_range(config.regs)}, penalty {penalty}{bias} |
 | training | {config.num_iters:,} steps of {config.batch_size} examples, initial weights {config.init_scale:g} · normal, {config.dtype} |
-| seeds | {result.seed[0]} to {result.seed[-1]} |
+| seeds | {", ".join(map(str, result.seed))} |
 | time | {seconds} |
 | peak memory | {run["peak_memory_mb"]:,.0f} MB |
-| device | {device["count"]} × {device["kind"]} ({device["platform"]}), {device["cpu_cores"]} CPU cores, {device["machine"]} |
+| device | {device["count"]} × {device["kind"]}, {device["cpu_cores"]} CPU cores, {device["machine"]} |
 | versions | {versions} |
 | date | {run["date"]} |
 """

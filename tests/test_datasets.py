@@ -144,12 +144,12 @@ def test_own_arrays_that_cannot_be_used_are_refused(own, arrays, message):
 def test_a_damaged_npz_is_refused(tmp_path, content):
     path = tmp_path / "own.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged, or no .npz file"):
+    with pytest.raises(InputError, match=r"is damaged, or no \.npz file"):
         load_dataset(str(path))
 
 
 def test_objects_in_an_npz_are_never_unpickled(own):
-    with pytest.raises(InputError, match="is damaged, or no .npz file of plain arrays"):
+    with pytest.raises(InputError, match=r"is damaged, or no \.npz file of plain arrays"):
         load_dataset(own(X=np.array([{}, []], dtype=object), y=np.arange(2)))
 
 
