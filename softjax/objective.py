@@ -179,6 +179,8 @@ def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     if jnp.issubdtype(X.dtype, jnp.floating):
         with jax.numpy_dtype_promotion("standard"):
             dtype = jnp.promote_types(W.dtype, X.dtype)
+    # a float64 array closed over by a traced function may still say so with 64-bit types off
+    dtype = jax.dtypes.canonicalize_dtype(dtype)
     return W.astype(dtype), X.astype(dtype)
 
 
@@ -186,9 +188,13 @@ def check_problem(W: ArrayLike, X: ArrayLike, y: ArrayLike, kind: Kind, penalty:
     """Raises the `ValueError`s that `loss` promises, as far as they can be seen from here."""
     check_choice("kind", kind, Kind)
     check_choice("penalty", penalty, Penalty)
-    num_examples, num_classes = np.shape(X)[0], np.shape(W)[-1]
+    check_labels(y, np.shape(X)[0], np.shape(W)[-1])
+
+
+def check_labels(y: ArrayLike, num_examples: int, num_classes: int) -> None:
+    """Raises `ValueError` unless `y` are `num_examples` integers 0..`num_classes` − 1, as far as can be seen."""
     if np.shape(y) != (num_examples,):
-        raise ValueError(f"y must be (N,) with the N = {num_examples} of X, got {np.shape(y)}")
+        raise ValueError(f"y must be (N,) with N = {num_examples} examples, got {np.shape(y)}")
     y_dtype: DTypeLike = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
     if not jnp.issubdtype(y_dtype, jnp.integer):
         raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {np.dtype(y_dtype).name}")
@@ -196,6 +202,4 @@ def check_problem(W: ArrayLike, X: ArrayLike, y: ArrayLike, kind: Kind, penalty:
         labels = np.asarray(y)
         if labels.min() < 0 or labels.max() >= num_classes:
             wrong = labels[(labels < 0) | (labels >= num_classes)][0]
-            raise ValueError(
-                f"y holds the label {wrong}, outside 0..{num_classes - 1} (W has K = {num_classes})"
-            )
+            raise ValueError(f"y holds the label {wrong}, outside 0..{num_classes - 1} (K = {num_classes})")

@@ -137,7 +137,7 @@ def test_a_label_outside_is_refused_and_under_jit_makes_the_loss_nan():
     ("changes", "message"),
     [
         ({"X": np.ones((3, 5))}, r"X must be \(N, D\) and W \(D, K\).*got X \(3, 5\) and W \(7, 4\)"),
-        ({"y": np.zeros(5, int)}, r"y must be \(N,\) with the N = 3 of X, got \(5,\)"),
+        ({"y": np.zeros(5, int)}, r"y must be \(N,\) with N = 3 examples, got \(5,\)"),
         ({"y": np.zeros(3)}, "y must hold integer labels 0..3, got float64"),
         ({"kind": "svm"}, "kind must be one of softmax, hinge, got 'svm'"),
         ({"penalty": "L2"}, "penalty must be one of l2, half_l2, .*, got 'L2'"),

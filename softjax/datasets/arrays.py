@@ -22,7 +22,7 @@ def load(path: Path, split_seed: int) -> Dataset:
     Raises `InputError` for a missing or damaged file, missing arrays, and shapes, types, features or labels
     that cannot be used.
     """
-    arrays = _read(path)
+    arrays = read(path)
     title = path.name
     if "X" in arrays and "y" in arrays:
         X, y, image_shape = _examples(title, arrays, "X", "y")
@@ -41,7 +41,8 @@ def load(path: Path, split_seed: int) -> Dataset:
     return from_splits(str(path), title, splits, names, image_shape)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file. Raises `InputError` where it is missing, damaged or holds objects."""
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:

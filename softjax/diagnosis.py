@@ -1,0 +1,215 @@
+"""Says in a sentence what is wrong with a gradient, where the error has a pattern that can be named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float
+
+Leaves = list[Float[np.ndarray, "..."]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A wrong claim next to the truth, leaf by leaf, with what the function was given."""
+
+    paths: list[str]
+    params: Leaves
+    claimed: Leaves
+    true: Leaves
+    allowed: Leaves
+    """the error that rounding excuses"""
+    args: tuple[Any, ...]
+
+    @property
+    def wrong(self) -> list[Bool[np.ndarray, "..."]]:
+        """Which entries are off by more than rounding excuses."""
+        parts = zip(self.claimed, self.true, self.allowed, strict=True)
+        return [~(np.abs(c - t) <= a) & ~np.isnan(t) for c, t, a in parts]
+
+    def where(self, masks: list[Bool[np.ndarray, "..."]]) -> "Evidence":
+        """The same for some of the entries, as flat leaves."""
+
+        def cut(leaves: Leaves) -> Leaves:
+            return [leaf[mask] for leaf, mask in zip(leaves, masks, strict=True)]
+
+        return Evidence(
+            self.paths, cut(self.params), cut(self.claimed), cut(self.true), cut(self.allowed), self.args
+        )
+
+
+def diagnose(evidence: Evidence) -> tuple[float | None, str]:
+    """The constant factor by which the claim is off, if that is all, and the sentence."""
+    bad = [~np.isfinite(leaf) for leaf in evidence.claimed]
+    if any(mask.any() for mask in bad):
+        return None, f"the claim is not finite in {_count(bad)}, first at {_first(evidence, bad)}"
+    factor = _factor(evidence)
+    if factor is not None:
+        return factor, _say_factor(factor, evidence)
+    whole = _transposed(evidence) or _penalty(evidence)
+    if whole:
+        return None, whole
+    wrong = evidence.wrong
+    place = _place(evidence, wrong)
+    if not place:
+        return None, f"{_count(wrong)} are wrong, in no pattern that has a name"
+    inside = evidence.where(wrong)
+    local = _factor(inside)
+    reason = (
+        _say_factor(local, inside).replace("the claim is", "it is") if local is not None else _penalty(inside)
+    )
+    return None, f"the claim is wrong only in {place}" + (f": there {reason}" if reason else "")
+
+
+def _flat(leaves: Leaves) -> Float[np.ndarray, " n"]:
+    return np.concatenate([np.ravel(leaf) for leaf in leaves]) if leaves else np.zeros(0)
+
+
+def _known(evidence: Evidence) -> tuple[np.ndarray, ...]:
+    """Claimed, true, allowed and params as vectors, where the truth is known."""
+    parts = [_flat(p) for p in (evidence.claimed, evidence.true, evidence.allowed, evidence.params)]
+    known = ~np.isnan(parts[1])
+    return tuple(part[known] for part in parts)
+
+
+def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> float | None:
+    """A with |target − a · direction| ≤ allowed, by least squares in units of what is allowed."""
+    weight = 1 / np.maximum(allowed, np.finfo(np.float64).tiny)
+    scale = weight[np.isfinite(weight)].max(initial=1.0)
+    v, t = direction * (weight / scale), target * (weight / scale)
+    norm = float(v @ v)
+    if norm == 0 or len(v) == 0:
+        return None
+    a = float(v @ t) / norm
+    return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed).all() else None
+
+
+def _factor(evidence: Evidence) -> float | None:
+    claimed, true, allowed, _ = _known(evidence)
+    significant = np.abs(true) > allowed
+    if significant.sum() < 2 and len(true) > 1:
+        return None
+    return _fit(claimed, true, allowed)
+
+
+def _say_factor(factor: float, evidence: Evidence) -> str:
+    _, true, allowed, _ = _known(evidence)
+    strongest = np.abs(true).argmax()
+    blur = max(float(allowed[strongest] / np.abs(true[strongest])), 1e-12) * max(1.0, abs(factor))
+
+    def close(value: float) -> bool:
+        return abs(factor - value) <= 2 * blur
+
+    if close(0):
+        return "the claim is zero"
+    if close(-1):
+        return "the claim is −1 times the gradient: its sign is wrong"
+    for value, text in ((2.0, "twice"), (0.5, "half")):
+        if close(value):
+            return f"the claim is {text} the gradient"
+    for name, size in _sizes(evidence.args):
+        if close(size):
+            return f"the claim is {size} times the gradient, {size} being {name}: a sum where a mean is due"
+        if close(1 / size):
+            return f"the claim is 1/{size} of the gradient, {size} being {name}: it is divided once too often"
+        if size > 1 and close(size / (size - 1)):
+            return f"the claim is {size}/{size - 1} times the gradient, {size} being {name}: divided by N − 1, not N"
+    digits = 6 if abs(factor - 1) > 1e-3 else 12
+    return f"the claim is {factor:.{digits}g} times the gradient"
+
+
+def _sizes(args: tuple[Any, ...]) -> list[tuple[str, int]]:
+    found: dict[int, str] = {}
+    for i, arg in enumerate(args):
+        for axis, size in enumerate(np.shape(arg) if hasattr(arg, "shape") else ()):
+            if size > 1:
+                found.setdefault(int(size), f"the length of axis {axis} of argument {i + 1}")
+    return [(name, size) for size, name in found.items()]
+
+
+def _transposed(evidence: Evidence) -> str:
+    for path, claimed, true, allowed in zip(
+        evidence.paths, evidence.claimed, evidence.true, evidence.allowed, strict=True
+    ):
+        if claimed.ndim == 2 and claimed.shape[0] == claimed.shape[1] > 1:
+            bound = np.maximum(allowed, allowed.T)
+            if (np.abs(claimed - true.T) <= bound).all() and not (np.abs(claimed - true) <= allowed).all():
+                return f"the claim for {path} is the transpose of the gradient"
+    return ""
+
+
+def _penalty(evidence: Evidence) -> str:
+    """The gradient of a penalty that is missing from the claim, or there too often."""
+    claimed, true, allowed, params = _known(evidence)
+    scalars = [
+        float(arg) for arg in evidence.args if np.ndim(arg) == 0 and _is_number(arg) and float(arg) != 0
+    ]
+    for direction, symbol in ((params, "w"), (np.sign(params), "sign(w)")):
+        coefficient = _fit(true - claimed, direction, allowed)
+        if coefficient is None or (np.abs(coefficient * direction) <= allowed).all():
+            continue
+        verb = "lacks" if coefficient > 0 else "has once too often"
+        text = f"the claim {verb} the term {abs(coefficient):.6g} {symbol} of a penalty"
+        for scalar in scalars:
+            for times, name in ((2, f"all of the gradient of {scalar:g} Σw²"), (1, f"{scalar:g} w")):
+                if symbol == "w" and np.isclose(abs(coefficient), times * scalar, rtol=1e-3):
+                    half = f", half of the gradient of {scalar:g} Σw², all of that of ½ · {scalar:g} Σw²"
+                    return f"{text}: {name}" + (half if times == 1 else "")
+            if symbol != "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
+                return f"{text}: the gradient of {scalar:g} Σ|w|"
+        return text
+    return ""
+
+
+def _is_number(arg: Any) -> bool:
+    dtype = getattr(arg, "dtype", None)
+    if dtype is not None:
+        return bool(jax.numpy.issubdtype(dtype, jax.numpy.number))
+    return isinstance(arg, int | float) and not isinstance(arg, bool)
+
+
+def _place(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
+    """Where the wrong entries are, if that is a few leaves, rows or columns; empty if it is everywhere."""
+    leaves = [i for i, mask in enumerate(wrong) if mask.any()]
+    if len(leaves) > 1:
+        if len(leaves) == len(wrong):
+            return ""
+        return ", ".join(evidence.paths[i] for i in leaves)
+    (i,) = leaves
+    mask, path = wrong[i], evidence.paths[i]
+    places = []
+    for axis, name in ((0, "row"), (mask.ndim - 1, "column")) if mask.ndim > 1 else ((0, "entry"),):
+        others = tuple(k for k in range(mask.ndim) if k != axis)
+        lines = np.flatnonzero(mask.any(axis=others))
+        if mask.ndim > 0 and len(lines) < mask.shape[axis] and len(lines) <= max(3, mask.shape[axis] // 4):
+            places.append(_lines(name, lines, mask.shape[axis]))
+    if places:
+        return f"{' and '.join(places)} of {path}"
+    return path if len(wrong) > 1 else ""
+
+
+def _lines(name: str, lines: Any, size: int) -> str:
+    plural = {"row": "rows", "column": "columns", "entry": "entries"}[name]
+    if len(lines) == 1:
+        return f"{name} {lines[0]}" + (" (the last)" if lines[0] == size - 1 else "")
+    shown = ", ".join(map(str, lines[:8])) + (", …" if len(lines) > 8 else "")
+    return f"{plural} {shown}"
+
+
+def _count(masks: Sequence[Bool[np.ndarray, "..."]]) -> str:
+    total, size = sum(int(mask.sum()) for mask in masks), sum(mask.size for mask in masks)
+    return f"{total:,} of {size:,} entries"
+
+
+def _first(evidence: Evidence, masks: list[Bool[np.ndarray, "..."]]) -> str:
+    for path, mask in zip(evidence.paths, masks, strict=True):
+        if mask.any():
+            return name_entry(path, tuple(int(k) for k in np.argwhere(mask)[0]))
+    return ""
+
+
+def name_entry(path: str, index: tuple[int, ...]) -> str:
+    """params['W'][3, 1]"""
+    return path + (f"[{', '.join(map(str, index))}]" if index else "")
