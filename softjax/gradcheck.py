@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import jax
@@ -194,7 +195,7 @@ def check_gradient(
         found = references(point, entries, lambda leaf, index: name_entry(paths[leaf], index), seed)
     own = None
     if point.gradient is not None:
-        own = _own_gradient(fun, unflatten, given, args, dtype)
+        own = _own_gradient(fun, structure, given, args, dtype)
     with jax.enable_x64(True):
         formula = None
         if callable(claimed) and dtype != np.float64 and point.precision == np.float64:
@@ -359,15 +360,26 @@ def _entries(leaves: Leaves, point: Point, num_entries: int, seed: int) -> list[
     return found
 
 
+@lru_cache(maxsize=32)
+def _jitted_gradient(fun: Callable[..., Any], structure: Any) -> Callable[..., Any]:
+    """∂fun/∂params on flat leaves; kept, so that the next check of the same function need not compile it."""
+    return jax.jit(jax.grad(lambda leaves, *args: fun(jax.tree.unflatten(structure, leaves), *args)))
+
+
 def _own_gradient(
-    fun: Any, unflatten: Any, given: list[Any], args: tuple[Any, ...], dtype: np.dtype[Any]
+    fun: Any, structure: Any, given: list[Any], args: tuple[Any, ...], dtype: np.dtype[Any]
 ) -> Leaves | None:
     """The framework's gradient in the type at hand, if it has one there."""
+    numbers = all(
+        isinstance(leaf, bool | int | float | np.ndarray | jax.Array) for leaf in jax.tree.leaves(args)
+    )
     try:
         with jax.enable_x64(dtype == np.float64):
-            gradient = jax.jit(jax.grad(lambda leaves: fun(unflatten(leaves), *args)))(
-                [jnp.asarray(leaf) for leaf in given]
-            )
+            leaves = [jnp.asarray(leaf) for leaf in given]
+            if numbers:
+                gradient = _jitted_gradient(fun, structure)(leaves, *args)
+            else:
+                gradient = jax.grad(lambda leaves: fun(jax.tree.unflatten(structure, leaves), *args))(leaves)
         return [np.array(leaf, np.float64) for leaf in gradient]
     except Exception:  # what the function does in this type is its own affair
         return None

@@ -143,6 +143,27 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     return figure
 
 
+def detection(
+    rates: dict[str, Float[np.ndarray, "F P"]], faults: Sequence[str], checkers: Sequence[str], title: str
+) -> Figure:
+    """The share of planted faults that each gradient checker catches: one panel a type, faults × checkers."""
+    figure = Figure(figsize=(2.1 * len(rates) + 3.4, 0.27 * len(faults) + 2.0), layout="constrained")
+    panels = figure.subplots(1, len(rates), sharey=True, squeeze=False)[0]
+    for axes, (dtype, share) in zip(panels, rates.items(), strict=True):
+        image = axes.imshow(share, cmap=COLOR_MAP, vmin=0, vmax=1, aspect="auto")
+        axes.set_title(dtype, fontsize=10)
+        axes.set_xticks(range(len(checkers)), checkers, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(faults)), faults)
+        axes.tick_params(labelsize=8)
+        for i, j in np.ndindex(*share.shape):
+            text = "–" if np.isnan(share[i, j]) else f"{100 * share[i, j]:.0f}"
+            color = "white" if share[i, j] < 0.6 else "black"
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
+    figure.colorbar(image, ax=panels, label="share of problems", shrink=0.7)
+    figure.suptitle(title)
+    return figure
+
+
 def _mappable(norm: Normalize) -> ScalarMappable:
     return ScalarMappable(norm=norm, cmap=COLOR_MAP)
 

@@ -186,7 +186,7 @@ def _magnitudes(eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:
 
 def _chain(terms: int) -> float:
     """How much the rounding of a sum grows with its length: as √n where terms of one sign add up in a row."""
-    return max(1.0, terms**0.5 / 4)
+    return float(max(1.0, np.sqrt(terms) / 4))
 
 
 def _disturbed(value: Any, magnitude: Any, rounding: Rounding, rng: np.random.Generator) -> Any:
