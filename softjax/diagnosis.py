@@ -52,15 +52,30 @@ def diagnose(evidence: Evidence) -> tuple[float | None, str]:
     if whole:
         return None, whole
     wrong = evidence.wrong
+    if not all(mask.any() for mask in wrong):  # some leaves are right: is there one reason for the others?
+        inside = evidence.where([np.full(mask.shape, mask.any()) for mask in wrong])
+        reason = _reason(inside)
+        if reason:
+            return None, f"the claim is wrong only in {_wrong_leaves(evidence, wrong)}: there {reason}"
     place = _place(evidence, wrong)
     if not place:
         return None, f"{_count(wrong)} are wrong, in no pattern that has a name"
-    inside = evidence.where(wrong)
-    local = _factor(inside)
-    reason = (
-        _say_factor(local, inside).replace("the claim is", "it is") if local is not None else _penalty(inside)
-    )
+    reason = _reason(evidence.where(wrong))
     return None, f"the claim is wrong only in {place}" + (f": there {reason}" if reason else "")
+
+
+def _reason(inside: Evidence) -> str:
+    """What is wrong with a part of a claim, if it has a name."""
+    factor = _factor(inside)
+    return (
+        _say_factor(factor, inside).replace("the claim is", "it is")
+        if factor is not None
+        else _penalty(inside)
+    )
+
+
+def _wrong_leaves(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
+    return ", ".join(path for path, mask in zip(evidence.paths, wrong, strict=True) if mask.any())
 
 
 def _flat(leaves: Leaves) -> Float[np.ndarray, " n"]:
@@ -76,11 +91,13 @@ def _known(evidence: Evidence) -> tuple[np.ndarray, ...]:
 
 def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> float | None:
     """A with |target − a · direction| ≤ allowed, by least squares in units of what is allowed."""
-    weight = 1 / np.maximum(allowed, np.finfo(np.float64).tiny)
-    scale = weight[np.isfinite(weight)].max(initial=1.0)
-    v, t = direction * (weight / scale), target * (weight / scale)
+    # an entry that must be exact to nothing would else decide alone
+    if len(target) == 0:
+        return None
+    weight = 1 / np.maximum(allowed, 1e-6 * allowed.max(initial=0) + np.finfo(np.float64).tiny)
+    v, t = direction * (weight / weight.max()), target * (weight / weight.max())
     norm = float(v @ v)
-    if norm == 0 or len(v) == 0:
+    if norm == 0:
         return None
     a = float(v @ t) / norm
     return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed).all() else None
@@ -176,7 +193,7 @@ def _place(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
     if len(leaves) > 1:
         if len(leaves) == len(wrong):
             return ""
-        return ", ".join(evidence.paths[i] for i in leaves)
+        return _wrong_leaves(evidence, wrong)
     (i,) = leaves
     mask, path = wrong[i], evidence.paths[i]
     places = []

@@ -73,7 +73,7 @@ def rounding_deviation(
         disturbed = evaluate(traced, arguments, rounding, rng)
         for total, value, other in zip(squares, exact, disturbed, strict=True):
             total += (np.asarray(other) - value) ** 2
-    return exact, [np.sqrt(total / samples) for total in squares]
+    return exact, [np.asarray(np.sqrt(total / samples)) for total in squares]
 
 
 def lowest_precision(traced: jex.ClosedJaxpr) -> np.dtype[Any]:
@@ -131,7 +131,7 @@ def _run(
             continue
         rule = _RULES.get(name)
         if rule is not None and not (name in _FLOATS_ONLY and inputs[0].dtype.kind not in "fc"):
-            outputs = [rule(eqn.params, *inputs)]
+            outputs = [np.asarray(rule(eqn.params, *inputs))]
         elif any(getattr(value, "dtype", None) == np.complex128 for value in inputs):
             raise NotAnalytic(name)
         else:
@@ -158,13 +158,14 @@ def _plain(value: Any) -> Any:
 
 def _bind(eqn: Any, inputs: Arrays) -> Arrays:
     """An operation without a rule below is JAX's to carry out."""
-    given = {
-        atom: value if not isinstance(value, np.ndarray) else jax.numpy.asarray(value, atom.aval.dtype)
+    typed = [
+        jax.numpy.asarray(value, atom.aval.dtype) if isinstance(value, np.ndarray) else value
         for atom, value in zip(eqn.invars, inputs, strict=True)
-        if not isinstance(atom, jex.Literal)
-    }
-    alone = jex.Jaxpr((), list(given), eqn.outvars, [eqn], eqn.effects)
-    return [_plain(value) for value in jex.jaxpr_as_fun(jex.ClosedJaxpr(alone, ()))(*given.values())]
+    ]
+    found = eqn.primitive.get_bind_params(eqn.params)
+    functions, params = found if isinstance(found, tuple) else ((), found)  # before and since JAX 0.10
+    result = eqn.primitive.bind(*functions, *typed, **params)
+    return [_plain(value) for value in (result if eqn.primitive.multiple_results else [result])]
 
 
 def _magnitudes(eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:

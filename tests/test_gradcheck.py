@@ -1,51 +1,445 @@
-"""The seeds' check passes what is right, and fails what is not."""
+"""The checker accuses no right gradient, misses no wrong one, and says what is wrong."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import problem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_objective import PENALTIES
 
-from softjax import gradcheck
-from softjax.config import CheckConfig
+import softjax
+from softjax import GradientError, check_gradient, check_hessian
 from softjax.datasets import load_dataset, preprocess
+from softjax.testing import assert_gradient
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
-@pytest.fixture
-def development(digits):
-    dev = digits.development()
-    features = dev.X - preprocess.fit(digits.train.X, standardize=False).mean
-    return np.hstack([features, np.ones((len(dev), 1))]), dev.y, 10
+@pytest.fixture(autouse=True)
+def _as_users_have_it(own_messages):
+    """Functions under test are the users', who have JAX's defaults, and no type checks at every operation."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
+def numpy_loss(W, X, y, reg):
+    s = X @ W
+    s = s - s.max(axis=1, keepdims=True)
+    return np.mean(np.log(np.exp(s).sum(axis=1)) - s[np.arange(len(y)), y]) + reg * (W * W).sum()
+
+
+def numpy_gradient(W, X, y, reg):
+    s = X @ W
+    p = np.exp(s - s.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    p[np.arange(len(y)), y] -= 1
+    return X.T @ p / len(y) + 2 * reg * W
+
+
+def typed(dtype, **options):
+    W, X, y = problem(**options)
+    return jnp.asarray(W, dtype), jnp.asarray(X, dtype), y
+
+
+# Right gradients
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["softmax", "hinge"])
-@pytest.mark.parametrize("reg", [0.0, 50.0])
-def test_the_right_gradient_passes(development, kind, reg):
-    check = gradcheck.check_entries(*development, reg, CheckConfig(kind=kind, num_checks=20))
+def test_the_gradient_by_hand_is_right(dtype, kind, penalty):
+    with jax.enable_x64(dtype == "float64"):
+        W, X, y = typed(dtype)
+        check = check_gradient(
+            lambda *a: softjax.loss(*a, kind=kind, penalty=penalty),
+            lambda *a: softjax.loss_and_grad(*a, kind=kind, penalty=penalty),
+            *(W, X, y, 0.3),
+        )
+    assert check.ok, str(check)
+    assert check.error_in_bounds < 2
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000), st.sampled_from(DTYPES), st.sampled_from((0.01, 1.0, 5.0)))
+def test_it_is_right_on_any_problem(seed, dtype, scale):
+    with jax.enable_x64(dtype == "float64"):
+        W, X, y = typed(dtype, seed=seed, scale=scale, num_examples=20, num_features=4)
+        assert_gradient(softjax.loss, softjax.loss_and_grad, W, X, y, 0.1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_near_an_optimum_a_right_gradient_is_right_and_a_small_fault_a_fault(dtype):
+    """There the terms cancel: the error is many roundings of the gradient, but few of its terms."""
+    W, X, y = problem(num_examples=40)
+    with jax.enable_x64(True):
+        for _ in range(60):  # Newton's method
+            _, grad = softjax.loss_and_grad(W, X, y, 0.1)
+            hessian = jax.hessian(softjax.loss)(W, X, y, 0.1).reshape(W.size, W.size)
+            W = W - np.linalg.solve(hessian, np.asarray(grad).ravel()).reshape(W.shape)
+    with jax.enable_x64(dtype == "float64"):
+        W, X = jnp.asarray(W, dtype), jnp.asarray(X, dtype)
+        check = assert_gradient(softjax.loss, softjax.loss_and_grad, W, X, y, 0.1)
+        if dtype == "float64":
+            assert check.relative_error > 1e-8
+        wrong = check_gradient(
+            softjax.loss,
+            lambda *a: softjax.loss_and_grad(*a)[1] - 2 * 0.1 * W.astype(a[0].dtype),
+            W,
+            X,
+            y,
+            0.1,
+        )
+        assert wrong.verdict == "wrong"
+
+
+def test_functions_that_are_not_ours():
+    rng = np.random.default_rng(0)
+    X, labels = jnp.asarray(rng.normal(size=(20, 6)), jnp.float32), rng.integers(0, 2, 20)
+
+    def network(params, X):
+        hidden = jnp.tanh(X @ params["w"] + params["b"])
+        return jnp.mean((hidden @ params["v"]) ** 2)
+
+    params = {
+        "w": jnp.asarray(rng.normal(size=(6, 5)), jnp.float32),
+        "b": jnp.asarray(rng.normal(size=5), jnp.float32),
+        "v": jnp.asarray(rng.normal(size=5), jnp.float32),
+    }
+    assert_gradient(network, jax.grad(network), params, X)
+
+    def logistic(w, X, t):
+        return jnp.mean(jnp.logaddexp(0, -t * (X @ w)))
+
+    def logistic_gradient(w, X, t):
+        return -X.T @ (t * jax.nn.sigmoid(-t * (X @ w))) / len(X)
+
+    assert_gradient(logistic, logistic_gradient, params["w"][:, 0], X, 2.0 * labels - 1)
+    A = jnp.asarray(rng.normal(size=(4, 4)), jnp.float32)
+    assert_gradient(lambda A: jnp.linalg.slogdet(A)[1], lambda A: jnp.linalg.inv(A).T, A)
+    assert_gradient(lambda A: jnp.trace(A @ A @ A), lambda A: 3 * (A @ A).T, A)
+    assert_gradient(lambda x: jnp.sin(x), lambda x: jnp.cos(x), jnp.float32(0.7))
+
+
+def test_a_gradient_may_be_given_as_an_array_or_with_its_value():
+    W, X, y = typed("float32")
+    assert_gradient(softjax.loss, softjax.loss_and_grad(W, X, y)[1], W, X, y)
+    assert_gradient(softjax.loss, softjax.loss_and_grad, W, X, y)
+    assert_gradient(softjax.loss, lambda *a: softjax.loss_and_grad(*a)[1], W, X, y)
+
+
+@pytest.mark.parametrize("fun", [softjax.loss, numpy_loss])
+def test_numpy_functions_are_checked_in_the_type_they_compute_in(fun):
+    W, X, y = problem()
+    for dtype in (np.float64, np.float32):
+        check = assert_gradient(fun, numpy_gradient, W.astype(dtype), X.astype(dtype), y, 0.3)
+        assert check.dtype == np.dtype(dtype).name
+    assert ("no autodiff: JAX cannot trace the function" in str(check)) == (fun is numpy_loss)
+    wrong = check_gradient(fun, lambda *a: numpy_gradient(*a) * (1 + 1e-6), W, X, y, 0.3)
+    assert wrong.factor == pytest.approx(1 + 1e-6, rel=1e-9)
+
+
+def test_of_a_large_numpy_function_a_sample_is_seen_and_directions_besides():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=5000)
+
+    def fun(x):
+        return float(np.sum(np.sin(x)))
+
+    check = check_gradient(fun, np.cos, x)
     assert check.ok
-    assert len(check.entries) == 20
-    assert max(entry.relative_error for entry in check.entries) < 1e-5
+    assert "200 of 5,000 entries" in str(check)
+
+    def one_entry_wrong(x):
+        gradient = np.cos(x)
+        gradient[4321] += 1e-3
+        return gradient
+
+    assert not check_gradient(fun, one_entry_wrong, x).ok
+
+
+# Wrong gradients, and what is said of them
+
+
+def damaged(change):
+    return lambda W, X, y, reg: change(softjax.loss_and_grad(W, X, y, reg)[1], W, reg)
+
+
+FAULTS = [
+    (lambda g, W, r: 30 * g, 30, "30 times the gradient, 30 being the length of axis 0 of argument 1"),
+    (lambda g, W, r: g * 30 / 29, 30 / 29, "30/29 times the gradient.* divided by N − 1, not N"),
+    (lambda g, W, r: -g, -1, "its sign is wrong"),
+    (lambda g, W, r: g / 2, 0.5, "half the gradient"),
+    (lambda g, W, r: 0 * g, 0, "the claim is zero"),
+    (lambda g, W, r: g * 1.25, 1.25, "1.25 times the gradient"),
+    (
+        lambda g, W, r: g - 2 * r * W,
+        None,
+        "lacks the term 0.6 w of a penalty: all of the gradient of 0.3 Σw²",
+    ),
+    (lambda g, W, r: g - r * W, None, "lacks the term 0.3 w of a penalty"),
+    (lambda g, W, r: g + 2 * r * W, None, "has once too often the term 0.6 w"),
+    (lambda g, W, r: g - r * jnp.sign(W), None, r"lacks the term 0.3 sign\(w\) of a penalty: .* 0.3 Σ\|w\|"),
+    (lambda g, W, r: g.at[-1].add(-2 * r * W[-1]), None, r"only in row 6 \(the last\) of params: .*lacks"),
+    (
+        lambda g, W, r: g.at[:, 1].multiply(2),
+        None,
+        "only in column 1 of params: there it is twice the gradient",
+    ),
+    (lambda g, W, r: g.at[2, 3].multiply(1.01), None, r"only in row 2 and column 3 \(the last\)"),
+    (
+        lambda g, W, r: g.at[0, 0].set(jnp.nan),
+        None,
+        r"not finite in 1 of 28 entries, first at params\[0, 0\]",
+    ),
+    (lambda g, W, r: g + jnp.sin(7 * g), None, "28 of 28 entries are wrong, in no pattern that has a name"),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("change", "factor", "sentence"), FAULTS)
+def test_a_fault_is_caught_and_named(dtype, change, factor, sentence):
+    with jax.enable_x64(dtype == "float64"):
+        W, X, y = typed(dtype)
+        check = check_gradient(softjax.loss, damaged(change), W, X, y, 0.3)
+    assert check.verdict == "wrong"
+    assert check.factor == (None if factor is None else pytest.approx(factor, abs=1e-9))
+    with pytest.raises(AssertionError, match=sentence):
+        check.raise_if_wrong()
+
+
+def test_a_transposed_result_is_recognized():
+    A = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4)), jnp.float32)
+    check = check_gradient(lambda A: jnp.linalg.slogdet(A)[1], jnp.linalg.inv, A)
+    assert "the transpose of the gradient" in check.diagnosis
+
+
+def test_a_wrong_leaf_is_named():
+    params = {"scale": jnp.ones(3), "shift": jnp.arange(3.0)}
+
+    def fun(params):
+        return jnp.sum(params["scale"] ** 2 * params["shift"] ** 3)
+
+    def wrong(params):
+        gradient = jax.grad(fun)(params)
+        return gradient | {"shift": 2 * gradient["shift"]}
+
+    check = check_gradient(fun, wrong, params)
+    assert "wrong only in params['shift']: there it is twice the gradient" in check.diagnosis
+    assert check.worst.path == "params['shift']"
+    assert check.worst.claimed == 2 * check.worst.true
+
+
+def test_arithmetic_in_too_short_a_type_is_told_from_a_wrong_formula():
+    W, X, y = typed("float32")
+
+    def short(W, X, y):
+        _, gradient = softjax.loss_and_grad(W.astype(jnp.float16), X.astype(jnp.float16), y)
+        return gradient.astype(W.dtype)
+
+    check = check_gradient(softjax.loss, short, W, X, y)
+    assert check.verdict == "wrong"
+    assert check.relative_error < 1e-2
+
+    def cancelling(W, X, y):
+        big = 1e4 * jnp.ones_like(W)
+        return (softjax.loss_and_grad(W, X, y)[1] + big) - big
+
+    check = check_gradient(softjax.loss, cancelling, W, X, y)
+    assert check.verdict == "wrong"
+    assert "the formula is right" in check.diagnosis
+
+
+# Functions that cannot be judged
 
 
 @pytest.mark.parametrize(
-    "fault",
-    [lambda g: g * (1 + 1e-5), lambda g: -g, lambda g: np.roll(g, 1, axis=1), lambda g: g * 500],
-    ids=["1e-5 off", "sign", "label off by one", "no 1/N"],
+    "fun",
+    [
+        lambda W, X, y: softjax.loss(W, X, y, 0.3, penalty="l1"),  # |w| at w = 0
+        lambda W, X, y: softjax.loss(W, X, y, kind="hinge") + jnp.abs(W[0, 0]),
+        lambda W, X, y: softjax.loss(W, X, y) + jnp.where(W[0, 0] >= 0, 1.0, 0.0),  # a jump
+        lambda W, X, y: softjax.loss(W, X, y) + np.random.default_rng().normal(),
+        lambda W, X, y: softjax.loss(W, X, y) + jax.lax.stop_gradient(W[1, 1] ** 2),
+    ],
+    ids=["kink of L1", "kink", "jump", "randomness", "stop_gradient"],
 )
-def test_a_wrong_gradient_fails(development, monkeypatch, fault):
-    right = gradcheck.loss_and_grad
+def test_where_the_references_disagree_the_claim_is_not_blamed(fun):
+    W, X, y = problem()
+    W[0, 0] = 0
+    check = check_gradient(fun, jax.grad(fun), jnp.asarray(W, jnp.float32), X.astype(np.float32), y)
+    assert check.verdict == "undecided"
+    assert not check.ok
+    with pytest.raises(GradientError, match="not differentiable here, or not what it seems"):
+        check.raise_if_wrong()
 
-    def wrong(*arguments, **options):
-        value, grad = right(*arguments, **options)
-        return value, fault(np.asarray(grad))
 
-    monkeypatch.setattr(gradcheck, "loss_and_grad", wrong)
-    assert not gradcheck.check_entries(*development, 0.0, CheckConfig()).ok
+def test_a_broken_custom_rule_is_found():
+    @jax.custom_jvp
+    def square(x):
+        return jnp.sum(x**2)
+
+    square.defjvp(lambda primals, tangents: (square(*primals), jnp.sum(3 * primals[0] * tangents[0])))
+    check = check_gradient(square, lambda x: 2 * x, jnp.arange(1.0, 4.0))
+    assert check.verdict == "undecided"
+    assert "reverse mode gives 3, central differences 2 at params[0]" in check.diagnosis
 
 
-def test_the_check_on_cifar10(cifar10_dir):
+# What is refused, and what is left alone
+
+
+@pytest.mark.parametrize(
+    ("fun", "claimed", "params", "message"),
+    [
+        (lambda w: w, lambda w: w, jnp.ones(3), r"fun must return one scalar, got \(3,\)"),
+        (lambda w: jnp.sum(w > 0), lambda w: w, jnp.ones(3), "fun must return a real number, got int"),
+        (jnp.sum, jnp.ones_like, jnp.ones(3, int), "params must be a floating array, got int"),
+        (
+            lambda p: jnp.sum(p["a"]),
+            lambda p: 1.0,
+            {"a": jnp.ones(3)},
+            "the claim must be a pytree like params",
+        ),
+        (jnp.sum, lambda w: jnp.ones((3, 2)), jnp.ones((2, 3)), r"got \(3, 2\) \(is it transposed\?\)"),
+        (lambda p: 1.0, lambda p: p, {}, "params hold no arrays"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(fun, claimed, params, message):
+    with pytest.raises(ValueError, match=message):
+        check_gradient(fun, claimed, params)
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_jax_s_configuration_is_left_as_it_was(enabled):
+    W, X, y = typed("float32")
+    with jax.enable_x64(enabled):
+        check_gradient(softjax.loss, softjax.loss_and_grad, W, X, y)
+        assert jax.config.jax_enable_x64 == enabled
+
+
+def test_tolerances_can_be_overridden():
+    W, X, y = typed("float32")
+    claim = damaged(lambda g, W, r: g * 1.001)
+    assert not check_gradient(softjax.loss, claim, W, X, y, 0.3).ok
+    assert check_gradient(softjax.loss, claim, W, X, y, 0.3, rtol=0.01).ok
+    assert check_gradient(softjax.loss, claim, W, X, y, 0.3, atol=0.01).ok
+    assert check_gradient(softjax.loss, claim, W, X, y, 0.3, allowed_bounds=1e15).ok
+
+
+def test_the_report_and_the_course_s_table():
+    W, X, y = typed("float32")
+    check = check_gradient(softjax.loss, softjax.loss_and_grad, W, X, y, 0.3)
+    text = str(check)
+    for part in ("RIGHT (float32, 28 entries)", "reverse mode (every entry)", "central differences"):
+        assert part in text
+    lines = check.table().split("\n")
+    assert len(lines) == 10
+    assert all(line.startswith("numerical: ") and "relative error: " in line for line in lines)
+    assert max(sample.relative_error for sample in check.samples) < 1e-4
+    errors = check.relative_errors()
+    assert errors.shape == W.shape
+    assert errors.max() < 1e-4
+
+
+# Second order, and the loss with a derivative of its own
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_hessian_by_hand_is_right(dtype, penalty):
+    with jax.enable_x64(dtype == "float64"):
+        W, X, y = typed(dtype)
+
+        def fun(W, X, y, reg):
+            return softjax.loss(W, X, y, reg, penalty=penalty, penalize_bias=False)
+
+        def by_hand(W, v, X, y, reg):
+            return softjax.hessian_vector_product(W, v, X, y, reg, penalty=penalty, penalize_bias=False)
+
+        for check in check_hessian(fun, by_hand, W, X, y, 0.3):
+            assert check.ok, str(check)
+        wrong = check_hessian(fun, lambda *a: by_hand(*a) * 1.0001, W, X, y, 0.3)
+        assert not any(check.ok for check in wrong)
+
+
+def test_the_hessian_vector_products_of_the_gradient_by_hand_are_right():
+    W, X, y = typed("float32")
+
+    def of_gradient(W, v, *args):
+        return jax.jvp(lambda W: softjax.loss_and_grad(W, *args)[1], (W,), (v,))[1]
+
+    assert all(check.ok for check in check_hessian(softjax.loss, of_gradient, W, X, y, 0.3))
+
+
+def test_a_direction_of_another_shape_is_refused():
+    W, X, y = typed("float32")
+    with jax.numpy_dtype_promotion("strict"), pytest.raises(ValueError, match="V must be shaped like W"):
+        softjax.hessian_vector_product(W, W.T, X, y)
+
+
+@pytest.mark.parametrize("order", ["reverse", "forward", "jitted", "vmapped", "second"])
+def test_the_custom_derivative_is_right_in_every_mode(x64, order):
+    _, scores, y = problem(num_features=5)
+    y = y % 5
+    weights = np.random.default_rng(0).normal(size=len(y))
+
+    def plain(s):
+        return jnp.vdot(weights, jax.nn.logsumexp(s, axis=1) - s[jnp.arange(len(y)), y])
+
+    def ours(s):
+        return jnp.vdot(weights, softjax.softmax_cross_entropy(s, y))
+
+    def derivative(f):
+        match order:
+            case "reverse":
+                return jax.grad(f)(scores)
+            case "forward":
+                return jax.jacfwd(f)(scores)
+            case "jitted":
+                return jax.jit(jax.grad(f))(scores)
+            case "vmapped":
+                return jax.vmap(jax.grad(f))(jnp.stack([scores, 2 * scores]))
+            case "second":
+                return jax.hessian(f)(scores)
+
+    np.testing.assert_allclose(derivative(ours), derivative(jax.jit(plain)), rtol=1e-10, atol=1e-12)
+    assert_gradient(ours, jax.grad(ours), scores)
+
+
+@pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
+def test_a_ruled_out_class_has_no_derivative_in_either_mode(mode):
+    s, y = jnp.array([[1.0, -jnp.inf, 2.0]]), np.array([2])
+    derivative = mode(lambda s: softjax.softmax_cross_entropy(s, y)[0])(s)
+    expected = jax.grad(lambda s: softjax.softmax_cross_entropy(s, np.array([1]))[0])(jnp.array([[1.0, 2.0]]))
+    np.testing.assert_allclose(derivative, [[expected[0, 0], 0, expected[0, 1]]], rtol=1e-6)
+    hessian = jax.hessian(lambda s: softjax.softmax_cross_entropy(s, y)[0])(s)
+    assert np.isfinite(hessian).all()
+
+
+def test_labels_outside_are_refused_and_under_jit_make_nan():
+    s = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match=r"y holds the label -1, outside 0\.\.2"):
+        softjax.softmax_cross_entropy(s, np.array([0, -1]))
+    with pytest.raises(ValueError, match=r"y must be \(N,\) with N = 2 examples"):
+        softjax.softmax_cross_entropy(s, np.array([0]))
+    losses = jax.jit(softjax.softmax_cross_entropy)(s, np.array([0, 3]))
+    assert np.isfinite(losses[0])
+    assert np.isnan(losses[1])
+
+
+# The course's check, on real images
+
+
+def test_the_gradient_by_hand_on_cifar10(cifar10_dir):
     dataset = load_dataset("cifar10", cifar10_dir)
     dev = dataset.development()
     features = dev.X - preprocess.fit(dataset.train.X, standardize=False).mean
     X = np.hstack([features, np.ones((len(dev), 1))])
-    for reg in (0.0, 50.0):
-        check = gradcheck.check_entries(X, dev.y, 10, reg, CheckConfig())
-        assert check.ok
-        assert check.loss == pytest.approx(-np.log(0.1), abs=0.2)
+    W = 1e-4 * np.random.default_rng(0).standard_normal((X.shape[1], 10))
+    for dtype in (np.float64, np.float32):
+        with jax.enable_x64(dtype == np.float64):
+            args = (X.astype(dtype), dev.y)
+            assert softjax.loss(W.astype(dtype), *args) == pytest.approx(-np.log(0.1), abs=0.2)
+            for reg in (0.0, 50.0):
+                assert_gradient(softjax.loss, softjax.loss_and_grad, W.astype(dtype), *args, reg)
