@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import cli, gradcheck
+from softjax import cli, gradient
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
@@ -47,20 +47,74 @@ def test_every_way_to_start_a_sweep(tmp_path, script):
 def test_the_check_passes_on_the_digits():
     done = run(str(ROOT / "experiments" / "gradient_check.py"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("W[") == 20
-    assert "passed: all agree to 1e-06" in done.stdout
+    assert done.stdout.count("gradient check: RIGHT (float64, 650 entries)") == 2
+    assert done.stdout.count("params[") == 20 + 2
+    assert done.stdout.endswith("passed\n")
 
 
+@pytest.mark.usefixtures("own_messages")
 def test_the_check_fails_on_a_wrong_gradient(monkeypatch, capsys):
-    right = gradcheck.loss_and_grad
+    right = gradient.loss_and_grad
 
     def wrong(*arguments, **options):
         value, grad = right(*arguments, **options)
         return value, grad * 1.001
 
-    monkeypatch.setattr(gradcheck, "loss_and_grad", wrong)
+    monkeypatch.setattr(gradient, "loss_and_grad", wrong)
     assert cli.main(["check", "--num-checks", "2"]) == 1
-    assert "FAILED at reg 0, reg 50" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "the claim is 1.001 times the gradient" in printed
+    assert printed.endswith("FAILED at reg 0, reg 50\n")
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    (tmp_path / "my_gradients.py").write_text(
+        "import numpy as np\n"
+        "def loss(w, X, reg): return np.sum(np.sin(X @ w)) + reg * np.sum(w ** 2)\n"
+        "def grad(w, X, reg): return X.T @ np.cos(X @ w) + 2 * reg * w\n"
+        "def wrong(w, X, reg): return X.T @ np.cos(X @ w)\n"
+        "def inputs(): return np.arange(3.0), np.eye(3), 0.5\n"
+        "point = inputs()\n"
+    )
+    np.savez(tmp_path / "data.npz", w=np.arange(3.0), X=np.eye(3), reg=0.5)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("mine", "own_messages")
+@pytest.mark.parametrize("inputs", ["data.npz", "my_gradients:inputs", "my_gradients:point"])
+def test_a_gradient_of_one_s_own_is_checked(capsys, inputs):
+    own = ["check", "--function", "my_gradients:loss", "--inputs", inputs]
+    assert cli.main([*own, "--gradient", "my_gradients:grad"]) == 0
+    assert "RIGHT (float64, 3 entries)" in capsys.readouterr().out
+    assert cli.main([*own, "--gradient", "my_gradients:wrong"]) == 1
+    assert "all of the gradient of 0.5 Σw²" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("mine", "own_messages")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gradient": None}, "function, gradient and inputs go together"),
+        ({"gradient": "my_gradients"}, "'my_gradients' names no object: expected package.module:name"),
+        ({"gradient": "my_gradients:nothing"}, "my_gradients:nothing cannot be imported"),
+        ({"function": "nowhere:loss"}, "nowhere:loss cannot be imported: No module named 'nowhere'"),
+        ({"inputs": "nowhere.npz"}, "no such file: nowhere.npz"),
+        ({"inputs": "my_gradients:np"}, r"my_gradients:np must give a tuple (params, *args), got module"),
+        (
+            {"function": "my_gradients:grad"},
+            "my_gradients:grad cannot be checked: fun must return one scalar",
+        ),
+    ],
+)
+def test_what_cannot_be_checked_ends_with_one_line(capsys, options, message):
+    own = {"function": "my_gradients:loss", "gradient": "my_gradients:grad", "inputs": "data.npz"} | options
+    arguments = [part for name, value in own.items() if value for part in (f"--{name}", value)]
+    assert cli.main(["check", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
 
 
 def test_version_and_help(capsys):

@@ -1,0 +1,36 @@
+"""What the README shows runs as printed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+def test_the_examples_run(block, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    if "check_gradient" in block:
+        shown = re.search(r"```\n\n((?:    .*\n)+)\nIn a test", README)[1]
+        assert done.stdout.startswith(re.sub(r"^    ", "", shown, flags=re.MULTILINE))
+
+
+def test_pictures_and_links_lead_somewhere():
+    for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (Path(__file__).parents[1] / target).exists(), target
+
+
+def test_the_modules_of_the_layout_exist():
+    table = README[README.index("| module |") :]
+    for cell in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE):
+        for name in re.findall(r"`(\w+)/?`", cell):
+            package = Path(__file__).parents[1] / "softjax"
+            assert (package / f"{name}.py").is_file() or (package / name).is_dir(), name
