@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from softjax.datasets import Dataset as Dataset
     from softjax.datasets import Split as Split
     from softjax.datasets import load_dataset as load_dataset
-    from softjax.gradcheck import GradientCheck as GradientCheck
-    from softjax.gradcheck import GradientError as GradientError
-    from softjax.gradcheck import check_gradient as check_gradient
-    from softjax.gradcheck import check_hessian as check_hessian
+    from softjax.gradcheck.check import check_gradient as check_gradient
+    from softjax.gradcheck.check import check_hessian as check_hessian
+    from softjax.gradcheck.result import GradientCheck as GradientCheck
+    from softjax.gradcheck.result import GradientError as GradientError
     from softjax.gradient import hessian_vector_product as hessian_vector_product
     from softjax.gradient import loss_and_grad as loss_and_grad
     from softjax.gradient import softmax_cross_entropy as softmax_cross_entropy
@@ -32,7 +32,8 @@ _CONTENTS = {
     "config": ["DataConfig", "InputError", "SweepConfig"],
     "objective": ["loss", "scores"],
     "gradient": ["loss_and_grad", "softmax_cross_entropy", "hessian_vector_product"],
-    "gradcheck": ["check_gradient", "check_hessian", "GradientCheck", "GradientError"],
+    "gradcheck.check": ["check_gradient", "check_hessian"],
+    "gradcheck.result": ["GradientCheck", "GradientError"],
     "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],
     "sweeps": ["sweep", "SweepResult"],

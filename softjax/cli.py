@@ -109,7 +109,7 @@ class Check:
         return self._own() if self.check.function is not None else self._by_hand()
 
     def _own(self) -> int:
-        from softjax.gradcheck import check_gradient
+        from softjax.gradcheck.check import check_gradient
 
         function, gradient = _imported(str(self.check.function)), _imported(str(self.check.gradient))
         params, *args = _inputs(str(self.check.inputs))
@@ -128,7 +128,7 @@ class Check:
         import numpy as np
 
         from softjax.datasets import preprocess
-        from softjax.gradcheck import check_gradient
+        from softjax.gradcheck.check import check_gradient
         from softjax.gradient import loss_and_grad
         from softjax.objective import loss
 

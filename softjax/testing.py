@@ -5,7 +5,8 @@ from typing import Any
 
 from jaxtyping import PyTree
 
-from softjax.gradcheck import GradientCheck, check_gradient
+from softjax.gradcheck.check import check_gradient
+from softjax.gradcheck.result import GradientCheck
 
 
 def assert_gradient(

@@ -8,7 +8,7 @@ from conftest import problem
 from mpmath import mp
 
 import softjax
-from softjax.rounding import NotAnalytic, Rounding, evaluate, lowest_precision, rounding_deviation
+from softjax.gradcheck.rounding import NotAnalytic, Rounding, evaluate, lowest_precision, rounding_deviation
 
 rng = np.random.default_rng(0)
 A, B, v = rng.normal(size=(4, 4)), rng.normal(size=(3, 4, 2)), rng.uniform(0.5, 2, size=4)

@@ -13,7 +13,7 @@ import jax.extend.core as jex
 import numpy as np
 from jaxtyping import Float
 
-from softjax.rounding import Rounding, evaluate, lowest_precision, rounding_deviation
+from softjax.gradcheck.rounding import Rounding, evaluate, lowest_precision, rounding_deviation
 
 Leaves = list[Float[np.ndarray, "..."]]
 

@@ -29,6 +29,11 @@ class Evidence:
         parts = zip(self.claimed, self.true, self.allowed, strict=True)
         return [~(np.abs(c - t) <= a) & ~np.isnan(t) for c, t, a in parts]
 
+    @property
+    def any_wrong(self) -> bool:
+        """Whether any is."""
+        return any(mask.any() for mask in self.wrong)
+
     def where(self, masks: list[Bool[np.ndarray, "..."]]) -> "Evidence":
         """The same for some of the entries, as flat leaves."""
 

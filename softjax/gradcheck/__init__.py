@@ -1,0 +1,1 @@
+"""The gradient checker: is this hand-derived gradient right?"""
