@@ -154,7 +154,7 @@ FAULTS: dict[str, Callable[..., Any]] = {
     "softmax over the wrong axis": fault(lambda p, onehot, W, X, y: jax.nn.softmax(X @ W, axis=0) - onehot),
     "label off by one": fault(lambda p, onehot, W, X, y: p - jnp.roll(onehot, 1, axis=1)),
     "only the label's class": fault(lambda p, onehot, W, X, y: (p - 1) * onehot),
-    "first sample dropped": fault(lambda p, onehot, W, X, y: (p - onehot).at[1].set(0)),
+    "first sample dropped": fault(lambda p, onehot, W, X, y: (p - onehot).at[0].set(0)),
     "one example counted twice": fault(lambda p, onehot, W, X, y: (p - onehot).at[2].multiply(2)),
     "one class halved": after(lambda g, W, reg, N: g.at[:, 1].multiply(0.5)),
     "last row not penalized": after(lambda g, W, reg, N: g.at[-1].add(-2 * reg * W[-1])),
@@ -382,6 +382,11 @@ def write(config: Config, rows: list[dict[str, Any]], checkers: list[str], torch
         [dtype, f"{len(of(visible, dtype=dtype)):,}"] + [cell(of(visible, dtype=dtype), c) for c in checkers]
         for dtype in DTYPES
     ] + [["all", f"{len(visible):,}"] + [cell(visible, c) for c in checkers]]
+    plain = [
+        [dtype, f"{len(of(visible, dtype=dtype)):,}"]
+        + [f"{100 * np.mean([not row[c] for row in of(visible, dtype=dtype)]):.1f} %" for c in checkers]
+        for dtype in DTYPES
+    ]
     below = [
         [dtype, f"{len(of(hidden, dtype=dtype)):,}"] + [cell(of(hidden, dtype=dtype), c) for c in checkers]
         for dtype in DTYPES
@@ -423,6 +428,10 @@ more than 10 of its rounding bounds; one below can hardly be told from rounding 
 
 {table(["type", "wrong gradients", *checkers], total)}
 
+## Faults rejected, above the line, whatever becomes of the right gradient
+
+{table(["type", "wrong gradients", *checkers], plain)}
+
 ## Right gradients rejected
 
 Five penalties × {config.num_problems} problems.
@@ -445,9 +454,10 @@ What softjax catches here it finds by evaluating the claim's formula in float64.
 
 The claim g is held against the gradient ∇L in float64, taken by reverse mode and confirmed along random directions by
 forward mode, by the complex step Im L(W + ihV)/h, and by extrapolated central differences. An entry may be off by four of
-its rounding bounds. The bound follows each operation of the framework's own gradient: a value v that is computed in a type
-of unit roundoff u is off by up to u |v|, a sum by u Σ|terms|, and δg = √(Σᵥ (∂g/∂v · u |v|)²) over all v is what that does
-to an entry; near an optimum, where Xᵀ(p − onehot(y))/N and 2 reg W cancel, it stays as large as its terms while g vanishes.
+its rounding bounds, 1.25 δg + u |g|, or what the framework's own gradient is off by in that type where that is more, up to
+30 times. δg follows each operation of the framework's gradient: a value v that is computed in a type of unit roundoff u is
+off by up to u |v|, a sum of n terms by u Σ|terms| (times √n / 4 for long ones), and δg = √(Σᵥ (∂g/∂v · u |v|)²) over all v
+is what that does to an entry; near an optimum, where Xᵀ(p − onehot(y))/N and 2 reg W cancel, it stays as large as its terms while g vanishes.
 If the claim is a JAX function that computes in float64 when given float64, its formula is also checked there.
 
 ## How it was made

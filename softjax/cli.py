@@ -117,8 +117,9 @@ class Check:
             check = check_gradient(
                 function, gradient, params, *args, num_entries=self.check.num_checks, seed=self.check.seed
             )
-        except ValueError as error:
-            raise InputError(f"{self.check.function} cannot be checked: {error}") from error
+        except Exception as error:  # the caller's functions may raise anything
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise InputError(f"{self.check.function} cannot be checked: {_first_line(reason)}") from error
         _print_samples(check, "claimed")
         print(f"\n{check}")
         return 0 if check.ok else 1
@@ -244,8 +245,8 @@ def _imported(name: str) -> Any:
         found = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{name} cannot be imported: {error}") from error
+    except Exception as error:  # importing runs the caller's code
+        raise InputError(f"{name} cannot be imported: {_first_line(str(error))}") from error
     return found
 
 
@@ -259,10 +260,17 @@ def _inputs(name: str) -> tuple[Any, ...]:
         values = tuple(value.item() if value.ndim == 0 else value for value in values)
     else:
         found = _imported(name)
-        values = found() if callable(found) else found
+        try:
+            values = found() if callable(found) else found
+        except Exception as error:
+            raise InputError(f"{name} raised {type(error).__name__}: {_first_line(str(error))}") from error
     if not isinstance(values, tuple) or not values:
         raise InputError(f"{name} must give a tuple (params, *args), got {type(values).__name__}")
     return values
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0]
 
 
 def _print_samples(check: Any, claim: str) -> None:

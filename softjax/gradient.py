@@ -27,12 +27,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.config import Kind, Penalty
 from softjax.objective import (
     as_arrays,
+    as_labels,
     check_labels,
     check_problem,
     hinge,
@@ -102,8 +104,8 @@ def _cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Ar
 @_cross_entropy.defjvp
 def _cross_entropy_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (scores, y), (tangent, _) = primals, tangents
-    losses, Q = _softmax_residual(scores.T, y)
-    return losses, (Q.T * tangent).sum(axis=1)
+    _, Q = _softmax_residual(scores.T, y)
+    return _cross_entropy(scores, y), (Q.T * tangent).sum(axis=1)
 
 
 def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, " N"]:
@@ -124,7 +126,7 @@ def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, "
     check_labels(y, np.shape(scores)[0], np.shape(scores)[-1])
     s = jnp.asarray(scores)
     s = s if jnp.issubdtype(s.dtype, jnp.floating) else s.astype(jnp.result_type(float))
-    return _cross_entropy(s, jnp.asarray(y).astype(jnp.int32))
+    return _cross_entropy(s, as_labels(y, s.shape[1]))
 
 
 def hessian_vector_product(
@@ -201,11 +203,13 @@ def _softmax_residual(
     label has the largest score: neither loses digits when p_y is close to 1, as the subtraction would.
     """
     label = is_label(s, y, axis=0)
-    shifted = s - s.max(axis=0, keepdims=True)
-    e = jnp.exp(shifted)
+    shifted = s - lax.stop_gradient(s.max(axis=0, keepdims=True))
+    at_label = label_score(shifted, y, axis=0)
+    # relative to the label where it is largest: 0 there, but its derivative counts
+    anchor = jnp.where(at_label == 0, at_label, 0)
+    e = jnp.exp(shifted - anchor[None])
     others = jnp.where(label, 0, e).sum(axis=0)
     total = e.sum(axis=0)
-    at_label = label_score(shifted, y, axis=0)
     losses = jnp.where(at_label == 0, jnp.log1p(others), jnp.log(total) - at_label)
     return losses, jnp.where(label, -others[None], e) / total[None]
 

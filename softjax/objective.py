@@ -165,7 +165,13 @@ def as_arrays(
 ) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Int[Array, " N"]]:
     """`W` and `X` in one floating type (their promoted one, where integers have no say), `y` as int32."""
     W, X = as_floats(W, X)
-    return W, X, jnp.asarray(y).astype(jnp.int32)
+    return W, X, as_labels(y, W.shape[1])
+
+
+def as_labels(y: ArrayLike, num_classes: int) -> Int[Array, " N"]:
+    """`y` as int32, −1 where it is no label; a large one must not wrap around into another class."""
+    y = jnp.asarray(y)
+    return jnp.where((y >= 0) & (y < num_classes), y, jnp.full_like(y, -1)).astype(jnp.int32)
 
 
 def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:

@@ -63,6 +63,9 @@ def report_folder(out: Path, overwrite: bool) -> Iterator[Path]:
             new.rename(out)
         except OSError as error:
             raise InputError(f"{out} cannot be written: {error}") from error
+        finally:
+            if earlier.exists() and not out.exists():
+                earlier.rename(out)
 
 
 def environment() -> dict[str, Any]:

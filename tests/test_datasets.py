@@ -367,7 +367,7 @@ def test_a_failed_download_names_url_cache_and_the_way_out(server, archive, tmp_
     message = str(error.value)
     assert "\n" not in message
     if served == "no archive":
-        assert "is no archive of CIFAR-10" in message
+        assert "could not be unpacked as CIFAR-10's archive" in message
     else:
         for part in (cifar10.URL, str(tmp_path / "cache" / "softjax"), "--dataset digits"):
             assert part in message

@@ -286,6 +286,55 @@ def test_a_broken_custom_rule_is_found():
     assert "reverse mode gives 3, central differences 2 at params[0]" in check.diagnosis
 
 
+def test_a_function_that_reads_state_is_checked_as_it_is_now():
+    class Model:
+        reg = 0.0
+
+        def loss(self, w):
+            return jnp.sum(jnp.sin(w)) + self.reg * jnp.sum(w**2)
+
+    model, w = Model(), np.linspace(0.1, 1, 5, dtype=np.float32)
+    assert check_gradient(model.loss, np.cos, w).ok
+    model.reg = 1.0
+    assert check_gradient(model.loss, np.cos, w).verdict == "wrong"
+
+
+def test_parameters_of_very_different_sizes():
+    assert_gradient(lambda w: jnp.sum(jnp.log(w)), lambda w: 1 / w, jnp.array([1e-9, 1.0]))
+    assert_gradient(
+        lambda p: (p["a"] * 1e-6) ** 2 + jnp.sin(1e3 * p["b"]),
+        lambda p: {"a": 2e-12 * p["a"], "b": 1e3 * jnp.cos(1e3 * p["b"])},
+        {"a": jnp.float32(1e6), "b": jnp.float32(1e-3)},
+    )
+
+
+def test_functions_that_are_complex_inside():
+    w = jnp.asarray(np.random.default_rng(0).normal(size=8), jnp.float32)
+    for fun in (
+        lambda w: jnp.sum(jnp.abs(jnp.fft.fft(w)) ** 2),
+        lambda w: jnp.sum(jnp.fft.rfft(w).real ** 2),
+        lambda w: jnp.sum(jnp.abs(w * jnp.exp(1j * w)) ** 2),
+    ):
+        assert_gradient(fun, jax.grad(fun), w)
+
+
+def test_a_short_array_in_the_background_excuses_nothing():
+    rng = np.random.default_rng(0)
+    X = jnp.asarray(rng.normal(size=(50, 4)), jnp.float16)
+
+    def fun(w):
+        return jnp.mean(jnp.sin(X.astype(jnp.float32) @ w))
+
+    w = jnp.asarray(rng.normal(size=4), jnp.float32)
+    assert_gradient(fun, jax.grad(fun), w)
+    assert check_gradient(fun, lambda w: 1.001 * jax.grad(fun)(w), w).factor == pytest.approx(1.001)
+
+
+def test_a_numpy_function_that_computes_in_float32_is_held_to_float32():
+    w = np.linspace(0.1, 2, 6)
+    assert_gradient(lambda w: np.sum(np.sin(w.astype(np.float32))), np.cos, w, rtol=1e-3)
+
+
 # What is refused, and what is left alone
 
 
@@ -407,6 +456,21 @@ def test_the_custom_derivative_is_right_in_every_mode(x64, order):
     assert_gradient(ours, jax.grad(ours), scores)
 
 
+def test_where_scores_tie_the_value_is_differentiated_too(x64):
+    s, y, v = jnp.zeros((1, 3)), np.array([0]), jnp.array([[1.0, 2.0, 4.0]])
+
+    def fun(s):
+        return softjax.softmax_cross_entropy(s, y).sum()
+
+    (value, _), (slope, _) = jax.jvp(jax.value_and_grad(fun), (s,), (v,))
+    assert float(value) == pytest.approx(np.log(3))
+    assert float(slope) == pytest.approx(7 / 3 - 1)
+    W, X, y = problem()
+    W = jnp.zeros_like(W)
+    of_value = jax.grad(lambda W: softjax.loss_and_grad(W, X, y)[0])(W)
+    np.testing.assert_allclose(of_value, softjax.loss_and_grad(W, X, y)[1], atol=1e-15)
+
+
 @pytest.mark.parametrize("mode", [jax.jacfwd, jax.jacrev])
 def test_a_ruled_out_class_has_no_derivative_in_either_mode(mode):
     s, y = jnp.array([[1.0, -jnp.inf, 2.0]]), np.array([2])
@@ -426,6 +490,8 @@ def test_labels_outside_are_refused_and_under_jit_make_nan():
     losses = jax.jit(softjax.softmax_cross_entropy)(s, np.array([0, 3]))
     assert np.isfinite(losses[0])
     assert np.isnan(losses[1])
+    with jax.enable_x64(True):  # 2³² must not wrap around to class 0
+        assert np.isnan(jax.jit(softjax.softmax_cross_entropy)(s, np.array([0, 2**32]))[1])
 
 
 # The course's check, on real images

@@ -1,6 +1,7 @@
 """The user's own features, from a .npz file: the case of the linear probe."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,11 @@ def load(path: Path, split_seed: int) -> Dataset:
         image_shape = examples[0][2]
     else:
         raise InputError(f"{path} holds {', '.join(arrays) or 'no arrays'}; expected {NAMES}")
-    names = [str(name) for name in arrays["class_names"]] if "class_names" in arrays else None
+    names = None
+    if "class_names" in arrays:
+        if arrays["class_names"].ndim != 1:
+            raise InputError(f"{title}: class_names must be K names, got shape {arrays['class_names'].shape}")
+        names = [str(name) for name in arrays["class_names"]]
     return from_splits(str(path), title, splits, names, image_shape)
 
 
@@ -48,7 +53,15 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path} is damaged, or no .npz file of plain arrays: {error}") from error
 
 

@@ -231,7 +231,7 @@ def _download(cache: Path) -> Path:
                     shutil.copyfileobj(member, file)
         scratch.chmod(0o755)
         return scratch.rename(cache / "cifar-10-batches-bin")
-    except (KeyError, EOFError, tarfile.TarError) as error:
-        raise InputError(f"{archive} is no archive of CIFAR-10: {error}") from error
+    except (KeyError, EOFError, OSError, tarfile.TarError) as error:
+        raise InputError(f"{archive} could not be unpacked as CIFAR-10's archive: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -98,7 +98,8 @@ def from_splits(
             )
     present = np.unique(train.y)
     if len(present) < num_classes:
-        missing = np.setdiff1d(np.arange(num_classes), present)[0]
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        missing = gaps[0] if len(gaps) else len(present)
         raise InputError(
             f"{title}: no training example has the label {missing}; labels must be 0..K-1 without a gap"
         )

@@ -1,7 +1,5 @@
 """What rounding excuses: how far each entry of a right gradient may be from the truth."""
 
-from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -13,6 +11,7 @@ from softjax.gradcheck.references import Leaves, Point, References
 from softjax.gradcheck.rounding import Rounding, rounding_deviation
 
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
+NOISE_AT_MOST = 30.0  # bounds: what the framework's own gradient is off by beyond that is no rounding
 JITTER = 1e-6  # relative change of the inputs, where the sensitivity of a NumPy claim is taken
 
 
@@ -40,9 +39,8 @@ def rounding_bounds(
     ]
     if own is None:
         return bounds
-    errors = [
-        np.nan_to_num(np.abs(o - g), nan=0.0, posinf=0.0) for o, g in zip(own, found.gradient, strict=True)
-    ]
+    errors = [np.abs(o - g) for o, g in zip(own, found.gradient, strict=True)]
+    errors = [np.where(e <= NOISE_AT_MOST * b, e, 0.0) for e, b in zip(errors, bounds, strict=True)]
     squares = [(DEVIATIONS * e / b) ** 2 for e, b in zip(errors, bounds, strict=True)]
     noise = float(np.sqrt(sum(s.sum() for s in squares) / max(1, sum(s.size for s in squares))))
     return [np.maximum(max(1.0, noise) * b, e) for b, e in zip(bounds, errors, strict=True)]
@@ -50,24 +48,15 @@ def rounding_bounds(
 
 def own_gradient(claim: Claim) -> Leaves | None:
     """The framework's gradient in the type of the claim, if it has one there."""
-    kinds = bool | int | float | np.ndarray | jax.Array
-    numbers = all(isinstance(leaf, kinds) for leaf in jax.tree.leaves(claim.args))
+    gradient_of = jax.grad(lambda leaves: claim.fun(claim.unflatten(leaves), *claim.args))
+    if not hasattr(claim.fun, "lower"):  # what is jitted already need not be compiled again
+        gradient_of = jax.jit(gradient_of)
     try:
         with jax.enable_x64(claim.dtype == np.float64):
-            leaves = [jnp.asarray(leaf) for leaf in claim.given]
-            if numbers:
-                gradient = _jitted_gradient(claim.fun, claim.structure)(leaves, *claim.args)
-            else:
-                gradient = jax.grad(lambda leaves: claim.fun(claim.unflatten(leaves), *claim.args))(leaves)
+            gradient = gradient_of([jnp.asarray(leaf) for leaf in claim.given])
         return [np.array(leaf, np.float64) for leaf in gradient]
     except Exception:  # what the function does in this type is its own affair
         return None
-
-
-@lru_cache(maxsize=32)
-def _jitted_gradient(fun: Callable[..., Any], structure: Any) -> Callable[..., Any]:
-    """∂fun/∂params on flat leaves; kept, so that the next check of the same function need not compile it."""
-    return jax.jit(jax.grad(lambda leaves, *args: fun(jax.tree.unflatten(structure, leaves), *args)))
 
 
 def _without_autodiff(found: References, claim: Claim, rounding: Rounding, seed: int) -> Leaves:

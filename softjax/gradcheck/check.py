@@ -162,13 +162,15 @@ def check_hessian(
     - `num_directions`: how many random vectors v.
 
     **Returns:** one `GradientCheck` a vector.
+
+    Raises `ValueError` as `check_gradient` does, or where `num_directions` is not positive.
     """
+    if num_directions < 1:
+        raise ValueError(f"num_directions must be at least 1, got {num_directions}")
     rng = np.random.default_rng(seed)
     checks = []
     for _ in range(num_directions):
-        v = jax.tree.map(
-            lambda leaf: jnp.asarray(rng.choice([-1.0, 1.0], np.shape(leaf)), dtype_of(leaf)), params
-        )
+        v = jax.tree.map(lambda leaf: rng.choice([-1.0, 1.0], np.shape(leaf)).astype(dtype_of(leaf)), params)
 
         def slope(params: PyTree, v: PyTree, *args: Any) -> Any:
             v = jax.tree.map(lambda part, leaf: jnp.asarray(part, jnp.asarray(leaf).dtype), v, params)

@@ -110,10 +110,13 @@ def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> floa
 
 def _factor(evidence: Evidence) -> float | None:
     claimed, true, allowed, _ = _known(evidence)
-    significant = np.abs(true) > allowed
-    if significant.sum() < 2 and len(true) > 1:
+    significant = int((np.abs(true) > allowed).sum())
+    if significant == 0:
         return None
-    return _fit(claimed, true, allowed)
+    factor = _fit(claimed, true, allowed)
+    if significant == 1 and factor is not None and not any(np.isclose(factor, v) for v in (0, -1, 0.5, 2)):
+        return None  # one number always fits some factor
+    return factor
 
 
 def _say_factor(factor: float, evidence: Evidence) -> str:
@@ -175,10 +178,10 @@ def _penalty(evidence: Evidence) -> str:
         verb = "lacks" if coefficient > 0 else "has once too often"
         text = f"the claim {verb} the term {abs(coefficient):.6g} {symbol} of a penalty"
         for scalar in scalars:
-            for times, name in ((2, f"all of the gradient of {scalar:g} Σw²"), (1, f"{scalar:g} w")):
-                if symbol == "w" and np.isclose(abs(coefficient), times * scalar, rtol=1e-3):
-                    half = f", half of the gradient of {scalar:g} Σw², all of that of ½ · {scalar:g} Σw²"
-                    return f"{text}: {name}" + (half if times == 1 else "")
+            if symbol == "w" and np.isclose(abs(coefficient), 2 * scalar, rtol=1e-3):
+                return f"{text}: all of the gradient of {scalar:g} Σw²"
+            if symbol == "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
+                return f"{text}: half of the gradient of {scalar:g} Σw², all of that of ½ · {scalar:g} Σw²"
             if symbol != "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
                 return f"{text}: the gradient of {scalar:g} Σ|w|"
         return text

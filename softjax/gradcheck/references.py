@@ -17,7 +17,7 @@ from softjax.gradcheck.rounding import Rounding, evaluate, lowest_precision, rou
 
 Leaves = list[Float[np.ndarray, "..."]]
 
-LADDER = 0.1 * 8.0 ** -np.arange(8)  # steps of the differences, relative to the parameters
+LADDER = 0.1 * 8.0 ** -np.arange(8)  # steps of the differences, relative to a parameter
 COMPLEX_STEP = 1e-100  # its square is gone, so that it causes no truncation
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
@@ -88,7 +88,7 @@ def at_point(function: Callable[[Leaves], Any], leaves: Leaves) -> Point:
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
         raise ValueError(f"fun must return a real number, got {results[0].dtype}")
     if traced is None:
-        return Point(function, leaves, None, None, np.dtype(np.float64))
+        return Point(function, leaves, None, None, results[0].dtype)
     gradient = jax.make_jaxpr(jax.grad(function))(leaves)
     return Point(function, leaves, traced, gradient, lowest_precision(traced))
 
@@ -101,7 +101,8 @@ def references(
 ) -> References:
     """Every reference along `entries` (leaf, index; `name` says it) and along four dense random directions."""
     rng = np.random.default_rng(seed)
-    dense = [[rng.choice([-1.0, 1.0], leaf.shape) for leaf in point.leaves] for _ in range(4)]
+    sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in point.leaves]
+    dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(4)]
     if point.gradient is not None:
         gradient, noise = rounding_deviation(point.gradient, point.leaves, Rounding.of(np.float64), seed=seed)
     else:
@@ -115,7 +116,17 @@ def references(
         (None, direction) for direction in dense
     ]:
         values: dict[str, float] = {}
-        difference, error = _central_difference(point, direction, fuzz)
+        if entry is None:  # each parameter moves in proportion to itself
+            difference, error = _central_difference(point, direction, 1.0, fuzz)
+        else:
+            leaf, index = entry
+            largest = float(np.abs(point.leaves[leaf]).max()) or 1.0
+            difference, error = _central_difference(point, direction, largest, fuzz)
+            own = float(sizes[leaf][index])
+            if own < largest and not error <= 1e-6 * abs(difference):  # too coarse for this one, perhaps
+                finer = _central_difference(point, direction, own, fuzz)
+                if finer[1] < error:
+                    difference, error = finer
         scale = abs(difference)
         allowance = 0.0
         if point.gradient is not None:
@@ -197,16 +208,15 @@ def _complex_step(point: Point, direction: Leaves) -> float | None:
     return float(value.imag / COMPLEX_STEP)
 
 
-def _central_difference(point: Point, direction: Leaves, fuzz: float) -> tuple[float, float]:
+def _central_difference(point: Point, direction: Leaves, size: float, fuzz: float) -> tuple[float, float]:
     """(f(x + hv) − f(x − hv)) / 2h, and its error.
 
-    Taken at steps h that shrink eightfold, from a tenth of the largest parameter; each neighbouring pair is
+    Taken at steps h that shrink eightfold, from `size` / 10 on; each neighbouring pair is
     extrapolated, (64 D(h/8) − D(h)) / 63, and the pair is kept whose extrapolations have settled best, the
     rounding of f, some ε|f|/h, being part of what counts as unsettled. NaN where the function jumps.
 
     Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
     """
-    size = max(float(np.abs(leaf).max(initial=0)) for leaf in point.leaves) or 1.0
     steps = LADDER * size
     pairs = [
         [

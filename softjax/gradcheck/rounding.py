@@ -82,15 +82,18 @@ def lowest_precision(traced: jex.ClosedJaxpr) -> np.dtype[Any]:
 
     def look(jaxpr: jex.Jaxpr) -> None:
         for eqn in jaxpr.eqns:
-            for atom in (*eqn.invars, *eqn.outvars):
-                dtype = getattr(atom.aval, "dtype", None)
-                if dtype is not None and jax.numpy.issubdtype(dtype, jax.numpy.floating):
-                    found.append(np.dtype(dtype))
+            if eqn.primitive.name not in _EXACT - {"convert_element_type"}:
+                dtypes = (getattr(atom.aval, "dtype", None) for atom in eqn.outvars)
+                found.extend(np.dtype(d) for d in dtypes if d is not None and _is_real_type(d))
             for inner in _inner(eqn):
                 look(inner.jaxpr if isinstance(inner, jex.ClosedJaxpr) else inner)
 
     look(traced.jaxpr)
     return least_precise(found)
+
+
+def _is_real_type(dtype: Any) -> bool:
+    return bool(jax.numpy.issubdtype(dtype, jax.numpy.floating))
 
 
 def least_precise(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
@@ -130,9 +133,14 @@ def _run(
             write(eqn.outvars, _run(closed.jaxpr, closed.consts, inputs, rounding, rng))
             continue
         rule = _RULES.get(name)
-        if rule is not None and not (name in _FLOATS_ONLY and inputs[0].dtype.kind not in "fc"):
+        is_complex = any(_is_complex(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+        stepped = any(
+            _is_complex(value) and not _is_complex(atom.aval)
+            for atom, value in zip(eqn.invars, inputs, strict=True)
+        )
+        if rule is not None and not is_complex and not (name in _FLOATS_ONLY and not _is_inexact(inputs[0])):
             outputs = [np.asarray(rule(eqn.params, *inputs))]
-        elif any(getattr(value, "dtype", None) == np.complex128 for value in inputs):
+        elif stepped:
             raise NotAnalytic(name)
         else:
             outputs = _bind(eqn, inputs)
@@ -144,6 +152,14 @@ def _run(
             ]
         write(eqn.outvars, outputs)
     return [read(atom) for atom in jaxpr.outvars]
+
+
+def _is_complex(value: Any) -> bool:
+    return getattr(getattr(value, "dtype", None), "kind", "") == "c"
+
+
+def _is_inexact(value: Any) -> bool:
+    return value.dtype.kind in "fc"
 
 
 def _plain(value: Any) -> Any:
@@ -253,11 +269,14 @@ def _extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-def _reduce_extreme(pick: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
+def _reduce_extreme(
+    pick: Callable[..., Any], where: Callable[..., Any], empty_value: float
+) -> Callable[..., Any]:
     def rule(params: Any, x: Any) -> Any:
         axes = tuple(params["axes"])
         if x.dtype.kind != "c":
-            return pick(x, axis=axes)
+            empty = {"initial": empty_value} if x.dtype.kind == "f" else {}
+            return pick(x, axis=axes, **empty)
         kept = [axis for axis in range(x.ndim) if axis not in axes]
         flat = x.transpose([*kept, *axes]).reshape([x.shape[axis] for axis in kept] + [-1])
         index = where(flat.real, axis=-1)[..., None]
@@ -342,8 +361,8 @@ _RULES: dict[str, Callable[..., Any]] = {
     "reduce_prod": _reduce(np.prod),
     "reduce_and": _reduce(np.all),
     "reduce_or": _reduce(np.any),
-    "reduce_max": _reduce_extreme(np.max, np.argmax),
-    "reduce_min": _reduce_extreme(np.min, np.argmin),
+    "reduce_max": _reduce_extreme(np.max, np.argmax, -np.inf),
+    "reduce_min": _reduce_extreme(np.min, np.argmin, np.inf),
     "dot_general": _dot_general,
 }
 _FLOATS_ONLY = {"div", "pow", "integer_pow", "abs", "sign", "reduce_prod", "not"}
