@@ -33,6 +33,7 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.config import Kind, Penalty
 from softjax.objective import (
+    as_array,
     as_arrays,
     as_labels,
     check_labels,
@@ -82,7 +83,7 @@ def loss_and_grad(
 def _loss_and_grad(
     W: Float[Array, "D K"],
     X: Float[Array, "N D"],
-    y: Int[Array, " N"],
+    y: Integer[Array, " N"],
     reg: ArrayLike,
     l1_ratio: ArrayLike,
     *,
@@ -91,7 +92,14 @@ def _loss_and_grad(
     penalize_bias: bool,
 ) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
     value, grad = loss_and_grad_kd(
-        W.T, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias
+        W.T,
+        X,
+        as_labels(y, W.shape[1]),
+        reg,
+        l1_ratio,
+        kind=kind,
+        penalty=penalty,
+        penalize_bias=penalize_bias,
     )
     return value, grad.T
 
@@ -126,7 +134,7 @@ def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, "
     check_labels(y, np.shape(scores)[0], np.shape(scores)[-1])
     s = jnp.asarray(scores)
     s = s if jnp.issubdtype(s.dtype, jnp.floating) else s.astype(jnp.result_type(float))
-    return _cross_entropy(s, as_labels(y, s.shape[1]))
+    return _cross_entropy(s, as_labels(as_array(y), s.shape[1]))
 
 
 def hessian_vector_product(

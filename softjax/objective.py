@@ -134,7 +134,7 @@ def loss(
 def _loss(
     W: Float[Array, "D K"],
     X: Float[Array, "N D"],
-    y: Int[Array, " N"],
+    y: Integer[Array, " N"],
     reg: ArrayLike,
     l1_ratio: ArrayLike,
     *,
@@ -142,7 +142,7 @@ def _loss(
     penalty: Penalty,
     penalize_bias: bool,
 ) -> Float[Array, ""]:
-    s = matmul(X, W)
+    s, y = matmul(X, W), as_labels(y, W.shape[1])
     reg, l1_ratio = jnp.asarray(reg, s.dtype), jnp.asarray(l1_ratio, s.dtype)
     penalized = W if penalize_bias else W[:-1]
     return LOSSES[kind](s, y).mean() + penalty_value(penalized, reg, penalty, l1_ratio)
@@ -162,21 +162,20 @@ def label_score(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> 
 
 def as_arrays(
     W: ArrayLike, X: ArrayLike, y: ArrayLike
-) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Int[Array, " N"]]:
-    """`W` and `X` in one floating type (their promoted one, where integers have no say), `y` as int32."""
+) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"]]:
+    """`W` and `X` in one floating type (their promoted one, where integers have no say), and `y`."""
     W, X = as_floats(W, X)
-    return W, X, as_labels(y, W.shape[1])
+    return W, X, as_array(y)
 
 
-def as_labels(y: ArrayLike, num_classes: int) -> Int[Array, " N"]:
+def as_labels(y: Integer[Array, " N"], num_classes: int) -> Int[Array, " N"]:
     """`y` as int32, −1 where it is no label; a large one must not wrap around into another class."""
-    y = jnp.asarray(y)
     return jnp.where((y >= 0) & (y < num_classes), y, jnp.full_like(y, -1)).astype(jnp.int32)
 
 
 def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     """`W` and `X` as arrays of one floating type: their promoted one, where integers have no say."""
-    W, X = jnp.asarray(W), jnp.asarray(X)
+    W, X = as_array(W), as_array(X)
     if W.ndim != 2 or X.ndim != 2 or X.shape[1] != W.shape[0]:
         raise ValueError(f"X must be (N, D) and W (D, K), the same D, got X {X.shape} and W {W.shape}")
     if not jnp.issubdtype(W.dtype, jnp.floating):
@@ -185,9 +184,17 @@ def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     if jnp.issubdtype(X.dtype, jnp.floating):
         with jax.numpy_dtype_promotion("standard"):
             dtype = jnp.promote_types(W.dtype, X.dtype)
-    # a float64 array closed over by a traced function may still say so with 64-bit types off
-    dtype = jax.dtypes.canonicalize_dtype(dtype)
     return W.astype(dtype), X.astype(dtype)
+
+
+def as_array(a: ArrayLike) -> Array:
+    """`jnp.asarray`, but for NumPy's 64-bit arrays with 64-bit types off, which are rounded here.
+
+    Closed over by a function that was traced with 64-bit types on before, JAX would take them for what they were.
+    """
+    if isinstance(a, np.ndarray):
+        a = a.astype(jax.dtypes.canonicalize_dtype(a.dtype), copy=False)
+    return jnp.asarray(a)
 
 
 def check_problem(W: ArrayLike, X: ArrayLike, y: ArrayLike, kind: Kind, penalty: Penalty) -> None:

@@ -197,7 +197,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 @pytest.mark.parametrize(("change", "factor", "sentence"), FAULTS)
 def test_a_fault_is_caught_and_named(dtype, change, factor, sentence):
     with jax.enable_x64(dtype == "float64"):

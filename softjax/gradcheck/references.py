@@ -17,7 +17,8 @@ from softjax.gradcheck.rounding import Rounding, evaluate, lowest_precision, rou
 
 Leaves = list[Float[np.ndarray, "..."]]
 
-LADDER = 0.1 * 8.0 ** -np.arange(8)  # steps of the differences, relative to a parameter
+LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to a parameter
+DENSE = 3  # random directions
 COMPLEX_STEP = 1e-100  # its square is gone, so that it causes no truncation
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
@@ -99,10 +100,10 @@ def references(
     name: Callable[[int, tuple[int, ...]], str],
     seed: int,
 ) -> References:
-    """Every reference along `entries` (leaf, index; `name` says it) and along four dense random directions."""
+    """Every reference along `entries` (leaf, index; `name` says it) and along three dense random directions."""
     rng = np.random.default_rng(seed)
     sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in point.leaves]
-    dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(4)]
+    dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(DENSE)]
     if point.gradient is not None:
         gradient, noise = rounding_deviation(point.gradient, point.leaves, Rounding.of(np.float64), seed=seed)
     else:

@@ -7,7 +7,8 @@ numbers can be fed through functions that compare, as the complex step needs.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jex
@@ -58,7 +59,7 @@ def evaluate(
 
 
 def rounding_deviation(
-    traced: jex.ClosedJaxpr, arguments: Sequence[Any], rounding: Rounding, *, samples: int = 16, seed: int = 0
+    traced: jex.ClosedJaxpr, arguments: Sequence[Any], rounding: Rounding, *, samples: int = 12, seed: int = 0
 ) -> tuple[list[Float[np.ndarray, "..."]], list[Float[np.ndarray, "..."]]]:
     """The results of a traced function, and how far rounding moves each of their entries.
 
@@ -111,6 +112,35 @@ def _inner(eqn: Any) -> list[Any]:
     return found
 
 
+class _Step(NamedTuple):
+    """An operation, and how it is carried out."""
+
+    eqn: Any
+    name: str
+    body: jex.ClosedJaxpr | None
+    """the function it calls, if that is all it does"""
+    rule: Callable[..., Any] | None
+    """NumPy's, for real numbers"""
+    floats_only: bool
+    real: list[bool]
+    """which inputs are declared real"""
+
+
+@lru_cache(maxsize=64)
+def _steps(jaxpr: Any) -> list[_Step]:
+    steps = []
+    for eqn in jaxpr.eqns:
+        name, body = eqn.primitive.name, None
+        if name in _CALLS:
+            (inner,) = _inner(eqn)
+            body = inner if isinstance(inner, jex.ClosedJaxpr) else jex.ClosedJaxpr(inner, [])
+        all_real = not any(_is_complex(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
+        rule = _RULES.get(name) if all_real else None
+        real = [not _is_complex(atom.aval) for atom in eqn.invars]
+        steps.append(_Step(eqn, name, body, rule, name in _FLOATS_ONLY, real))
+    return steps
+
+
 def _run(
     jaxpr: Any, consts: Any, arguments: Any, rounding: Rounding | None, rng: np.random.Generator | None
 ) -> Arrays:
@@ -124,27 +154,19 @@ def _run(
 
     write(jaxpr.constvars, map(_plain, consts))
     write(jaxpr.invars, map(_plain, arguments))
-    for eqn in jaxpr.eqns:
+    for step in _steps(jaxpr):
+        eqn = step.eqn
         inputs = [read(atom) for atom in eqn.invars]
-        name = eqn.primitive.name
-        if name in _CALLS:
-            (body,) = _inner(eqn)
-            closed = body if isinstance(body, jex.ClosedJaxpr) else jex.ClosedJaxpr(body, [])
-            write(eqn.outvars, _run(closed.jaxpr, closed.consts, inputs, rounding, rng))
+        if step.body is not None:
+            write(eqn.outvars, _run(step.body.jaxpr, step.body.consts, inputs, rounding, rng))
             continue
-        rule = _RULES.get(name)
-        is_complex = any(_is_complex(atom.aval) for atom in (*eqn.invars, *eqn.outvars))
-        stepped = any(
-            _is_complex(value) and not _is_complex(atom.aval)
-            for atom, value in zip(eqn.invars, inputs, strict=True)
-        )
-        if rule is not None and not is_complex and not (name in _FLOATS_ONLY and not _is_inexact(inputs[0])):
-            outputs = [np.asarray(rule(eqn.params, *inputs))]
-        elif stepped:
-            raise NotAnalytic(name)
+        if step.rule is not None and (not step.floats_only or inputs[0].dtype.kind in "fc"):
+            outputs = [np.asarray(step.rule(eqn.params, *inputs))]
+        elif any(real and _is_complex(value) for real, value in zip(step.real, inputs, strict=True)):
+            raise NotAnalytic(step.name)
         else:
             outputs = _bind(eqn, inputs)
-        if rounding is not None and rng is not None and name not in _EXACT:
+        if rounding is not None and rng is not None and step.name not in _EXACT:
             magnitudes = _magnitudes(eqn, inputs, outputs)
             outputs = [
                 _disturbed(value, magnitude, rounding, rng)
@@ -156,10 +178,6 @@ def _run(
 
 def _is_complex(value: Any) -> bool:
     return getattr(getattr(value, "dtype", None), "kind", "") == "c"
-
-
-def _is_inexact(value: Any) -> bool:
-    return value.dtype.kind in "fc"
 
 
 def _plain(value: Any) -> Any:
