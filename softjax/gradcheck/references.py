@@ -20,7 +20,7 @@ Leaves = list[Float[np.ndarray, "..."]]
 LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to a parameter
 DENSE = 3  # random directions
 COMPLEX_STEP = 1e-100  # its square is gone, so that it causes no truncation
-DIFFERENCES_AGREE = 1e-5  # relative to Σ|terms| of a directional derivative
+DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
 
 
