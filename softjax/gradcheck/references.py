@@ -37,6 +37,8 @@ class Point:
     gradient: jex.ClosedJaxpr | None
     precision: np.dtype[Any]
     """the least precise type the function itself computes in"""
+    noise: float
+    """how far rounding moves the function's value"""
 
     def value(self, leaves: Sequence[Any]) -> Any:
         """The function there, for real or complex arrays."""
@@ -89,9 +91,27 @@ def at_point(function: Callable[[Leaves], Any], leaves: Leaves) -> Point:
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
         raise ValueError(f"fun must return a real number, got {results[0].dtype}")
     if traced is None:
-        return Point(function, leaves, None, None, results[0].dtype)
+        precision = results[0].dtype
+        return Point(
+            function, leaves, None, None, precision, _jitter(function, leaves, Rounding.of(precision))
+        )
+    precision = lowest_precision(traced)
+    _, (noise,) = rounding_deviation(traced, leaves, Rounding.of(precision))
     gradient = jax.make_jaxpr(jax.grad(function))(leaves)
-    return Point(function, leaves, traced, gradient, lowest_precision(traced))
+    return Point(function, leaves, traced, gradient, precision, float(noise))
+
+
+def _jitter(function: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
+    """How far a function that cannot be traced moves when its parameters are off by their rounding."""
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        center = float(function(leaves))
+        moved = [
+            float(function([x * (1 + 2 * rounding.unit * rng.choice([-1, 1], x.shape)) for x in leaves]))
+            for _ in range(8)
+        ]
+    spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
+    return max(spread if np.isfinite(spread) else 0.0, rounding.unit * abs(center))
 
 
 def references(
@@ -118,14 +138,14 @@ def references(
     ]:
         values: dict[str, float] = {}
         if entry is None:  # each parameter moves in proportion to itself
-            difference, error = _central_difference(point, direction, 1.0, fuzz)
+            difference, error = _central_difference(point, direction, 1.0)
         else:
             leaf, index = entry
             largest = float(np.abs(point.leaves[leaf]).max()) or 1.0
-            difference, error = _central_difference(point, direction, largest, fuzz)
+            difference, error = _central_difference(point, direction, largest)
             own = float(sizes[leaf][index])
             if own < largest and not error <= 1e-6 * abs(difference):  # too coarse for this one, perhaps
-                finer = _central_difference(point, direction, own, fuzz)
+                finer = _central_difference(point, direction, own)
                 if finer[1] < error:
                     difference, error = finer
         scale = abs(difference)
@@ -209,12 +229,13 @@ def _complex_step(point: Point, direction: Leaves) -> float | None:
     return float(value.imag / COMPLEX_STEP)
 
 
-def _central_difference(point: Point, direction: Leaves, size: float, fuzz: float) -> tuple[float, float]:
+def _central_difference(point: Point, direction: Leaves, size: float) -> tuple[float, float]:
     """(f(x + hv) − f(x − hv)) / 2h, and its error.
 
-    Taken at steps h that shrink eightfold, from `size` / 10 on; each neighbouring pair is
-    extrapolated, (64 D(h/8) − D(h)) / 63, and the pair is kept whose extrapolations have settled best, the
-    rounding of f, some ε|f|/h, being part of what counts as unsettled. NaN where the function jumps.
+    Taken at steps h that shrink eightfold, from `size` / 10 on. Each neighbouring pair is extrapolated,
+    (64 D(h/8) − D(h)) / 63, and the pair is kept whose extrapolations have settled best, where four times the
+    rounding of f, over h, counts as unsettled: that is Σ|terms| · u, not |f| · u, which near a loss of 0 is far
+    too little. NaN where the function jumps.
 
     Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
     """
@@ -228,17 +249,13 @@ def _central_difference(point: Point, direction: Leaves, size: float, fuzz: floa
         ]
         for h in steps
     ]
-    largest = np.abs(pairs).max(axis=1)
     rise = np.abs([above - below for above, below in pairs])
-    if (rise[-3:] > 0.5 * rise[-4:-1]).all() and rise[-1] > 1000 * fuzz * np.finfo(np.float64).eps * largest[
-        -1
-    ]:
+    if (rise[-3:] > 0.5 * rise[-4:-1]).all() and rise[-1] > 1000 * point.noise:
         return float("nan"), float("inf")  # a jump: the rise does not shrink with the step
     with np.errstate(all="ignore"):
         plain = np.array([above - below for above, below in pairs]) / (2 * steps)
         extrapolated = (64 * plain[1:] - plain[:-1]) / 63
-        rounding = 4 * fuzz * np.finfo(np.float64).eps * largest / steps
-        unsettled = np.abs(np.diff(extrapolated)) + rounding[2:]
+        unsettled = np.abs(np.diff(extrapolated)) + 4 * point.noise / steps[2:]
     if not np.isfinite(unsettled).any():
         return float("nan"), float("inf")
     best = int(np.nanargmin(np.where(np.isfinite(unsettled), unsettled, np.inf)))
