@@ -2,7 +2,7 @@
 
 import sys
 
-from softjax.cli import main
+from softjax.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main(["check", *sys.argv[1:]]))
+    run(["check", *sys.argv[1:]])

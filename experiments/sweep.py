@@ -2,7 +2,7 @@
 
 import sys
 
-from softjax.cli import main
+from softjax.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main(["sweep", *sys.argv[1:]]))
+    run(["sweep", *sys.argv[1:]])

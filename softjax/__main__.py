@@ -1,8 +1,6 @@
 """`python -m softjax`."""
 
-import sys
-
-from softjax.cli import main
+from softjax.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -26,6 +26,7 @@ from softjax.config import (
     parse_range,
 )
 
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 DESCRIPTION = (
     "A linear softmax classifier with its gradient by hand: swept over lr × reg × seed, and checked."
 )
@@ -168,6 +169,17 @@ _COMMANDS: Any = (
 )
 
 
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """`main`, and the end of the process."""
+    code = main(arguments)
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # XLA may still compile in another thread, under which Python's own way out would crash.
+        os._exit(code)
+    sys.exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (that of the process by default) and returns its exit code.
 
@@ -188,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         _say("softjax: interrupted; nothing was written")
-        return 130
+        return INTERRUPTED
 
 
 def _parse(arguments: list[str]) -> Any:

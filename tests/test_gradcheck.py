@@ -61,7 +61,7 @@ def test_the_gradient_by_hand_is_right(dtype, kind, penalty):
     assert check.error_in_bounds < 2
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000), st.sampled_from(DTYPES), st.sampled_from((0.01, 1.0, 5.0)))
 def test_it_is_right_on_any_problem(seed, dtype, scale):
     with jax.enable_x64(dtype == "float64"):
@@ -406,10 +406,10 @@ def test_the_hessian_by_hand_is_right(dtype, penalty):
         def by_hand(W, v, X, y, reg):
             return softjax.hessian_vector_product(W, v, X, y, reg, penalty=penalty, penalize_bias=False)
 
-        for check in check_hessian(fun, by_hand, W, X, y, 0.3):
-            assert check.ok, str(check)
-        wrong = check_hessian(fun, lambda *a: by_hand(*a) * 1.0001, W, X, y, 0.3)
-        assert not any(check.ok for check in wrong)
+        (check,) = check_hessian(fun, by_hand, W, X, y, 0.3, num_directions=1)
+        assert check.ok, str(check)
+        (wrong,) = check_hessian(fun, lambda *a: by_hand(*a) * 1.0001, W, X, y, 0.3, num_directions=1)
+        assert not wrong.ok
 
 
 def test_the_hessian_vector_products_of_the_gradient_by_hand_are_right():
