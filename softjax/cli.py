@@ -1,4 +1,4 @@
-"""The command line: softjax sweep | check."""
+"""The command line: softjax sweep | check | compare."""
 
 import importlib
 import inspect
@@ -19,6 +19,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from softjax.config import (
     CheckConfig,
+    CompareConfig,
     DataConfig,
     InputError,
     SweepConfig,
@@ -28,7 +29,8 @@ from softjax.config import (
 
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 DESCRIPTION = (
-    "A linear softmax classifier with its gradient by hand: swept over lr × reg × seed, and checked."
+    "A linear softmax classifier with its gradient by hand: swept over lr × reg × seed, checked, and compared "
+    "with that of other frameworks."
 )
 
 
@@ -163,9 +165,58 @@ class Check:
         return 1 if wrong else 0
 
 
+@dataclass(frozen=True)
+class Compare:
+    """Hold autodiff frameworks against each other on the softmax loss: accuracy, edge cases, derivative modes.
+
+    Each framework runs in a process of its own; those that are not installed are listed with the line that
+    installs them.
+
+    Examples:
+      softjax compare --quick
+      softjax compare --frameworks 'jax-*' torch-eager --cases edge_cases
+      softjax compare --cases 'label-*' --out reports/labels
+      softjax compare --show label-minus-1 optax-integer
+    """
+
+    comparison: CompareConfig = field(default_factory=CompareConfig)
+    show: tuple[str, str] | None = None
+    """CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing."""
+    out: Path = Path("reports/frameworks")
+    """Folder of the report."""
+    overwrite: bool = False
+    """Replace an earlier report there."""
+
+    def run(self, command: str) -> int:
+        """Runs the comparison, prints a row for each framework, writes the report."""
+        if self.show is not None:
+            from softjax.comparison.script import show
+
+            print(show(*self.show), end="")
+            return 0
+        from softjax import report
+        from softjax.comparison.report import summary, write_comparison
+        from softjax.comparison.run import Record, compare, plan
+
+        plan(self.comparison)  # names a wrong name before anything else
+        report.check_free(self.out, self.overwrite)
+        with _progress_bar(0, unit="case", desc="comparing") as bar:
+
+            def count(record: Record) -> None:
+                bar.set_postfix_str(f"{record.framework} {record.case}", refresh=False)
+                bar.update()
+
+            comparison = compare(self.comparison, on_start=bar.reset, on_record=count)
+        write_comparison(comparison, self.comparison, self.out, command=command, overwrite=self.overwrite)
+        _print_table(summary(comparison))
+        print(f"\nreport: {self.out / 'README.md'}")
+        return 0
+
+
 _COMMANDS: Any = (
     Annotated[Sweep, tyro.conf.subcommand("sweep", description=inspect.getdoc(Sweep))]
     | Annotated[Check, tyro.conf.subcommand("check", description=inspect.getdoc(Check))]
+    | Annotated[Compare, tyro.conf.subcommand("compare", description=inspect.getdoc(Compare))]
 )
 
 
@@ -308,11 +359,11 @@ def _load(config: DataConfig) -> Any:
     return load_dataset(options.pop("dataset"), options.pop("data_dir"), **options)
 
 
-def _progress_bar(total: int) -> Any:
+def _progress_bar(total: int, unit: str = "step", desc: str = "training") -> Any:
     from tqdm import tqdm
 
     # Quiet unless on a terminal.
-    return tqdm(total=total, unit="step", desc="training", disable=None, leave=False, dynamic_ncols=True)
+    return tqdm(total=total, unit=unit, desc=desc, disable=None, leave=False, dynamic_ncols=True)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -42,6 +42,7 @@ from softjax.objective import (
     is_label,
     label_score,
     matmul,
+    needed_penalty,
     penalty_value,
 )
 
@@ -73,6 +74,7 @@ def loss_and_grad(
     """
     check_problem(W, X, y, kind, penalty)
     W, X, y = as_arrays(W, X, y)
+    penalty = needed_penalty(reg, penalty)
     value, grad = _loss_and_grad(
         W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias
     )

@@ -17,7 +17,7 @@ from softjax.config import Kind, Penalty, check_choice
 
 
 def matmul(a: Float[Array, "M L"], b: Float[Array, "L P"]) -> Float[Array, "M P"]:
-    """A @ b at the full precision of its type, half types summed in float32.
+    """The product a @ b at the full precision of its type, half types summed in float32.
 
     GPUs and TPUs would otherwise round float32 factors to TF32 or bfloat16.
     """
@@ -126,6 +126,7 @@ def loss(
     """
     check_problem(W, X, y, kind, penalty)
     W, X, y = as_arrays(W, X, y)
+    penalty = needed_penalty(reg, penalty)
     value: Array = _loss(W, X, y, reg, l1_ratio, kind=kind, penalty=penalty, penalize_bias=penalize_bias)
     return value
 
@@ -146,6 +147,11 @@ def _loss(
     reg, l1_ratio = jnp.asarray(reg, s.dtype), jnp.asarray(l1_ratio, s.dtype)
     penalized = W if penalize_bias else W[:-1]
     return LOSSES[kind](s, y).mean() + penalty_value(penalized, reg, penalty, l1_ratio)
+
+
+def needed_penalty(reg: ArrayLike, penalty: Penalty) -> Penalty:
+    """`"none"` where `reg` is the number 0: 0 · ΣW² would be NaN where a weight is infinite, or its square."""
+    return "none" if isinstance(reg, int | float) and reg == 0 else penalty
 
 
 def is_label(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> Bool[Array, "..."]:

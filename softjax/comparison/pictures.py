@@ -1,0 +1,109 @@
+"""The pictures of a comparison."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+# Blue to red through grey, apart for colour-blind eyes too; the words in the cells say the same.
+LEVELS = {
+    "right": ("#4393c3", "right, or refused as it must be"),
+    "loud": (
+        "#fddbc7",
+        "NaN, ∞ or an error where there is a value (or, in italics, NaN instead of a refusal)",
+    ),
+    "wrong": ("#d6604d", "a wrong value, silently"),
+    "dead": ("#67001f", "the process crashed or hung"),
+    "absent": ("#f7f7f7", "not installed, or not offered"),
+}
+LEVEL_OF = {
+    "right": "right",
+    "nan": "loud",
+    "error": "loud",
+    "wrong": "wrong",
+    "crash": "dead",
+    "hang": "dead",
+}
+MARKERS = "osD^v<>P"
+
+
+def conformance(
+    statuses: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[str]],
+    cases: Sequence[str],
+    frameworks: Sequence[str],
+    title: str,
+) -> Figure:
+    """A table of cases × frameworks, coloured by how each status is to be taken."""
+    names = list(LEVELS)
+    levels = np.array([[names.index(LEVEL_OF.get(status, "absent")) for status in row] for row in statuses])
+    figure = Figure(figsize=(0.78 * len(frameworks) + 3.2, 0.27 * len(cases) + 2.4), layout="constrained")
+    axes = figure.subplots()
+    colors = ListedColormap([color for color, _ in LEVELS.values()])
+    axes.pcolormesh(levels, cmap=colors, vmin=-0.5, vmax=len(LEVELS) - 0.5, edgecolors="white", linewidth=1)
+    axes.invert_yaxis()
+    axes.set_xticks(
+        np.arange(len(frameworks)) + 0.5, frameworks, rotation=45, ha="left", rotation_mode="anchor"
+    )
+    axes.set_yticks(np.arange(len(cases)) + 0.5, cases)
+    axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for i, j in np.ndindex(*levels.shape):
+        dark = names[levels[i, j]] in ("dead", "wrong", "right")
+        style = "italic" if statuses[i][j] == "nan" and texts[i][j].endswith("*") else "normal"
+        axes.text(
+            j + 0.5,
+            i + 0.5,
+            texts[i][j].rstrip("*"),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            style=style,
+            color="white" if dark else "0.25",
+        )
+    present = [
+        Patch(facecolor=LEVELS[name][0], label=LEVELS[name][1])
+        for k, name in enumerate(names)
+        if (levels == k).any()
+    ]
+    figure.legend(handles=present, loc="outside lower left", ncols=1, frameon=False, fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def accuracy(
+    errors: Mapping[str, Float[np.ndarray, "F C"]],
+    roundoff: Mapping[str, float],
+    frameworks: Sequence[str],
+    cases: Sequence[str],
+    title: str,
+) -> Figure:
+    """The relative error of each framework's gradient, one panel a type, one marker a case."""
+    figure = Figure(figsize=(3.0 * len(errors) + 2.2, 0.26 * len(frameworks) + 2.0), layout="constrained")
+    panels = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0]
+    rows = np.arange(len(frameworks))
+    for axes, (dtype, error) in zip(panels, errors.items(), strict=True):
+        for k, case in enumerate(cases):
+            shift = 0.5 * (k / max(1, len(cases) - 1) - 0.5)
+            axes.plot(
+                error[:, k], rows + shift, MARKERS[k % len(MARKERS)], markersize=4, label=case, alpha=0.85
+            )
+        axes.axvline(roundoff[dtype], color="0.4", linewidth=0.8, linestyle="--", zorder=0)
+        axes.set_xscale("log")
+        axes.set_title(dtype, fontsize=10)
+        axes.set_yticks(rows, frameworks)
+        axes.tick_params(labelsize=8)
+        axes.set_xlabel("relative error of the gradient", fontsize=8)
+        axes.grid(axis="y", color="0.93")
+        axes.set_axisbelow(True)
+    panels[0].invert_yaxis()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(8, len(cases)), frameon=False, fontsize=8
+    )
+    figure.suptitle(f"{title} (dashed: the type's unit roundoff)")
+    return figure

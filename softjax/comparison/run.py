@@ -1,0 +1,364 @@
+"""Runs the frameworks side by side, each in a process of its own, and judges what comes out."""
+
+import contextlib
+import json
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES, MODES, EdgeCase, numpy_dtype
+from softjax.config import CompareConfig, InputError
+from softjax.frameworks import FRAMEWORKS
+from softjax.gradcheck.rounding import Rounding
+from softjax.oracle import Truth
+
+Group = Literal["accuracy", "edge_cases", "modes"]
+ROUNDINGS_ALLOWED = 100.0
+QUICK_ACCURACY = ("tiny", "minibatch")
+QUICK_DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A question to a framework."""
+
+    group: Group
+    framework: str
+    case: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The answer of a framework to one case.
+
+    **Fields:**
+
+    - `status`: in edge cases and modes `"right"` (to 100 roundings, or refused where that is right), `"wrong"` (a
+      finite value that is wrong, or that should not be), `"nan"` (NaN or ∞ where neither should be: loud, and
+      useless), `"error"` (raised where a value exists); in accuracy `"measured"`, or `"nan"` where the loss or an
+      entry of the gradient is not finite. In all: `"crash"` and `"hang"` of the process, `"not offered"` (the
+      type or mode does not exist there), `"not run"` (too long, or too much memory: `message` estimates it) and
+      `"not installed"`.
+    - `error`, `message`: the exception's name and first line, or the signal's name, or an estimate.
+    - `loss`: what came out, `grad` the gradient of a small problem.
+    - `relative_error`: of the gradient (or of the mode's derivative), ‖g − true‖ / ‖true‖.
+    - `roundings`, `loss_roundings`: the worst entry's error, and the loss's, in units of one rounding of the
+      type (`softjax.oracle.Truth`).
+    """
+
+    group: Group
+    framework: str
+    case: str
+    dtype: str
+    status: str
+    error: str | None = None
+    message: str | None = None
+    loss: float | None = None
+    grad: list[list[float]] | None = None
+    relative_error: float | None = None
+    roundings: float | None = None
+    loss_roundings: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All records, and the version of each framework, None where it is not installed."""
+
+    records: tuple[Record, ...]
+    versions: dict[str, str | None]
+
+    def of(self, group: Group) -> tuple[Record, ...]:
+        """The records of one kind of case."""
+        return tuple(record for record in self.records if record.group == group)
+
+
+def compare(
+    config: CompareConfig | None = None,
+    *,
+    on_start: Callable[[int], None] | None = None,
+    on_record: Any = None,
+) -> Comparison:
+    """Asks every framework every case.
+
+    Each framework runs in a process of its own, as many at once as the machine has cores. A job that takes longer
+    than `config.time_limit` seconds, or ends the process, costs that one case: a fresh process goes on.
+
+    **Arguments:**
+
+    - `config`: which frameworks and cases; `CompareConfig()` is all of them.
+    - `on_start`: called with the number of records to come.
+    - `on_record`: called with each `Record`, as they come.
+
+    **Returns:** a `Comparison`. Frameworks that are not installed are recorded as such.
+
+    Raises `InputError` where a framework or case is unknown.
+    """
+    config = CompareConfig() if config is None else config
+    jobs = plan(config)
+    if on_start is not None:
+        on_start(len(jobs))
+    records: dict[Job, Record] = {}
+    lock = threading.Lock()
+    stop = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="softjax-compare-") as scratch:
+        judge = _Judge(Path(scratch))
+
+        def run(name: str) -> None:
+            mine = [job for job in jobs if job.framework == name]
+            for job, record in _run_framework(name, mine, config, Path(scratch), judge, stop):
+                with lock:
+                    records[job] = record
+                    if on_record is not None:
+                        on_record(record)
+
+        # Frameworks with most to compile come first, lest they end alone.
+        names = sorted({job.framework for job in jobs}, key=lambda name: not FRAMEWORKS[name].compiles)
+        with ThreadPoolExecutor(max_workers=min(len(names), os.cpu_count() or 1)) as pool:
+            futures = [pool.submit(run, name) for name in names]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+    versions = {name: FRAMEWORKS[name].version for name in FRAMEWORKS}
+    return Comparison(tuple(records[job] for job in jobs), versions)
+
+
+def plan(config: CompareConfig) -> tuple[Job, ...]:
+    """The jobs of a comparison, in the order of the registry and of the cases.
+
+    Raises `InputError` where a name, or a pattern, matches nothing.
+    """
+    frameworks = _chosen("framework", config.frameworks, tuple(FRAMEWORKS))
+    if config.quick and not config.frameworks:
+        frameworks = tuple(name for name in frameworks if not FRAMEWORKS[name].compiles)
+    cases = _chosen("case", config.cases, (*ACCURACY, *EDGE_CASES, *MODES, "accuracy", "edge_cases", "modes"))
+
+    def of(group: Group, names: Any) -> Iterator[str]:
+        return (name for name in names if group in cases or name in cases)
+
+    jobs = []
+    for framework in frameworks:
+        jobs += [Job("edge_cases", framework, case, "float32") for case in of("edge_cases", EDGE_CASES)]
+        jobs += [Job("modes", framework, case, "") for case in of("modes", MODES)]
+        for case in of("accuracy", QUICK_ACCURACY if config.quick and not config.cases else ACCURACY):
+            for dtype in QUICK_DTYPES if config.quick else DTYPES:
+                jobs.append(Job("accuracy", framework, case, dtype))
+    return tuple(jobs)
+
+
+def _chosen(what: str, patterns: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise InputError(
+                f"unknown {what} {pattern!r}: expected {', '.join(names)}, or a pattern like 'jax-*'"
+            )
+    return tuple(name for name in names if not patterns or any(fnmatch(name, p) for p in patterns))
+
+
+def _run_framework(
+    name: str,
+    jobs: list[Job],
+    config: CompareConfig,
+    scratch: Path,
+    judge: "_Judge",
+    stop: threading.Event,
+) -> Iterator[tuple[Job, Record]]:
+    framework = FRAMEWORKS[name]
+    if framework.version is None:
+        for job in jobs:
+            yield job, Record(**asdict(job), status="not installed", message=framework.install)
+        return
+    process = None
+    try:
+        for job in jobs:
+            if stop.is_set():
+                return
+            process = process or _Process(name)
+            file = scratch / f"{name}.npz"
+            answer = process.ask(asdict(job) | {"file": str(file)}, config.time_limit)
+            if answer["status"] in ("crash", "hang"):
+                process.end()
+                process = None
+            yield job, judge(job, answer, file)
+            file.unlink(missing_ok=True)
+    finally:
+        if process is not None:
+            process.end()
+
+
+class _Process:
+    """A worker, and the lines it answers."""
+
+    def __init__(self, framework: str) -> None:
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "softjax.comparison.worker", framework],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | quiet,
+            start_new_session=True,  # compilers that it starts end with it; Ctrl-C is ours to handle
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def ask(self, job: dict[str, Any], limit: float) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            line = self.lines.get(timeout=limit)
+        except queue.Empty:
+            return {"status": "hang", "message": f"no answer in {limit:g} s"}
+        except BrokenPipeError:
+            line = ""
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        code = self.process.wait()
+        ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return {"status": "crash", "error": ending, "message": f"the process ended: {ending}"}
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            for line in stdout:
+                self.lines.put(line)
+        self.lines.put("")
+
+
+class _Judge:
+    """Holds answers against what is right; truths of large problems are computed once."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.lock = threading.Lock()
+
+    def __call__(self, job: Job, answer: dict[str, Any], file: Path) -> Record:
+        status = answer["status"]
+        if status != "done":
+            if status == "error" and job.group == "edge_cases" and EDGE_CASES[job.case].expected == "refused":
+                status = "right"
+            return Record(
+                **asdict(job), status=status, error=answer.get("error"), message=answer.get("message")
+            )
+        with np.load(file) as saved:
+            arrays = tuple(saved.values())
+        match job.group:
+            case "edge_cases":
+                figures = _judge_edge_case(EDGE_CASES[job.case], *arrays)
+            case "modes":
+                figures = _judge_mode(job, arrays)
+            case _:
+                figures = self._judge_accuracy(job, *arrays)
+        return Record(**(asdict(job) | figures))
+
+    def _judge_accuracy(self, job: Job, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
+        problem_size = ACCURACY[job.case]
+        figures = _errors(loss, grad, self._truth(job.case, job.dtype), job.dtype, problem_size.N)
+        finite = math.isfinite(float(loss)) and bool(np.isfinite(grad).all())
+        return {"status": "measured" if finite else "nan", "loss": float(loss)} | figures
+
+    def _truth(self, case: str, dtype: str) -> Truth:
+        stem = self.scratch / f"truth-{case}-{dtype}"
+        arrays = ("grad", "grad_rest", "grad_unit")
+        with self.lock:
+            if not stem.with_suffix(".json").exists():
+                truth = ACCURACY[case].truth(dtype)
+                for name in arrays:
+                    np.save(f"{stem}-{name}.npy", getattr(truth, name))
+                scalars = {name: getattr(truth, name) for name in ("loss", "loss_rest", "loss_unit")}
+                stem.with_suffix(".json").write_text(json.dumps(scalars))
+        scalars = json.loads(stem.with_suffix(".json").read_text())
+        return Truth(**scalars, **{name: np.load(f"{stem}-{name}.npy", mmap_mode="r") for name in arrays})
+
+
+def _errors(loss: np.ndarray, grad: np.ndarray, truth: Truth, dtype: str, N: int) -> dict[str, Any]:
+    """The errors of a loss and gradient, the latter in blocks of rows, as large ones do not fit in memory twice."""
+    rounding = Rounding.of(numpy_dtype(dtype))
+    worst = square = norm = 0.0
+    rows = max(1, 2**22 // max(1, grad.shape[1]))
+    with np.errstate(all="ignore"):
+        for start in range(0, len(grad), rows):
+            block = slice(start, start + rows)
+            error = (grad[block].astype(np.float64) - truth.grad[block]) - truth.grad_rest[block]
+            unit = rounding.unit * truth.grad_unit[block] + rounding.smallest
+            worst = max(worst, float(np.nan_to_num(np.abs(error) / unit, nan=np.inf).max(initial=0)))
+            square += float((error**2).sum())
+            norm += float((truth.grad[block] ** 2).sum())
+        loss_error = abs((float(loss) - truth.loss) - truth.loss_rest)
+        loss_unit = rounding.unit * truth.loss_unit + rounding.smallest
+    relative = math.sqrt(square) / math.sqrt(norm) if norm > 0 else float(square > 0)
+    return {
+        "relative_error": relative,
+        "roundings": worst,
+        "loss_roundings": loss_error / loss_unit if math.isfinite(loss_error) else math.inf,
+    }
+
+
+def _judge_edge_case(case: EdgeCase, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
+    shown = {"loss": float(loss) if loss.size == 1 else None, "grad": np.asarray(grad, np.float64).tolist()}
+    if loss.size != 1 or grad.shape != case.problem.W.shape:
+        return {"status": "wrong", "message": f"shapes {loss.shape}, {grad.shape}"} | shown
+    loss_finite, grad_finite = bool(np.isfinite(loss)), bool(np.isfinite(grad).all())
+    if case.expected == "refused":
+        return {"status": "wrong" if loss_finite else "nan"} | shown
+    if case.expected == "undefined":
+        hidden = loss_finite or (case.judge_gradient and grad_finite)
+        return {"status": "wrong" if hidden else "right"} | shown
+    assert case.truth is not None
+    truth, rounding = case.truth, Rounding.of(np.float32)
+    right, useless = True, False
+    for value, true, unit in (
+        (np.asarray(loss), np.asarray(truth.loss), np.asarray(truth.loss_unit)),
+        (grad, truth.grad, truth.grad_unit),
+    ):
+        with np.errstate(all="ignore"):
+            allowed = ROUNDINGS_ALLOWED * (rounding.unit * unit + rounding.smallest)
+            agrees = (value == true) | (np.abs(value - true) <= np.where(np.isfinite(true), allowed, 0))
+        right &= bool(agrees.all())
+        useless |= bool((~np.isfinite(value) & ~agrees).any())
+    return {"status": "right" if right else "nan" if useless else "wrong"} | shown
+
+
+def _judge_mode(job: Job, arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
+    case = MODES[job.case]
+    dtype = "float64" if arrays[0].dtype == np.float64 else arrays[0].dtype.name
+    truths = case.truth(case.problem(dtype))
+    if [a.shape for a in arrays] != [t.shape for t in map(np.asarray, truths)]:
+        return {"status": "wrong", "message": f"shapes {', '.join(str(a.shape) for a in arrays)}"}
+    relative = max(_relative(a, t) for a, t in zip(arrays, truths, strict=True))
+    roundings = relative / Rounding.of(numpy_dtype(dtype)).unit
+    status = "nan" if not math.isfinite(relative) else "right" if roundings <= ROUNDINGS_ALLOWED else "wrong"
+    return {"status": status, "dtype": dtype, "relative_error": relative, "roundings": roundings}
+
+
+def _relative(value: Float[np.ndarray, "..."], true: Float[np.ndarray, "..."]) -> float:
+    return float(np.linalg.norm((value - true).ravel()) / np.linalg.norm(np.ravel(true)))

@@ -1,0 +1,118 @@
+"""The process in which one framework runs: it reads jobs, one JSON line each, and answers each with one.
+
+Whatever a framework does to its process, a crash, a hang, its settings, ends here.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase
+from softjax.frameworks import FRAMEWORKS
+
+REASONABLE_SECONDS = 30.0
+REASONABLE_BYTES = 8 * 2**30
+
+
+class Worker:
+    """One framework, and how fast it has been seen to be."""
+
+    def __init__(self, framework: str) -> None:
+        self.framework = FRAMEWORKS[framework]
+        self.seconds_per_operation = 0.0
+
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Does a job, {"group", "case", "dtype", "file"}; the arrays that come out are saved to its file.
+
+        **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
+        or `{"status": "not run", "message"}` where it would take too long or too much memory.
+        """
+        try:
+            module = self.framework.load()
+            match job["group"]:
+                case "edge_cases":
+                    arrays = _loss_and_grad(module, EDGE_CASES[job["case"]].problem)
+                case "modes":
+                    arrays = _mode(module, job["case"])
+                case _:
+                    too_much = self._too_much(module, ACCURACY[job["case"]], job["dtype"])
+                    if too_much:
+                        return {"status": "not run", "message": too_much}
+                    if job["dtype"] not in module.DTYPES:
+                        return {"status": "not offered"}
+                    arrays = self._timed(module, ACCURACY[job["case"]], job["dtype"])
+            if arrays is None:
+                return {"status": "not offered"}
+            # bfloat16 is no type of NumPy's files
+            arrays = [a if a.dtype.kind in "fiu" else a.astype(np.float32) for a in map(np.asarray, arrays)]
+            np.savez(job["file"], *arrays)
+            return {"status": "done"}
+        except Exception as error:  # whatever a framework may raise
+            first = (str(error).strip() or "no message").split("\n")[0]
+            return {"status": "error", "error": type(error).__name__, "message": first[:300]}
+
+    def _timed(self, module: ModuleType, case: AccuracyCase, dtype: str) -> Any:
+        problem = case.problem(dtype)
+        prepared = module.prepare(problem)
+        result = prepared.loss_and_grad(prepared.place(problem.W))
+        if hasattr(module, "work"):  # the first call may have compiled
+            W = prepared.place(problem.W)
+            start = time.perf_counter()
+            result = prepared.loss_and_grad(W)
+            seconds = time.perf_counter() - start
+            self.seconds_per_operation = seconds / module.work(*problem.size)
+        return prepared.to_numpy(result)
+
+    def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str) -> str:
+        size = (case.N, case.D, case.K)
+        if hasattr(module, "memory"):
+            needed = module.memory(*size) * (8 if dtype == "float64" else 4)
+            if needed > REASONABLE_BYTES:
+                return f"about {needed / 2**30:,.0f} GiB"
+        if hasattr(module, "work"):
+            seconds = self.seconds_per_operation * module.work(*size)
+            if seconds > REASONABLE_SECONDS:
+                return f"about {_duration(seconds)}"
+        return ""
+
+
+def _loss_and_grad(module: ModuleType, problem: Any) -> Any:
+    prepared = module.prepare(problem)
+    return prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
+
+
+def _mode(module: ModuleType, name: str) -> Any:
+    case = MODES[name]
+    problem = case.problem(module.DTYPES[0])
+    function = module.prepare(problem).modes.get(name)
+    if function is None:
+        return None
+    result = function(*case.arguments(problem))
+    return result if isinstance(result, tuple | list) else (result,)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def main() -> None:
+    """Answers until standard input ends. What frameworks print goes to standard error."""
+    warnings.simplefilter("ignore")  # of overflows, of labels: the values tell
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    worker = Worker(sys.argv[1])
+    for line in sys.stdin:
+        answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""HIPS autograd: value_and_grad of a loss written in its NumPy."""
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+from autograd.scipy.special import logsumexp
+
+from softjax.frameworks.protocol import Prepared, Problem
+
+DTYPES = ("float64", "float32", "float16")
+
+SCRIPT = """\
+import autograd, autograd.numpy as anp
+from autograd.scipy.special import logsumexp
+def loss(W):
+    scores = X @ W
+    losses = logsumexp(scores, axis=1) - scores[anp.arange(len(X)), y]
+    return anp.mean(losses)« + reg * anp.sum(W * W)»
+print(*autograd.value_and_grad(loss)(W))
+"""
+
+
+def prepare(problem: Problem) -> Prepared:
+    """Reverse mode on a tape of NumPy calls."""
+    X, y = problem.X, problem.y
+    rows = np.arange(len(X))
+
+    def losses(W: np.ndarray) -> np.ndarray:
+        scores = anp.dot(X, W)
+        each: np.ndarray = logsumexp(scores, axis=1) - scores[rows, y]
+        return each
+
+    def loss(W: np.ndarray) -> np.floating:
+        value: np.floating = problem.penalized(
+            anp.mean(losses(W)), lambda: anp.sum(anp.abs(W)), lambda: anp.sum(W * W)
+        )
+        return value
+
+    grad = autograd.grad(loss)
+    return Prepared(
+        place=np.array,
+        loss_and_grad=autograd.value_and_grad(loss),
+        to_numpy=lambda result: result,
+        modes={
+            "forward": lambda W, V: autograd.make_jvp(loss)(W)(V)[1],
+            "hvp": lambda W, V: autograd.hessian_vector_product(loss)(W, V),
+            "hessian": autograd.jacobian(grad),
+            "per_example": autograd.jacobian(losses),
+        },
+    )

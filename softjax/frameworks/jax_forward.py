@@ -1,0 +1,52 @@
+"""JAX in forward mode: ∂ℓ/∂s by jax.jacfwd over the K scores of each example, then Xᵀ Q by hand."""
+
+import jax
+import jax.numpy as jnp
+
+from softjax.frameworks.jax_grad import ValueAndGrad, prepare_jax
+from softjax.frameworks.protocol import Prepared, Problem
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+SCRIPT = """\
+import jax, jax.numpy as jnp
+jax.config.update("jax_enable_x64", W.dtype == np.float64)
+def loss(s, label):
+    return jax.nn.logsumexp(s) - s[label]
+X, W = jnp.asarray(X), jnp.asarray(W)
+Q = jax.vmap(jax.jacfwd(loss))(X @ W, jnp.asarray(y))
+print(jax.vmap(loss)(X @ W, jnp.asarray(y)).mean()« + reg * (W * W).sum()», X.T @ Q / len(X)« + 2 * reg * W»)
+"""
+
+
+def prepare(problem: Problem) -> Prepared:
+    """One tangent for each score; one for each entry of W would cost D times more."""
+
+    def build(problem: Problem) -> ValueAndGrad:
+        def value_and_tangents(W: jax.Array, X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+            def of_one(s: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
+                value = jax.nn.logsumexp(s) - s[label]
+                return value, value
+
+            Q, losses = jax.vmap(jax.jacfwd(of_one, has_aux=True))(X @ W, y)
+            dW = X.T @ (Q / len(X))
+            if problem.l1:
+                dW = dW + problem.l1 * jnp.sign(W)
+            if problem.l2:
+                dW = dW + 2 * problem.l2 * W
+            value = problem.penalized(losses.mean(), lambda: jnp.abs(W).sum(), lambda: (W * W).sum())
+            return value, dW
+
+        return jax.jit(value_and_tangents)
+
+    return prepare_jax(problem, build)
+
+
+def work(N: int, D: int, K: int) -> float:
+    """Operations: a tangent of K scores for each of K scores."""
+    return 4.0 * N * D * K + 20.0 * N * K * K
+
+
+def memory(N: int, D: int, K: int) -> float:
+    """Numbers held at once: a K × K Jacobian for each example."""
+    return 2.0 * N * K * K

@@ -1,0 +1,48 @@
+"""NumPy, example by example and class by class: the course's naive solution."""
+
+import numpy as np
+
+from softjax.frameworks.protocol import Prepared, Problem
+
+DTYPES = ("float64", "float32", "float16")
+
+SCRIPT = """\
+loss, dW = 0.0, np.zeros_like(W)
+for x, label in zip(X, y, strict=True):
+    shifted = x @ W - (x @ W).max()
+    p = np.exp(shifted) / np.exp(shifted).sum()
+    loss += np.log(np.exp(shifted).sum()) - shifted[label]
+    for k in range(W.shape[1]):
+        dW[:, k] += (p[k] - (k == label)) * x
+print(loss / len(X)« + reg * (W * W).sum()», dW / len(X)« + 2 * reg * W»)
+"""
+
+
+def prepare(problem: Problem) -> Prepared:
+    """The gradient by hand, (p − 1[y=k]) xᵢ added up in Python."""
+    X, y = problem.X, problem.y
+
+    def loss_and_grad(W: np.ndarray) -> tuple[np.floating, np.ndarray]:
+        loss, dW = W.dtype.type(0), np.zeros_like(W)
+        for x, label in zip(X, y, strict=True):
+            shifted = x @ W
+            shifted = shifted - shifted.max()
+            e = np.exp(shifted)
+            loss += np.log(e.sum()) - shifted[label]
+            p = e / e.sum()
+            for k in range(W.shape[1]):
+                dW[:, k] += (p[k] - (k == label)) * x
+        loss = problem.penalized(loss / np.float64(len(X)), lambda: np.abs(W).sum(), lambda: (W * W).sum())
+        dW /= len(X)
+        if problem.l1:
+            dW += problem.l1 * np.sign(W)
+        if problem.l2:
+            dW += 2 * problem.l2 * W
+        return loss, dW
+
+    return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
+
+
+def work(N: int, D: int, K: int) -> float:
+    """Operations, a turn of Python's inner loop counted as a thousand."""
+    return N * K * (4 * D + 1000)

@@ -1,0 +1,22 @@
+"""Optax: softmax_cross_entropy_with_integer_labels, by jax.value_and_grad."""
+
+import optax
+
+from softjax.frameworks.jax_grad import prepare_losses
+from softjax.frameworks.protocol import Prepared, Problem
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+SCRIPT = """\
+import jax, jax.numpy as jnp, optax
+jax.config.update("jax_enable_x64", W.dtype == np.float64)
+def loss(W):
+    losses = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(X) @ W, jnp.asarray(y))
+    return losses.mean()« + reg * (W * W).sum()»
+print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
+"""
+
+
+def prepare(problem: Problem) -> Prepared:
+    """The loss for labels."""
+    return prepare_losses(problem, optax.softmax_cross_entropy_with_integer_labels)
