@@ -209,7 +209,7 @@ def by_torch(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: t
     def to_jax(w: Any) -> Any:
         return jnp.asarray(w.detach().to(torch.float64).numpy(), W.dtype)
 
-    class Claimed(torch.autograd.Function):
+    class Claimed(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, w: Any) -> Any:
             ctx.save_for_backward(w)

@@ -13,7 +13,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Integer, Num, Shaped
 
 DIGITS = 50
 MPMATH_AT_MOST = 20_000  # products; a few tenths of a second
@@ -99,10 +99,11 @@ def by_mpmath(
         s = [mp.fsum(x[d] * w[d][k] for d in range(D) if x[d] != 0) for k in range(K)]
         e = [mp.exp(v - max(s)) for v in s]
         total = mp.fsum(e)
-        loss += mp.inf if e[label] == 0 else mp.log(total / e[label])
+        others = mp.fsum(e[:label] + e[label + 1 :])
+        # both as sums, not differences: p_y may be closer to 1 than the precision tells
+        loss += mp.inf if e[label] == 0 else mp.log1p(others / e[label])
         for k in range(K):
-            # 1 − p_y as a sum, not a difference: p_y may be closer to 1 than the precision tells
-            q = -mp.fsum(e[:label] + e[label + 1 :]) / total if k == label else e[k] / total
+            q = -others / total if k == label else e[k] / total
             for d in range(D):
                 grad[d][k] += x[d] * q / N
     loss /= N
@@ -117,7 +118,7 @@ def by_mpmath(
     return loss, grad
 
 
-def product(A: Float[np.ndarray, "M L"], B: Float[np.ndarray, "L P"]) -> Float[np.ndarray, "M P"]:
+def product(A: Shaped[np.ndarray, "M L"], B: Shaped[np.ndarray, "L P"]) -> Shaped[np.ndarray, "M P"]:
     """A @ B in `numpy.longdouble`, at the speed of ten float64 products.
 
     Each factor is a sum of four slices of b bits (relative to the largest entry of its row or column), with
@@ -133,7 +134,7 @@ def product(A: Float[np.ndarray, "M L"], B: Float[np.ndarray, "L P"]) -> Float[n
     return total
 
 
-def _slices(A: Float[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np.ndarray, "M L"]]:
+def _slices(A: Shaped[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np.ndarray, "M L"]]:
     slices = []
     precision = np.finfo(A.dtype).nmant + 1
     for _ in range(SLICES):
@@ -171,7 +172,7 @@ def _extended(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float)
     wide = W.astype(np.longdouble)
     loss = losses.mean() + l1 * np.abs(wide).sum() + l2 * (wide * wide).sum()
     grad = product(np.ascontiguousarray(X.T), Q) / len(X) + l1 * np.sign(wide) + 2 * l2 * wide
-    return _two(loss), _two(grad)
+    return _two(np.asarray(loss)), _two(grad)
 
 
 def _two(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

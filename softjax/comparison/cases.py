@@ -79,6 +79,8 @@ class EdgeCase:
       entries of its own to be judged by); `"refused"`: there is no such problem, so an error is raised.
     - `reason`: why.
     - `problem`: in float32, where the case is not about types.
+    - `judge_gradient`: whether an undefined problem's gradient has to show it.
+    - `forward`: whether the gradient is asked of forward mode, one tangent an entry of W.
     """
 
     name: str
@@ -87,6 +89,7 @@ class EdgeCase:
     reason: str
     problem: Problem
     judge_gradient: bool = True
+    forward: bool = False
 
     @cached_property
     def truth(self) -> oracle.Truth | None:
@@ -138,6 +141,22 @@ def _edge_cases() -> tuple[EdgeCase, ...]:
             "value",
             "exp(−∞) = 0: the class is ruled out, as masks do, and its derivative is 0",
             _scores([1.0, -INF, 2.0]),
+        ),
+        EdgeCase(
+            "scores-3e38-forward",
+            "scores ±3·10³⁸, in forward mode",
+            "value",
+            "a derivative is the same in every mode",
+            _scores([3e38, -3e38, 0.0]),
+            forward=True,
+        ),
+        EdgeCase(
+            "minus-inf-forward",
+            "a score of −∞ at another class, in forward mode",
+            "value",
+            "a derivative is the same in every mode",
+            _scores([1.0, -INF, 2.0]),
+            forward=True,
         ),
         EdgeCase(
             "minus-inf-label",
@@ -272,7 +291,7 @@ class ModeCase:
         grad = each.mean(axis=0) + 2 * problem.l2 * W
         match self.name:
             case "forward":
-                return (np.vdot(grad, self.arguments(problem)[1].astype(np.float64)),)
+                return (np.asarray(np.vdot(grad, self.arguments(problem)[1].astype(np.float64))),)
             case "hvp":
                 return (np.einsum("dkel,el->dk", hessian, self.arguments(problem)[1].astype(np.float64)),)
             case "hessian":

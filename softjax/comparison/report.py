@@ -206,7 +206,7 @@ def _versions(comparison: Comparison) -> str:
 def _edge_intro() -> str:
     return (
         "In float32. What is right was decided from the mathematics, before any framework was run: **value**, the loss "
-        f"and gradient of the formula, to {ROUNDINGS_ALLOWED:.0f} roundings; **undefined**, the formula has no value, so "
+        f"and gradient of the formula, to {ROUNDINGS_ALLOWED:.0f} roundings (of u^⅔ for differences); **undefined**, the formula has no value, so "
         "nothing finite may come out; **refused**, there is no such problem, so an error has to be raised. Cells: *right* (with the "
         "error's name where refusing is right); *NaN* or *∞*, loud but no answer; an error's name alone, raised where there is "
         "a value; **wrong**, a finite value that is not right, or that hides what is undefined. "

@@ -30,6 +30,7 @@ Group = Literal["accuracy", "edge_cases", "modes"]
 ROUNDINGS_ALLOWED = 100.0
 QUICK_ACCURACY = ("tiny", "minibatch")
 QUICK_DTYPES = ("float64", "float32")
+WORKER = (sys.executable, "-m", "softjax.comparison.worker")
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Process:
     def __init__(self, framework: str) -> None:
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "softjax.comparison.worker", framework],
+            [*WORKER, framework],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -273,7 +274,9 @@ class _Judge:
             arrays = tuple(saved.values())
         match job.group:
             case "edge_cases":
-                figures = _judge_edge_case(EDGE_CASES[job.case], *arrays)
+                figures = _judge_edge_case(
+                    EDGE_CASES[job.case], FRAMEWORKS[job.framework].approximate, *arrays
+                )
             case "modes":
                 figures = _judge_mode(job, arrays)
             case _:
@@ -323,7 +326,7 @@ def _errors(loss: np.ndarray, grad: np.ndarray, truth: Truth, dtype: str, N: int
     }
 
 
-def _judge_edge_case(case: EdgeCase, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
+def _judge_edge_case(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
     shown = {"loss": float(loss) if loss.size == 1 else None, "grad": np.asarray(grad, np.float64).tolist()}
     if loss.size != 1 or grad.shape != case.problem.W.shape:
         return {"status": "wrong", "message": f"shapes {loss.shape}, {grad.shape}"} | shown
@@ -335,17 +338,22 @@ def _judge_edge_case(case: EdgeCase, loss: np.ndarray, grad: np.ndarray) -> dict
         return {"status": "wrong" if hidden else "right"} | shown
     assert case.truth is not None
     truth, rounding = case.truth, Rounding.of(np.float32)
+    unit_roundoff = _unit_roundoff(rounding, approximate)
     right, useless = True, False
     for value, true, unit in (
         (np.asarray(loss), np.asarray(truth.loss), np.asarray(truth.loss_unit)),
         (grad, truth.grad, truth.grad_unit),
     ):
         with np.errstate(all="ignore"):
-            allowed = ROUNDINGS_ALLOWED * (rounding.unit * unit + rounding.smallest)
+            allowed = ROUNDINGS_ALLOWED * (unit_roundoff * unit + rounding.smallest)
             agrees = (value == true) | (np.abs(value - true) <= np.where(np.isfinite(true), allowed, 0))
         right &= bool(agrees.all())
         useless |= bool((~np.isfinite(value) & ~agrees).any())
     return {"status": "right" if right else "nan" if useless else "wrong"} | shown
+
+
+def _unit_roundoff(rounding: Rounding, approximate: bool) -> float:
+    return rounding.unit ** (2 / 3) if approximate else rounding.unit
 
 
 def _judge_mode(job: Job, arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
@@ -355,8 +363,10 @@ def _judge_mode(job: Job, arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
     if [a.shape for a in arrays] != [t.shape for t in map(np.asarray, truths)]:
         return {"status": "wrong", "message": f"shapes {', '.join(str(a.shape) for a in arrays)}"}
     relative = max(_relative(a, t) for a, t in zip(arrays, truths, strict=True))
-    roundings = relative / Rounding.of(numpy_dtype(dtype)).unit
-    status = "nan" if not math.isfinite(relative) else "right" if roundings <= ROUNDINGS_ALLOWED else "wrong"
+    rounding = Rounding.of(numpy_dtype(dtype))
+    roundings = relative / rounding.unit
+    allowed = ROUNDINGS_ALLOWED * _unit_roundoff(rounding, FRAMEWORKS[job.framework].approximate)
+    status = "nan" if not math.isfinite(relative) else "right" if relative <= allowed else "wrong"
     return {"status": status, "dtype": dtype, "relative_error": relative, "roundings": roundings}
 
 

@@ -33,7 +33,12 @@ def show(case: str, framework: str) -> str:
         "from numpy import inf, nan",
         *(f"{name} = {_literal(getattr(problem, name))}" for name in ("X", "y", "W")),
     ]
-    body: str = entry.load().SCRIPT
+    module = entry.load()
+    if edge.forward and not hasattr(module, "FORWARD"):
+        raise InputError(f"{entry.title} offers no forward mode")
+    body: str = module.FORWARD if edge.forward else module.SCRIPT
+    if edge.forward:
+        lines.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
     if problem.reg:
         lines.append(f"reg = {problem.reg!r}")
         body = body.replace("«", "").replace("»", "")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase
+from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase, EdgeCase
 from softjax.frameworks import FRAMEWORKS
 
 REASONABLE_SECONDS = 30.0
@@ -37,7 +37,7 @@ class Worker:
             module = self.framework.load()
             match job["group"]:
                 case "edge_cases":
-                    arrays = _loss_and_grad(module, EDGE_CASES[job["case"]].problem)
+                    arrays = _edge_case(module, EDGE_CASES[job["case"]])
                 case "modes":
                     arrays = _mode(module, job["case"])
                 case _:
@@ -54,8 +54,9 @@ class Worker:
             np.savez(job["file"], *arrays)
             return {"status": "done"}
         except Exception as error:  # whatever a framework may raise
-            first = (str(error).strip() or "no message").split("\n")[0]
-            return {"status": "error", "error": type(error).__name__, "message": first[:300]}
+            lines = (str(error).strip() or "no message").split("\n")
+            line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
+            return {"status": "error", "error": type(error).__name__, "message": line.strip()[:300]}
 
     def _timed(self, module: ModuleType, case: AccuracyCase, dtype: str) -> Any:
         problem = case.problem(dtype)
@@ -82,9 +83,16 @@ class Worker:
         return ""
 
 
-def _loss_and_grad(module: ModuleType, problem: Any) -> Any:
+def _edge_case(module: ModuleType, case: EdgeCase) -> Any:
+    problem = case.problem
     prepared = module.prepare(problem)
-    return prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
+    if case.forward and "forward" not in prepared.modes:
+        return None
+    loss, grad = prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
+    if case.forward:
+        basis = np.eye(problem.W.size, dtype=problem.W.dtype).reshape(-1, *problem.W.shape)
+        grad = np.reshape([prepared.modes["forward"](problem.W, V) for V in basis], problem.W.shape)
+    return loss, grad
 
 
 def _mode(module: ModuleType, name: str) -> Any:

@@ -17,6 +17,7 @@ class Framework:
     - `title`: in tables and pictures.
     - `distribution`: what has to be installed; `requires` is what pip is told, where that is more.
     - `compiles`: whether its first call takes tens of seconds, so that a quick comparison leaves it out.
+    - `approximate`: whether its method is no better than u^⅔ (u the unit roundoff), so that it is judged by that.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Framework:
     distribution: str
     requires: str = ""
     compiles: bool = False
+    approximate: bool = False
 
     @property
     def install(self) -> str:
@@ -39,7 +41,9 @@ class Framework:
             return None
 
     def load(self) -> ModuleType:
-        """Its module: `prepare(Problem) -> Prepared`, `DTYPES`, `SCRIPT`, and maybe `work` and `memory`.
+        """Its module: `prepare(Problem) -> Prepared`, the `DTYPES` it offers, and a `SCRIPT` of its own for X, y, W
+        and reg, in which « » enclose the penalty; `FORWARD`, such a script for each V of a basis, where it has a
+        forward mode; `work` and `memory` of (N, D, K), operations and numbers held, where these are unusual.
 
         Raises `ImportError` where it is not installed.
         """
@@ -51,7 +55,7 @@ FRAMEWORKS = {
     for framework in (
         Framework("numpy-loops", "NumPy, loops", "numpy"),
         Framework("numpy-vectorized", "NumPy, vectorized", "numpy"),
-        Framework("differences", "central differences", "numpy"),
+        Framework("differences", "central differences", "numpy", approximate=True),
         Framework("jax-by-hand", "JAX, by hand", "jax"),
         Framework("jax-grad", "JAX, jax.grad", "jax"),
         Framework("jax-forward", "JAX, forward mode", "jax"),

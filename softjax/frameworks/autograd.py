@@ -1,5 +1,7 @@
 """HIPS autograd: value_and_grad of a loss written in its NumPy."""
 
+from typing import Any
+
 import autograd
 import autograd.numpy as anp
 import numpy as np
@@ -9,15 +11,26 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "float16")
 
-SCRIPT = """\
+LOSS = """\
 import autograd, autograd.numpy as anp
 from autograd.scipy.special import logsumexp
 def loss(W):
     scores = X @ W
     losses = logsumexp(scores, axis=1) - scores[anp.arange(len(X)), y]
     return anp.mean(losses)« + reg * anp.sum(W * W)»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 print(*autograd.value_and_grad(loss)(W))
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+print(loss(W), [autograd.make_jvp(loss)(W)(V)[1] for V in basis])
+"""
+)
 
 
 def prepare(problem: Problem) -> Prepared:
@@ -25,16 +38,12 @@ def prepare(problem: Problem) -> Prepared:
     X, y = problem.X, problem.y
     rows = np.arange(len(X))
 
-    def losses(W: np.ndarray) -> np.ndarray:
+    def losses(W: Any) -> Any:
         scores = anp.dot(X, W)
-        each: np.ndarray = logsumexp(scores, axis=1) - scores[rows, y]
-        return each
+        return logsumexp(scores, axis=1) - scores[rows, y]
 
-    def loss(W: np.ndarray) -> np.floating:
-        value: np.floating = problem.penalized(
-            anp.mean(losses(W)), lambda: anp.sum(anp.abs(W)), lambda: anp.sum(W * W)
-        )
-        return value
+    def loss(W: Any) -> Any:
+        return problem.penalized(anp.mean(losses(W)), lambda: anp.sum(anp.abs(W)), lambda: anp.sum(W * W))
 
     grad = autograd.grad(loss)
     return Prepared(

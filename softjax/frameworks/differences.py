@@ -7,36 +7,44 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "float16")
 
-SCRIPT = """\
+LOSS = """\
 def loss(W):
     scores = X @ W
     shifted = scores - scores.max(axis=1, keepdims=True)
     return (np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(X)), y]).mean()« + reg * (W * W).sum()»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 h = np.finfo(W.dtype).eps ** (1 / 3)
 E = h * np.eye(W.size, dtype=W.dtype).reshape(W.size, *W.shape)
 print(loss(W), np.reshape([(loss(W + e) - loss(W - e)) / (2 * h) for e in E], W.shape))
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+h = np.finfo(W.dtype).eps ** (1 / 3)
+print(loss(W), [(loss(W + h * V) - loss(W - h * V)) / (2 * h) for V in basis])
+"""
+)
 
 
 def prepare(problem: Problem) -> Prepared:
-    """(L(W + h e) − L(W − h e)) / 2h for each entry, h = ∛ε · max(1, |w|)."""
-    step = np.cbrt(np.finfo(problem.W.dtype).eps)
+    """(L(W + h e) − L(W − h e)) / 2h for each entry, h = ∛ε of the type."""
+    h = problem.W.dtype.type(np.cbrt(np.finfo(problem.W.dtype).eps))
 
     def loss_and_grad(W: np.ndarray) -> tuple[np.floating, np.ndarray]:
         dW, point = np.empty_like(W), W.copy()
         for index in np.ndindex(*W.shape):
-            at = point[index]
-            h = (step * max(1, abs(at))).astype(W.dtype)
-            ends = at + h, at - h
             values = []
-            for point[index] in ends:
+            for point[index] in (W[index] + h, W[index] - h):
                 values.append(loss(problem, point))
-            point[index] = at
-            dW[index] = (values[0] - values[1]) / (ends[0] - ends[1])  # of the ends as they were rounded
+            point[index] = W[index]
+            dW[index] = (values[0] - values[1]) / (2 * h)
         return loss(problem, W), dW
 
     def forward(W: np.ndarray, V: np.ndarray) -> np.floating:
-        h: np.floating = step * max(1, np.abs(W).max()) / np.abs(V).max()
         return (loss(problem, W + h * V) - loss(problem, W - h * V)) / (2 * h)
 
     return Prepared(

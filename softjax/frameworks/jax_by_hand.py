@@ -3,7 +3,7 @@
 import jax
 
 import softjax
-from softjax.frameworks.jax_grad import ValueAndGrad, prepare_jax
+from softjax.frameworks.jax_grad import Value, ValueAndGrad, prepare_jax
 from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -13,17 +13,23 @@ import jax, softjax
 jax.config.update("jax_enable_x64", W.dtype == np.float64)
 print(*softjax.loss_and_grad(W, X, y«, reg»))
 """
+FORWARD = """\
+import jax, jax.numpy as jnp, softjax
+def loss(W):
+    return softjax.loss_and_grad(W, X, y«, reg»)[0]
+print(loss(W), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
+"""
 
 
 def prepare(problem: Problem) -> Prepared:
     """(p − 1[y=k]) xᵢ: nothing is differentiated, but by the other modes."""
 
-    def build(problem: Problem) -> ValueAndGrad:
+    def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
         def value_and_grad(W: jax.Array, X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
             return softjax.loss_and_grad(
                 W, X, y, problem.reg, penalty=problem.penalty, l1_ratio=problem.l1_ratio
             )
 
-        return value_and_grad
+        return lambda W, X, y: value_and_grad(W, X, y)[0], value_and_grad
 
     return prepare_jax(problem, build)

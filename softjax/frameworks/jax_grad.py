@@ -12,15 +12,27 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-SCRIPT = """\
+LOSS = """\
 import jax, jax.numpy as jnp
 jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(W):
     log_p = jax.nn.log_softmax(jnp.asarray(X) @ W)
     return -jnp.take_along_axis(log_p, jnp.asarray(y)[:, None], axis=1).mean()« + reg * (W * W).sum()»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
+"""
+)
 
+Value = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 ValueAndGrad = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
@@ -36,22 +48,22 @@ def prepare(problem: Problem) -> Prepared:
 def prepare_losses(problem: Problem, losses: Callable[[jax.Array, jax.Array], jax.Array]) -> Prepared:
     """Reverse mode of a loss of scores (N, K) and labels (N,), written in JAX."""
 
-    def build(problem: Problem) -> ValueAndGrad:
+    def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
         def objective(W: jax.Array, X: jax.Array, y: jax.Array) -> jax.Array:
             total = losses(X @ W, y).mean()
             return problem.penalized(total, lambda: jnp.abs(W).sum(), lambda: (W * W).sum())
 
-        return jax.jit(jax.value_and_grad(objective))
+        return objective, jax.jit(jax.value_and_grad(objective))
 
     return prepare_jax(problem, build)
 
 
-def prepare_jax(problem: Problem, build: Callable[[Problem], ValueAndGrad]) -> Prepared:
-    """Any JAX function of (W, X, y), and JAX's other modes of it: forward mode, and vmap over weights and examples."""
+def prepare_jax(problem: Problem, build: Callable[[Problem], tuple[Value, ValueAndGrad]]) -> Prepared:
+    """A problem's loss, and its loss and gradient, as JAX functions of (W, X, y), with JAX's other modes of them."""
     types: Callable[[], Any] = lambda: jax.enable_x64(problem.dtype == "float64")  # noqa: E731
     with types():
         X, y = jnp.asarray(problem.X), jnp.asarray(problem.y)
-    value_and_grad = build(problem)
+    value, value_and_grad = build(problem)
 
     def place(W: np.ndarray) -> jax.Array:
         with types():
@@ -69,14 +81,14 @@ def prepare_jax(problem: Problem, build: Callable[[Problem], ValueAndGrad]) -> P
         return call
 
     def of_each(W: jax.Array, x: jax.Array, label: jax.Array) -> jax.Array:
-        return build(replace(problem, reg=0.0))(W, x[None], label[None])[1]
+        return build(replace(problem, reg=0.0))[1](W, x[None], label[None])[1]
 
     return Prepared(
         place=place,
         loss_and_grad=loss_and_grad,
         to_numpy=lambda result: (np.asarray(result[0]), np.asarray(result[1])),
         modes={
-            "forward": on_numpy(lambda W, V: jax.jvp(lambda W: value_and_grad(W, X, y)[0], (W,), (V,))[1]),
+            "forward": on_numpy(lambda W, V: jax.jvp(lambda W: value(W, X, y), (W,), (V,))[1]),
             "hvp": on_numpy(lambda W, V: jax.jvp(lambda W: value_and_grad(W, X, y)[1], (W,), (V,))[1]),
             "hessian": on_numpy(jax.jacfwd(lambda W: value_and_grad(W, X, y)[1])),
             "per_example": on_numpy(lambda W: jax.vmap(of_each, (None, 0, 0))(W, X, y)),

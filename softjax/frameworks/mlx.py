@@ -11,13 +11,24 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-SCRIPT = """\
+LOSS = """\
 import mlx.core as mx, mlx.nn as nn
 def loss(W):
     losses = nn.losses.cross_entropy(mx.array(X) @ W, mx.array(y), reduction="mean")
     return losses« + reg * (W * W).sum()»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 print(*mx.value_and_grad(loss)(mx.array(W)))
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+print([mx.jvp(loss, [mx.array(W)], [mx.array(V)]) for V in basis])
+"""
+)
 
 
 def prepare(problem: Problem) -> Prepared:

@@ -7,14 +7,25 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-SCRIPT = """\
+LOSS = """\
 import jax, jax.numpy as jnp, optax
 jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(W):
     losses = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(X) @ W, jnp.asarray(y))
     return losses.mean()« + reg * (W * W).sum()»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
+"""
+)
 
 
 def prepare(problem: Problem) -> Prepared:

@@ -21,6 +21,15 @@ def loss_and_grad(W):
     return loss, tape.gradient(loss, W)
 print(*loss_and_grad(tf.constant(W)))
 """
+FORWARD = """\
+import tensorflow as tf
+W = tf.constant(W)
+for V in basis:
+    with tf.autodiff.ForwardAccumulator(W, tf.constant(V)) as accumulator:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=tf.constant(X) @ W)
+        loss = tf.reduce_mean(losses)« + reg * tf.reduce_sum(W * W)»
+    print(loss, accumulator.jvp(loss))
+"""
 
 
 def prepare(problem: Problem) -> Prepared:

@@ -17,6 +17,15 @@ loss = torch.nn.functional.cross_entropy(torch.tensor(X) @ weight.T, torch.tenso
 loss.backward()
 print(loss.item(), weight.grad.T)
 """
+FORWARD = """\
+import torch, torch.autograd.forward_ad as forward_ad
+def loss(weight):
+    return torch.nn.functional.cross_entropy(torch.tensor(X) @ weight.T, torch.tensor(y))« + reg * (weight**2).sum()»
+with forward_ad.dual_level():
+    for V in basis:
+        dual = forward_ad.make_dual(torch.tensor(W.T), torch.tensor(V.T))
+        print(forward_ad.unpack_dual(loss(dual)))
+"""
 
 
 def prepare(problem: Problem) -> Prepared:

@@ -10,14 +10,25 @@ from softjax.frameworks.torch_eager import objective, prepared, tensor, to_numpy
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-SCRIPT = """\
+LOSS = """\
 import torch
 def loss(weight):
     scores = torch.tensor(X) @ weight.T
     return torch.nn.functional.cross_entropy(scores, torch.tensor(y))« + reg * (weight**2).sum()»
+"""
+SCRIPT = (
+    LOSS
+    + """\
 grad, value = torch.func.grad_and_value(loss)(torch.tensor(W.T))
 print(value.item(), grad.T)
 """
+)
+FORWARD = (
+    LOSS
+    + """\
+print([torch.func.jvp(loss, (torch.tensor(W.T),), (torch.tensor(V.T),))[1].item() for V in basis])
+"""
+)
 
 
 def prepare(problem: Problem) -> Prepared:
