@@ -5,6 +5,7 @@ import inspect
 import io
 import os
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -176,6 +177,7 @@ class Compare:
       softjax compare --quick
       softjax compare --frameworks 'jax-*' torch-eager --cases edge_cases
       softjax compare --cases 'label-*' --out reports/labels
+      softjax compare --resume
       softjax compare --show label-minus-1 optax-integer
     """
 
@@ -183,7 +185,9 @@ class Compare:
     show: tuple[str, str] | None = None
     """CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing."""
     out: Path = Path("reports/frameworks")
-    """Folder of the report."""
+    """Folder of the report. What is known so far is kept beside it, in a folder of that name ending in .partial."""
+    resume: bool = False
+    """Go on where an interrupted comparison of these options stopped."""
     overwrite: bool = False
     """Replace an earlier report there."""
 
@@ -196,18 +200,27 @@ class Compare:
             return 0
         from softjax import report
         from softjax.comparison.report import summary, write_comparison
-        from softjax.comparison.run import Record, compare, plan
+        from softjax.comparison.run import compare, plan
 
         plan(self.comparison)  # names a wrong name before anything else
         report.check_free(self.out, self.overwrite)
+        journal = self.out.with_name(f"{self.out.name}.partial") / "journal.jsonl"
+        if not self.resume:
+            journal.unlink(missing_ok=True)
         with _progress_bar(0, unit="case", desc="comparing") as bar:
 
-            def count(record: Record) -> None:
-                bar.set_postfix_str(f"{record.framework} {record.case}", refresh=False)
+            def count(framework: str, case: str) -> None:
+                bar.set_postfix_str(f"{framework} {case}", refresh=False)
                 bar.update()
 
-            comparison = compare(self.comparison, on_start=bar.reset, on_record=count)
+            try:
+                comparison = compare(self.comparison, journal=journal, on_start=bar.reset, on_record=count)
+            except KeyboardInterrupt:
+                bar.close()
+                _say(f"to go on: {command.removesuffix(' --resume')} --resume")
+                raise
         write_comparison(comparison, self.comparison, self.out, command=command, overwrite=self.overwrite)
+        shutil.rmtree(journal.parent)
         _print_table(summary(comparison))
         print(f"\nreport: {self.out / 'README.md'}")
         return 0
@@ -250,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"softjax: error: {error}")
         return 2
     except KeyboardInterrupt:
-        _say("softjax: interrupted; nothing was written")
+        _say("softjax: interrupted; no report was written")
         return INTERRUPTED
 
 

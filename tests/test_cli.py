@@ -217,6 +217,6 @@ def test_ctrl_c_ends_with_one_line_and_leaves_nothing(tmp_path, seconds):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert error.endswith("softjax: interrupted; nothing was written\n")
+    assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
     assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from softjax import cli
+from softjax.comparison import process
 from softjax.comparison import run as runner
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES
 from softjax.comparison.report import write_comparison
@@ -102,7 +103,7 @@ worker.main()
 
 
 def test_a_crash_and_a_hang_cost_one_case_each(monkeypatch):
-    monkeypatch.setattr(runner, "WORKER", (sys.executable, "-c", DISTURBED))
+    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", DISTURBED))
     config = CompareConfig(frameworks=("numpy-vectorized",), cases=("label-*",), time_limit=8.0)
     found = {record.case: record for record in compare(config).records}
     assert found["label-K"].status == "crash"
@@ -128,7 +129,7 @@ def test_what_is_not_installed_is_said_with_the_line_that_installs_it(monkeypatc
 
 def test_what_would_take_too_long_is_not_run_but_estimated(monkeypatch):
     patient = "from softjax.comparison import worker; worker.REASONABLE_SECONDS = 1e-6; worker.main()"
-    monkeypatch.setattr(runner, "WORKER", (sys.executable, "-c", patient))
+    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", patient))
     config = CompareConfig(frameworks=("numpy-loops",), cases=("tiny", "minibatch"), quick=True)
     found = {(record.case, record.dtype): record for record in compare(config).records}
     assert found["tiny", "float64"].status == "measured"

@@ -107,3 +107,54 @@ def accuracy(
     )
     figure.suptitle(f"{title} (dashed: the type's unit roundoff)")
     return figure
+
+
+def bars(
+    values: Mapping[str, Float[np.ndarray, " F"]],
+    spreads: Mapping[str, Float[np.ndarray, "2 F"]] | None,
+    floors: Mapping[str, float] | None,
+    frameworks: Sequence[str],
+    label: str,
+    title: str,
+) -> Figure:
+    """One panel a problem, one bar a framework, on a logarithmic axis; what was not measured is left empty.
+
+    **Arguments:**
+
+    - `values`: by problem, NaN where not measured; `spreads`: their quartiles; `floors`: a line in each panel.
+    - `label`: of the axis, with the unit.
+    """
+    figure = Figure(figsize=(2.7 * len(values) + 2.2, 0.26 * len(frameworks) + 1.9), layout="constrained")
+    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    rows = np.arange(len(frameworks))
+    for axes, (problem, lengths) in zip(panels, values.items(), strict=True):
+        known = np.isfinite(lengths)
+        errors = None
+        if spreads is not None:
+            low, high = spreads[problem][:, known]
+            errors = np.maximum(0, np.stack([lengths[known] - low, high - lengths[known]]))
+        fastest = np.nanmin(lengths) if known.any() else np.nan
+        colors = ["#2166ac" if value == fastest else "#92c5de" for value in lengths[known]]
+        axes.barh(rows[known], lengths[known], height=0.7, color=colors, xerr=errors, ecolor="0.3", capsize=2)
+        if floors is not None:
+            axes.axvline(floors[problem], color="#d6604d", linewidth=1.2, linestyle="--")
+        axes.set_xscale("log")
+        axes.set_title(problem, fontsize=9)
+        axes.set_xlabel(label, fontsize=8)
+        axes.set_yticks(rows, frameworks)
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="x", color="0.93")
+        axes.set_axisbelow(True)
+        for row in rows[~known]:
+            axes.text(
+                0.03,
+                row,
+                "not run",
+                transform=axes.get_yaxis_transform(),
+                fontsize=6.5,
+                va="center",
+                color="0.5",
+            )
+    panels[0].invert_yaxis()
+    figure.suptitle(title)
+    return figure

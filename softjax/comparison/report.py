@@ -15,11 +15,11 @@ import numpy as np
 from softjax.comparison import pictures
 from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES, MODES, numpy_dtype
 from softjax.comparison.run import ROUNDINGS_ALLOWED, Comparison, Record
+from softjax.comparison.speed import SIZES, Speed
 from softjax.config import CompareConfig
 from softjax.frameworks import FRAMEWORKS
 from softjax.report import environment, report_folder
 
-SIZES = ("tiny", "minibatch", "development", "vocabulary")
 SCALES = ("scores-1e-4", "scores-1e-2", "development", "scores-1e2", "scores-1e4")
 ABSENT = ("not installed", "not offered", "not run")
 
@@ -45,6 +45,10 @@ def write_comparison(
         groups = {
             group: [_json(r) for r in comparison.of(group)] for group in ("accuracy", "edge_cases", "modes")
         }
+        groups["speed"] = [
+            {key: value for key, value in asdict(speed).items() if value is not None}
+            for speed in comparison.speeds
+        ]
         (folder / "results.json").write_text(json.dumps(groups | {"versions": versions}, indent=1) + "\n")
         (folder / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=2) + "\n")
         with (folder / "results.csv").open("w", newline="") as file:
@@ -52,6 +56,11 @@ def write_comparison(
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(asdict(record) for record in comparison.records)
+        if comparison.speeds:
+            with (folder / "speed.csv").open("w", newline="") as file:
+                speed_writer = csv.DictWriter(file, [field.name for field in fields(Speed)])
+                speed_writer.writeheader()
+                speed_writer.writerows(asdict(speed) for speed in comparison.speeds)
         names = _draw(comparison, folder)
         (folder / "README.md").write_text(_text(comparison, run, names))
 
@@ -67,19 +76,24 @@ def summary(comparison: Comparison) -> list[tuple[str, ...]]:
             "silently wrong",
             "died",
             "worst entry, roundings",
+            "development, × fastest",
         )
     ]
-    for name in _names(comparison.records):
+    fastest = min(
+        (s.seconds for s in comparison.speeds if s.case == "development" and s.seconds), default=math.nan
+    )
+    for name in _names((*comparison.records, *comparison.speeds)):
         records = [record for record in comparison.records if record.framework == name]
         if comparison.versions[name] is None:
-            rows.append((name, "not installed", *[""] * 4, FRAMEWORKS[name].install))
+            rows.append((name, "not installed", *[""] * 5, FRAMEWORKS[name].install))
             continue
+        speed = next((s for s in comparison.speeds if (s.framework, s.case) == (name, "development")), None)
         levels = Counter(
             pictures.LEVEL_OF.get(record.status, "absent")
             for record in records
             if record.group == "edge_cases"
         )
-        total = sum(levels.values())
+        total = sum(levels.values()) - levels["absent"]
         worst = max(
             (r.roundings for r in records if r.status == "measured" and r.roundings is not None),
             default=math.nan,
@@ -93,6 +107,7 @@ def summary(comparison: Comparison) -> list[tuple[str, ...]]:
                 str(levels["wrong"] or ""),
                 str(levels["dead"] or ""),
                 "" if math.isnan(worst) else f"{worst:.3g}",
+                f"{speed.seconds / fastest:.2f}" if speed is not None and speed.seconds is not None else "",
             )
         )
     return rows
@@ -147,7 +162,47 @@ def _draw(comparison: Comparison, folder: Path) -> list[str]:
         )
         figure.savefig(folder / "accuracy.png", dpi=150)
         drawn.append("accuracy")
+    if any(speed.status == "measured" for speed in comparison.speeds):
+        _draw_speeds(comparison.speeds, folder)
     return drawn
+
+
+def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
+    names = _names(speed for speed in speeds if speed.status == "measured")
+    cases = [case for case in SIZES if any(speed.case == case for speed in speeds)]
+    found = {(speed.case, speed.framework): speed for speed in speeds if speed.status == "measured"}
+
+    def of(figure: str, scale: float) -> dict[str, Any]:
+        return {
+            _size(case): np.array(
+                [scale * getattr(found[case, n], figure) if (case, n) in found else np.nan for n in names]
+            )
+            for case in cases
+        }
+
+    low, high = of("low_seconds", 1e3), of("high_seconds", 1e3)
+    titles = [FRAMEWORKS[name].title for name in names]
+    floors = {
+        _size(case): 1e3 * next(s.floor_seconds or math.nan for (c, _), s in found.items() if c == case)
+        for case in cases
+    }
+    for name, figure in {
+        "speed": pictures.bars(
+            of("seconds", 1e3),
+            {size: np.stack([low[size], high[size]]) for size in low},
+            floors,
+            titles,
+            "ms a call",
+            "Loss and gradient in steady state, float32 (dashed: what must be computed and moved)",
+        ),
+        "first_call": pictures.bars(
+            of("first_seconds", 1.0), None, None, titles, "s", "The first call, with tracing and compiling"
+        ),
+        "memory": pictures.bars(
+            of("peak_bytes", 1e-6), None, None, titles, "MB", "Peak memory above that before the first call"
+        ),
+    }.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
 
 
 def _text(comparison: Comparison, run: dict[str, Any], drawn: Sequence[str]) -> str:
@@ -174,6 +229,8 @@ def _text(comparison: Comparison, run: dict[str, Any], drawn: Sequence[str]) -> 
         if "accuracy" in drawn:
             parts.append("![Relative error of each framework's gradient](accuracy.png)")
         parts += _accuracy_tables(accuracy)
+    if comparison.speeds:
+        parts += _speed_text(comparison.speeds)
     modes = comparison.of("modes")
     if modes:
         parts += [
@@ -189,7 +246,7 @@ def _text(comparison: Comparison, run: dict[str, Any], drawn: Sequence[str]) -> 
 
 def _versions(comparison: Comparison) -> str:
     rows = []
-    for name in _names(comparison.records):
+    for name in _names((*comparison.records, *comparison.speeds)):
         framework = FRAMEWORKS[name]
         version = comparison.versions[name]
         rows.append(
@@ -301,6 +358,72 @@ def _accuracy_cell(record: Record) -> str:
     )
 
 
+def _speed_text(speeds: Sequence[Speed]) -> list[str]:
+    found = {(speed.framework, speed.case): speed for speed in speeds}
+    names, cases = _names(speeds), [case for case in SIZES if any(speed.case == case for speed in speeds)]
+    fastest = {
+        case: min((s.seconds for s in speeds if s.case == case and s.seconds is not None), default=math.nan)
+        for case in cases
+    }
+
+    def table(cell: Callable[[Speed], str]) -> str:
+        rows = []
+        for name in names:
+            cells = []
+            for case in cases:
+                speed = found[name, case]
+                why = f" ({speed.message})" if speed.status == "not run" else ""
+                cells.append(cell(speed) if speed.status == "measured" else speed.status + why)
+            rows.append((FRAMEWORKS[name].title, *cells))
+        return _table(("framework", *map(_size, cases)), rows)
+
+    def steady(speed: Speed) -> str:
+        assert speed.seconds is not None
+        assert speed.low_seconds is not None
+        assert speed.high_seconds is not None
+        assert speed.floor_seconds is not None
+        return (
+            f"{_milliseconds(speed.seconds)} ({_milliseconds(speed.low_seconds)} to {_milliseconds(speed.high_seconds)}); "
+            f"{speed.seconds / fastest[speed.case]:.2f} × fastest, {speed.seconds / speed.floor_seconds:.1f} × floor"
+        )
+
+    floors = ", ".join(
+        f"{case} {_milliseconds(next((s.floor_seconds for s in speeds if s.case == case and s.floor_seconds), math.nan))}"
+        for case in cases
+    )
+    return [
+        "## Speed and memory",
+        "In float32, on the CPU, each framework in a process of its own with as many threads as the machine has cores. "
+        "GPU: not measured.",
+        "### Steady state",
+        "The frameworks take turns, round after round; each call has other weights, placed beforehand, and its loss is read. "
+        "Milliseconds: the median over the rounds of each round's median, and the quartiles over the rounds. *Floor*: the "
+        "larger of the time of 4 N D K operations at the rate of a large matrix product, and that of reading X and W and "
+        f"writing the gradient at the rate of a copy, both by NumPy in the same rounds ({floors}).",
+        "![Time of a loss and gradient by framework and size](speed.png)",
+        table(steady),
+        "### First call",
+        "Seconds of the first loss and gradient, with all tracing and compiling, in a fresh process; in brackets those of "
+        "importing the framework before it.",
+        "![Time of the first call](first_call.png)",
+        table(lambda speed: f"{speed.first_seconds:.2f} ({speed.import_seconds:.1f})"),
+        "### Memory",
+        "Peak resident memory of the process in the first two calls, above what it was with the framework imported and the problem "
+        "in NumPy's arrays; megabytes.",
+        "![Peak memory](memory.png)",
+        table(lambda speed: f"{(speed.peak_bytes or 0) / 1e6:,.0f}"),
+    ]
+
+
+def _size(case: str) -> str:
+    size = ACCURACY[case]
+    return f"{case} ({size.N} × {size.D} × {size.K})"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g} ms"
+
+
 def _mode_cell(record: Record) -> str:
     if record.relative_error is not None and record.status in ("right", "wrong"):
         return f"{'**wrong** ' if record.status == 'wrong' else ''}{record.relative_error:.1e}"
@@ -372,7 +495,7 @@ def _present(edge: dict[tuple[str, str], Record]) -> tuple[list[str], list[str]]
     return frameworks or _names(edge.values()), cases
 
 
-def _names(records: Iterable[Record]) -> list[str]:
+def _names(records: Iterable[Record | Speed]) -> list[str]:
     present = {record.framework for record in records}
     return [name for name in FRAMEWORKS if name in present]
 

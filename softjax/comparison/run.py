@@ -4,33 +4,32 @@ import contextlib
 import json
 import math
 import os
-import queue
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES, MODES, EdgeCase, numpy_dtype
+from softjax.comparison.process import Process
+from softjax.comparison.speed import SIZES, Speed, measure
 from softjax.config import CompareConfig, InputError
 from softjax.frameworks import FRAMEWORKS
 from softjax.gradcheck.rounding import Rounding
 from softjax.oracle import Truth
 
-Group = Literal["accuracy", "edge_cases", "modes"]
+Group = Literal["accuracy", "edge_cases", "modes", "speed"]
 ROUNDINGS_ALLOWED = 100.0
 QUICK_ACCURACY = ("tiny", "minibatch")
 QUICK_DTYPES = ("float64", "float32")
-WORKER = (sys.executable, "-m", "softjax.comparison.worker")
+QUICK_SPEED = ("tiny", "minibatch", "development")
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All records, and the version of each framework, None where it is not installed."""
+    """All records, the version of each framework, None where it is not installed, and speeds."""
 
     records: tuple[Record, ...]
     versions: dict[str, str | None]
+    speeds: tuple[Speed, ...] = ()
 
     def of(self, group: Group) -> tuple[Record, ...]:
         """The records of one kind of case."""
@@ -91,19 +91,23 @@ class Comparison:
 def compare(
     config: CompareConfig | None = None,
     *,
+    journal: Path | None = None,
     on_start: Callable[[int], None] | None = None,
-    on_record: Any = None,
+    on_record: Callable[[str, str], None] | None = None,
 ) -> Comparison:
-    """Asks every framework every case.
+    """Asks every framework every case, then times them.
 
-    Each framework runs in a process of its own, as many at once as the machine has cores. A job that takes longer
-    than `config.time_limit` seconds, or ends the process, costs that one case: a fresh process goes on.
+    Each framework runs in a process of its own, as many at once as the machine has cores; the timed ones take turns. A
+    job that takes longer than `config.time_limit` seconds, or ends the process, costs that one case: a fresh process
+    goes on.
 
     **Arguments:**
 
     - `config`: which frameworks and cases; `CompareConfig()` is all of them.
-    - `on_start`: called with the number of records to come.
-    - `on_record`: called with each `Record`, as they come.
+    - `journal`: a file to which each answer is written as it comes. Where it holds those of an interrupted comparison of
+      this very configuration and these versions, they are taken over; any other is replaced.
+    - `on_start`: called with the number of answers to come.
+    - `on_record`: called with framework and case at each answer.
 
     **Returns:** a `Comparison`. Frameworks that are not installed are recorded as such.
 
@@ -111,35 +115,87 @@ def compare(
     """
     config = CompareConfig() if config is None else config
     jobs = plan(config)
-    if on_start is not None:
-        on_start(len(jobs))
-    records: dict[Job, Record] = {}
-    lock = threading.Lock()
+    versions = {name: framework.version for name, framework in FRAMEWORKS.items()}
+    records: dict[Job, Record | Speed] = {}
     stop = threading.Event()
-    with tempfile.TemporaryDirectory(prefix="softjax-compare-") as scratch:
-        judge = _Judge(Path(scratch))
+    with tempfile.TemporaryDirectory(prefix="softjax-compare-") as scratch, contextlib.ExitStack() as stack:
+        if journal is not None:
+            header = {"config": asdict(config), "versions": versions, "softjax": version("softjax-suite")}
+            journal.parent.mkdir(parents=True, exist_ok=True)
+            records |= _read_journal(journal, header)
+            lines = stack.enter_context(journal.open("a", buffering=1))
+        known = frozenset(records)
+        if on_start is not None:
+            on_start(len(set(jobs) - known))
+        lock = threading.Lock()
 
-        def run(name: str) -> None:
-            mine = [job for job in jobs if job.framework == name]
-            for job, record in _run_framework(name, mine, config, Path(scratch), judge, stop):
-                with lock:
-                    records[job] = record
-                    if on_record is not None:
-                        on_record(record)
+        def keep(job: Job, record: Record | Speed) -> None:
+            with lock:
+                records[job] = record
+                if journal is not None:
+                    lines.write(json.dumps({"job": asdict(job), "record": asdict(record)}) + "\n")
+                if on_record is not None:
+                    on_record(job.framework, job.case)
 
-        # Frameworks with most to compile come first, lest they end alone.
-        names = sorted({job.framework for job in jobs}, key=lambda name: not FRAMEWORKS[name].compiles)
-        with ThreadPoolExecutor(max_workers=min(len(names), os.cpu_count() or 1)) as pool:
-            futures = [pool.submit(run, name) for name in names]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    versions = {name: FRAMEWORKS[name].version for name in FRAMEWORKS}
-    return Comparison(tuple(records[job] for job in jobs), versions)
+        questions = [job for job in jobs if job.group != "speed" and job not in known]
+        _ask_all(questions, config, Path(scratch), keep, stop)
+        for case in SIZES:
+            timed = tuple(job for job in jobs if job.group == "speed" and job.case == case)
+            if not set(timed) <= known:  # together or not at all: they are compared within one run
+                found = {
+                    speed.framework: speed for speed in measure(case, [j.framework for j in timed], config)
+                }
+                for job in timed:
+                    keep(job, found[job.framework])
+    asked = [records[job] for job in jobs]
+    return Comparison(
+        tuple(record for record in asked if isinstance(record, Record)),
+        versions,
+        tuple(record for record in asked if isinstance(record, Speed)),
+    )
+
+
+def _ask_all(
+    jobs: list[Job],
+    config: CompareConfig,
+    scratch: Path,
+    keep: Callable[[Job, Record], None],
+    stop: threading.Event,
+) -> None:
+    judge = _Judge(scratch)
+
+    def run(name: str) -> None:
+        mine = [job for job in jobs if job.framework == name]
+        for job, record in _run_framework(name, mine, config, scratch, judge, stop):
+            keep(job, record)
+
+    # Frameworks with most to compile come first, lest they end alone.
+    names = sorted({job.framework for job in jobs}, key=lambda name: not FRAMEWORKS[name].compiles)
+    with ThreadPoolExecutor(max_workers=max(1, min(len(names), os.cpu_count() or 1))) as pool:
+        futures = [pool.submit(run, name) for name in names]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _read_journal(path: Path, header: dict[str, Any]) -> dict[Job, Record | Speed]:
+    """What an interrupted comparison left, or a new journal."""
+    with contextlib.suppress(OSError, ValueError):
+        first, *lines = path.read_text().splitlines()
+        if json.loads(first) == header:
+            found: dict[Job, Record | Speed] = {}
+            for line in lines:
+                with contextlib.suppress(ValueError):  # the last line may be half written
+                    entry = json.loads(line)
+                    job = Job(**entry["job"])
+                    found[job] = (Speed if job.group == "speed" else Record)(**entry["record"])
+            return found
+    path.write_text(json.dumps(header) + "\n")
+    return {}
 
 
 def plan(config: CompareConfig) -> tuple[Job, ...]:
@@ -150,7 +206,7 @@ def plan(config: CompareConfig) -> tuple[Job, ...]:
     frameworks = _chosen("framework", config.frameworks, tuple(FRAMEWORKS))
     if config.quick and not config.frameworks:
         frameworks = tuple(name for name in frameworks if not FRAMEWORKS[name].compiles)
-    cases = _chosen("case", config.cases, (*ACCURACY, *EDGE_CASES, *MODES, "accuracy", "edge_cases", "modes"))
+    cases = _chosen("case", config.cases, (*ACCURACY, *EDGE_CASES, *MODES, *get_args(Group)))
 
     def of(group: Group, names: Any) -> Iterator[str]:
         return (name for name in names if group in cases or name in cases)
@@ -162,6 +218,9 @@ def plan(config: CompareConfig) -> tuple[Job, ...]:
         for case in of("accuracy", QUICK_ACCURACY if config.quick and not config.cases else ACCURACY):
             for dtype in QUICK_DTYPES if config.quick else DTYPES:
                 jobs.append(Job("accuracy", framework, case, dtype))
+        if "speed" in cases:
+            sizes = QUICK_SPEED if config.quick else SIZES
+            jobs += [Job("speed", framework, case, "float32") for case in sizes]
     return tuple(jobs)
 
 
@@ -192,7 +251,7 @@ def _run_framework(
         for job in jobs:
             if stop.is_set():
                 return
-            process = process or _Process(name)
+            process = process or Process(name)
             file = scratch / f"{name}.npz"
             answer = process.ask(asdict(job) | {"file": str(file)}, config.time_limit)
             if answer["status"] in ("crash", "hang"):
@@ -203,56 +262,6 @@ def _run_framework(
     finally:
         if process is not None:
             process.end()
-
-
-class _Process:
-    """A worker, and the lines it answers."""
-
-    def __init__(self, framework: str) -> None:
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
-        self.process = subprocess.Popen(
-            [*WORKER, framework],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | quiet,
-            start_new_session=True,  # compilers that it starts end with it; Ctrl-C is ours to handle
-        )
-        self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def ask(self, job: dict[str, Any], limit: float) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(job) + "\n")
-            self.process.stdin.flush()
-            line = self.lines.get(timeout=limit)
-        except queue.Empty:
-            return {"status": "hang", "message": f"no answer in {limit:g} s"}
-        except BrokenPipeError:
-            line = ""
-        if line:
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        code = self.process.wait()
-        ending = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return {"status": "crash", "error": ending, "message": f"the process ended: {ending}"}
-
-    def end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stdout:
-            for line in stdout:
-                self.lines.put(line)
-        self.lines.put("")
 
 
 class _Judge:

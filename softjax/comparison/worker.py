@@ -3,11 +3,14 @@
 Whatever a framework does to its process, a crash, a hang, its settings, ends here.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +21,8 @@ from softjax.frameworks import FRAMEWORKS
 
 REASONABLE_SECONDS = 30.0
 REASONABLE_BYTES = 8 * 2**30
+TURN_SECONDS, CALLS_AT_MOST = 0.2, 200
+TURN_SECONDS_AT_MOST = 3.0
 
 
 class Worker:
@@ -25,7 +30,8 @@ class Worker:
 
     def __init__(self, framework: str) -> None:
         self.framework = FRAMEWORKS[framework]
-        self.seconds_per_operation = 0.0
+        self.seconds_per_operation = self.import_seconds = 0.0
+        self.call: Callable[[], float] = lambda: 0.0
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that come out are saved to its file.
@@ -34,8 +40,14 @@ class Worker:
         or `{"status": "not run", "message"}` where it would take too long or too much memory.
         """
         try:
+            start = time.perf_counter()
             module = self.framework.load()
+            self.import_seconds = max(self.import_seconds, time.perf_counter() - start)
             match job["group"]:
+                case "first call":
+                    return self._first_call(ACCURACY[job["case"]], job["dtype"])
+                case "turn":
+                    return {"status": "done", "seconds": self._turn()}
                 case "edge_cases":
                     arrays = _edge_case(module, EDGE_CASES[job["case"]])
                 case "modes":
@@ -58,6 +70,48 @@ class Worker:
             line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
             return {"status": "error", "error": type(error).__name__, "message": line.strip()[:300]}
 
+    def _first_call(self, case: AccuracyCase, dtype: str) -> dict[str, Any]:
+        """Import, first call and memory; from then on `call` takes the time of one more."""
+        module = self.framework.load()
+        if hasattr(module, "work"):
+            self._timed(module, ACCURACY["tiny"], dtype)
+        too_much = self._too_much(module, case, dtype, TURN_SECONDS_AT_MOST)
+        if too_much:
+            return {"status": "not run", "message": too_much}
+        problem = case.problem(dtype)
+        baseline = _memory("VmRSS")
+        _forget_peak()
+        start = time.perf_counter()
+        prepared = module.prepare(problem)
+        prepared.loss_and_grad(prepared.place(problem.W))
+        first = time.perf_counter() - start
+        prepared.loss_and_grad(prepared.place(problem.W))
+        peak = _memory("VmHWM") - baseline
+
+        count = 2 if problem.W.size > 10**6 else 8
+        weights = itertools.cycle(
+            [prepared.place(problem.W * problem.W.dtype.type(1 + 0.01 * i)) for i in range(count)]
+        )
+
+        def call() -> float:
+            W = next(weights)
+            start = time.perf_counter()
+            loss, _ = prepared.loss_and_grad(W)
+            float(loss)
+            return time.perf_counter() - start
+
+        self.call = call
+        return {"status": "done", "import": self.import_seconds, "first": first, "peak": peak}
+
+    def _turn(self) -> float:
+        """The median of the calls of a turn: as many as fit, one at least."""
+        self.call()  # wakes what has slept
+        seconds: list[float] = []
+        end = time.perf_counter() + TURN_SECONDS
+        while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < CALLS_AT_MOST):
+            seconds.append(self.call())
+        return float(np.median(seconds))
+
     def _timed(self, module: ModuleType, case: AccuracyCase, dtype: str) -> Any:
         problem = case.problem(dtype)
         prepared = module.prepare(problem)
@@ -70,7 +124,7 @@ class Worker:
             self.seconds_per_operation = seconds / module.work(*problem.size)
         return prepared.to_numpy(result)
 
-    def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str) -> str:
+    def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str, at_most: float = 0.0) -> str:
         size = (case.N, case.D, case.K)
         if hasattr(module, "memory"):
             needed = module.memory(*size) * (8 if dtype == "float64" else 4)
@@ -78,7 +132,7 @@ class Worker:
                 return f"about {needed / 2**30:,.0f} GiB"
         if hasattr(module, "work"):
             seconds = self.seconds_per_operation * module.work(*size)
-            if seconds > REASONABLE_SECONDS:
+            if seconds > (at_most or REASONABLE_SECONDS):
                 return f"about {_duration(seconds)}"
         return ""
 
@@ -103,6 +157,20 @@ def _mode(module: ModuleType, name: str) -> Any:
         return None
     result = function(*case.arguments(problem))
     return result if isinstance(result, tuple | list) else (result,)
+
+
+def _memory(which: str) -> int:
+    """Bytes of this process, from the kernel: `"VmRSS"` now, `"VmHWM"` at most; 0 where there is no such file."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(which):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
 
 
 def _duration(seconds: float) -> str:

@@ -50,8 +50,8 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def work(N: int, D: int, K: int) -> float:
-    """Operations: a tangent of K scores for each of K scores."""
-    return 4.0 * N * D * K + 20.0 * N * K * K
+    """Operations: a tangent of K scores for each of K scores; a call counted as a million."""
+    return 4.0 * N * D * K + 20.0 * N * K * K + 1e6
 
 
 def memory(N: int, D: int, K: int) -> float:
