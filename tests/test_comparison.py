@@ -12,7 +12,7 @@ from softjax.comparison import process
 from softjax.comparison import run as runner
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES
 from softjax.comparison.report import write_comparison
-from softjax.comparison.run import Comparison, Record, compare, plan
+from softjax.comparison.run import QUICK_ACCURACY, Comparison, Record, compare, plan
 from softjax.comparison.script import show
 from softjax.config import CompareConfig, InputError
 from softjax.frameworks import FRAMEWORKS
@@ -80,6 +80,7 @@ def test_the_plan_names_what_it_does_not_know():
     everything = plan(CompareConfig())
     assert {job.framework for job in everything} == set(FRAMEWORKS)
     assert {job.case for job in everything} == {*ACCURACY, *EDGE_CASES, *MODES}
+    assert {job.group for job in everything} == {"accuracy", "edge_cases", "modes", "speed"}
     quick = {job.framework for job in plan(CompareConfig(quick=True))}
     assert "torch-compile" not in quick
     labels = plan(CompareConfig(frameworks=("jax-*",), cases=("label-*",)))
@@ -165,7 +166,7 @@ def test_the_report_holds_every_record(tmp_path):
         "run.json",
     }
     results = json.loads((out / "results.json").read_text())
-    assert set(results) == {"accuracy", "edge_cases", "modes", "versions"}
+    assert set(results) == {"accuracy", "edge_cases", "modes", "speed", "versions"}
     assert results["accuracy"][0]["roundings"] == 0.5
     assert results["edge_cases"][0]["loss"] == "nan"  # JSON has no NaN
     text = (out / "README.md").read_text()
@@ -190,7 +191,7 @@ def test_the_command_line_shows_a_case_and_names_what_it_does_not_know(capsys):
 @pytest.fixture(scope="module")
 def quick_comparison():
     """The quick comparison of what is installed."""
-    return compare(CompareConfig(quick=True))
+    return compare(CompareConfig(quick=True, cases=("edge_cases", "modes", *QUICK_ACCURACY)))
 
 
 @pytest.mark.slow
@@ -255,3 +256,51 @@ def test_the_script_of_a_case_does_what_the_comparison_saw(quick_comparison, fra
     else:
         loss = float(script.stdout.replace("[", " ").split()[0])
         assert loss == pytest.approx(record.loss, rel=1e-5)
+
+
+def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path):
+    config = CompareConfig(frameworks=("numpy-vectorized",), cases=("label-*", "ordinary"))
+    journal = tmp_path / "journal.jsonl"
+    seen = []
+
+    def interrupt(framework, case):
+        seen.append(case)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(config, journal=journal, on_record=interrupt)
+    counts = []
+    comparison = compare(config, journal=journal, on_start=counts.append)
+    assert counts == [len(plan(config)) - 3]
+    assert comparison.records == compare(config).records
+    with journal.open("a") as file:
+        file.write('{"job": {"gro')  # cut off in the middle of a line
+    compare(config, journal=journal, on_start=counts.append)
+    assert counts[-1] == 0
+    compare(
+        CompareConfig(frameworks=("numpy-loops",), cases=("ordinary",)),
+        journal=journal,
+        on_start=counts.append,
+    )
+    assert counts[-1] == 1  # another comparison's journal is of no use
+
+
+def test_frameworks_take_turns_and_are_timed(tmp_path):
+    config = CompareConfig(frameworks=("numpy-*", "differences"), cases=("speed",), quick=True)
+    comparison = compare(config)
+    assert {speed.case for speed in comparison.speeds} == {"tiny", "minibatch", "development"}
+    found = {(speed.framework, speed.case): speed for speed in comparison.speeds}
+    fast, slow = found["numpy-vectorized", "minibatch"], found["numpy-loops", "minibatch"]
+    assert fast.status == slow.status == "measured"
+    assert 0 < fast.low_seconds <= fast.seconds <= fast.high_seconds
+    assert 0 < fast.floor_seconds == slow.floor_seconds
+    assert fast.peak_bytes >= 0
+    assert found["differences", "development"].status == "not run"
+    assert found["differences", "development"].message.startswith("about ")
+    write_comparison(comparison, config, tmp_path / "out", command="softjax compare --cases speed")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "× fastest" in text
+    assert {"speed.png", "first_call.png", "memory.png", "speed.csv"} <= {
+        p.name for p in (tmp_path / "out").iterdir()
+    }

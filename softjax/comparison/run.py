@@ -186,7 +186,7 @@ def _read_journal(path: Path, header: dict[str, Any]) -> dict[Job, Record | Spee
     """What an interrupted comparison left, or a new journal."""
     with contextlib.suppress(OSError, ValueError):
         first, *lines = path.read_text().splitlines()
-        if json.loads(first) == header:
+        if first == json.dumps(header):
             found: dict[Job, Record | Speed] = {}
             for line in lines:
                 with contextlib.suppress(ValueError):  # the last line may be half written
