@@ -184,13 +184,12 @@ def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     W, X = as_array(W), as_array(X)
     if W.ndim != 2 or X.ndim != 2 or X.shape[1] != W.shape[0]:
         raise ValueError(f"X must be (N, D) and W (D, K), the same D, got X {X.shape} and W {W.shape}")
-    if not jnp.issubdtype(W.dtype, jnp.floating):
-        W = W.astype(jnp.result_type(float))
-    dtype = W.dtype
-    if jnp.issubdtype(X.dtype, jnp.floating):
+    dtype = W.dtype if jnp.issubdtype(W.dtype, jnp.floating) else jnp.result_type(float)
+    if X.dtype != dtype and jnp.issubdtype(X.dtype, jnp.floating):
         with jax.numpy_dtype_promotion("standard"):
-            dtype = jnp.promote_types(W.dtype, X.dtype)
-    return W.astype(dtype), X.astype(dtype)
+            dtype = jnp.promote_types(dtype, X.dtype)
+    # A conversion to the same type is no work, but takes as long as a small gradient.
+    return W if W.dtype == dtype else W.astype(dtype), X if X.dtype == dtype else X.astype(dtype)
 
 
 def as_array(a: ArrayLike) -> Array:
@@ -198,6 +197,8 @@ def as_array(a: ArrayLike) -> Array:
 
     Closed over by a function that was traced with 64-bit types on before, JAX would take them for what they were.
     """
+    if isinstance(a, jax.Array):
+        return a
     if isinstance(a, np.ndarray):
         a = a.astype(jax.dtypes.canonicalize_dtype(a.dtype), copy=False)
     return jnp.asarray(a)

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 # Blue to red through grey, apart for colour-blind eyes too; the words in the cells say the same.
 LEVELS = {
@@ -93,7 +95,7 @@ def accuracy(
                 error[:, k], rows + shift, MARKERS[k % len(MARKERS)], markersize=4, label=case, alpha=0.85
             )
         axes.axvline(roundoff[dtype], color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-        axes.set_xscale("log")
+        _decades(axes, [roundoff[dtype], *error[np.isfinite(error)]])
         axes.set_title(dtype, fontsize=10)
         axes.set_yticks(rows, frameworks)
         axes.tick_params(labelsize=8)
@@ -109,7 +111,7 @@ def accuracy(
     return figure
 
 
-def bars(
+def dots(
     values: Mapping[str, Float[np.ndarray, " F"]],
     spreads: Mapping[str, Float[np.ndarray, "2 F"]] | None,
     floors: Mapping[str, float] | None,
@@ -117,7 +119,7 @@ def bars(
     label: str,
     title: str,
 ) -> Figure:
-    """One panel a problem, one bar a framework, on a logarithmic axis; what was not measured is left empty.
+    """One panel a problem, one dot a framework, the least in red, on a logarithmic axis.
 
     **Arguments:**
 
@@ -134,16 +136,17 @@ def bars(
             low, high = spreads[problem][:, known]
             errors = np.maximum(0, np.stack([lengths[known] - low, high - lengths[known]]))
         fastest = np.nanmin(lengths) if known.any() else np.nan
-        colors = ["#2166ac" if value == fastest else "#92c5de" for value in lengths[known]]
-        axes.barh(rows[known], lengths[known], height=0.7, color=colors, xerr=errors, ecolor="0.3", capsize=2)
+        axes.errorbar(lengths[known], rows[known], xerr=errors, fmt="none", ecolor="0.4", capsize=2)
+        colors = ["#d6604d" if value == fastest else "#2166ac" for value in lengths[known]]
+        axes.scatter(lengths[known], rows[known], color=colors, s=28, zorder=3)
         if floors is not None:
-            axes.axvline(floors[problem], color="#d6604d", linewidth=1.2, linestyle="--")
-        axes.set_xscale("log")
+            axes.axvline(floors[problem], color="0.3", linewidth=1.0, linestyle="--")
+        _decades(axes, [*lengths[known], *([floors[problem]] if floors is not None else [])])
         axes.set_title(problem, fontsize=9)
         axes.set_xlabel(label, fontsize=8)
         axes.set_yticks(rows, frameworks)
         axes.tick_params(labelsize=8)
-        axes.grid(axis="x", color="0.93")
+        axes.grid(color="0.93")
         axes.set_axisbelow(True)
         for row in rows[~known]:
             axes.text(
@@ -158,3 +161,15 @@ def bars(
     panels[0].invert_yaxis()
     figure.suptitle(title)
     return figure
+
+
+def _decades(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic axis of whole decades, at most eight of them labelled."""
+    positive = [value for value in values if value > 0]
+    axes.set_xscale("log")
+    if positive:
+        axes.set_xlim(
+            10 ** np.floor(np.log10(0.8 * min(positive))), 10 ** np.ceil(np.log10(1.25 * max(positive)))
+        )
+    axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    axes.xaxis.set_minor_formatter(NullFormatter())

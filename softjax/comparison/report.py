@@ -187,7 +187,7 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
         for case in cases
     }
     for name, figure in {
-        "speed": pictures.bars(
+        "speed": pictures.dots(
             of("seconds", 1e3),
             {size: np.stack([low[size], high[size]]) for size in low},
             floors,
@@ -195,10 +195,10 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
             "ms a call",
             "Loss and gradient in steady state, float32 (dashed: what must be computed and moved)",
         ),
-        "first_call": pictures.bars(
+        "first_call": pictures.dots(
             of("first_seconds", 1.0), None, None, titles, "s", "The first call, with tracing and compiling"
         ),
-        "memory": pictures.bars(
+        "memory": pictures.dots(
             of("peak_bytes", 1e-6), None, None, titles, "MB", "Peak memory above that before the first call"
         ),
     }.items():
