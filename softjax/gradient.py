@@ -46,6 +46,10 @@ from softjax.objective import (
     penalty_value,
 )
 
+# Up to so many classes Q (K, N) @ X is the faster product on CPUs, twice as fast for ten of them, from there on
+# X.T @ Q. XLA turns the one into the other where a transposition follows, so a barrier stands between.
+NARROW = 128
+
 
 def loss_and_grad(
     W: Num[ArrayLike, "D K"],
@@ -93,29 +97,31 @@ def _loss_and_grad(
     penalty: Penalty,
     penalize_bias: bool,
 ) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
-    value, grad = loss_and_grad_kd(
-        W.T,
-        X,
-        as_labels(y, W.shape[1]),
-        reg,
-        l1_ratio,
-        kind=kind,
-        penalty=penalty,
-        penalize_bias=penalize_bias,
-    )
-    return value, grad.T
+    y = as_labels(y, W.shape[1])
+    s = matmul(X, W)
+    narrow = W.shape[1] <= NARROW
+    losses, Q = _RESIDUALS[kind](_barrier(s) if narrow else s, y, axis=1)
+    Q = (Q / y.shape[0]).astype(X.dtype)
+    data_grad = _barrier(matmul(_barrier(Q.T), X)).T if narrow else matmul(X.T, Q)
+    value, slope = _penalty(W, reg, l1_ratio, s.dtype, penalty, slice(None) if penalize_bias else slice(-1))
+    return losses.mean() + value, (data_grad + slope).astype(W.dtype)
+
+
+def _barrier(a: Float[Array, "..."]) -> Float[Array, "..."]:
+    kept: Array = lax.optimization_barrier(a)  # type: ignore[no-untyped-call]
+    return kept
 
 
 @jax.custom_jvp
 def _cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Array, " N"]:
-    return _softmax_residual(scores.T, y)[0]
+    return _softmax_residual(scores, y, axis=1)[0]
 
 
 @_cross_entropy.defjvp
 def _cross_entropy_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (scores, y), (tangent, _) = primals, tangents
-    _, Q = _softmax_residual(scores.T, y)
-    return _cross_entropy(scores, y), (Q.T * tangent).sum(axis=1)
+    _, Q = _softmax_residual(scores, y, axis=1)
+    return _cross_entropy(scores, y), (Q * tangent).sum(axis=1)
 
 
 def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, " N"]:
@@ -192,62 +198,72 @@ def loss_and_grad_kd(
     and under `vmap` over W they stay one product for all configurations.
     """
     s = matmul(W, X.T)
-    losses, Q = _RESIDUALS[kind](s, y)
+    losses, Q = _RESIDUALS[kind](s, y, axis=0)
     data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X)
-
-    reg, l1_ratio = jnp.asarray(reg, s.dtype), jnp.asarray(l1_ratio, s.dtype)
-    penalized = W if penalize_bias else W[:, :-1]
-    value = losses.mean() + penalty_value(penalized, reg, penalty, l1_ratio)
-    slope = _penalty_grad(W.astype(s.dtype), reg, penalty, l1_ratio)
-    if not penalize_bias:
-        slope = slope.at[:, -1].set(0)
-    return value, (data_grad + slope).astype(W.dtype)
+    bias = (slice(None), slice(None) if penalize_bias else slice(-1))
+    value, slope = _penalty(W, reg, l1_ratio, s.dtype, penalty, bias)
+    return losses.mean() + value, (data_grad + slope).astype(W.dtype)
 
 
 def _softmax_residual(
-    s: Float[Array, "K N"], y: Int[Array, " N"]
-) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
-    """The losses and Q = p − onehot(y), from one exponential.
+    s: Float[Array, "..."], y: Int[Array, " N"], axis: int
+) -> tuple[Float[Array, " N"], Float[Array, "..."]]:
+    """The losses and Q = p − onehot(y), from one exponential; the classes lie on `axis`.
 
     With e = exp(s − max s), p_y − 1 is −Σ_{k≠y} eₖ / Σₖ eₖ, and log Σₖ eₖ is log1p(Σ_{k≠y} eₖ) where the
     label has the largest score: neither loses digits when p_y is close to 1, as the subtraction would.
     """
-    label = is_label(s, y, axis=0)
-    shifted = s - lax.stop_gradient(s.max(axis=0, keepdims=True))
-    at_label = label_score(shifted, y, axis=0)
+    expand = partial(jnp.expand_dims, axis=axis)
+    label = is_label(s, y, axis)
+    shifted = s - lax.stop_gradient(s.max(axis, keepdims=True))
+    at_label = label_score(shifted, y, axis)
     # relative to the label where it is largest: 0 there, but its derivative counts
     anchor = jnp.where(at_label == 0, at_label, 0)
-    e = jnp.exp(shifted - anchor[None])
-    others = jnp.where(label, 0, e).sum(axis=0)
-    total = e.sum(axis=0)
+    e = jnp.exp(shifted - expand(anchor))
+    others = jnp.where(label, 0, e).sum(axis)
+    total = e.sum(axis)
     losses = jnp.where(at_label == 0, jnp.log1p(others), jnp.log(total) - at_label)
-    return losses, jnp.where(label, -others[None], e) / total[None]
+    return losses, jnp.where(label, -expand(others), e) / expand(total)
 
 
 def _hinge_residual(
-    s: Float[Array, "K N"], y: Int[Array, " N"]
-) -> tuple[Float[Array, " N"], Float[Array, "K N"]]:
+    s: Float[Array, "..."], y: Int[Array, " N"], axis: int
+) -> tuple[Float[Array, " N"], Float[Array, "..."]]:
     """The losses and Q[k] = 1[m_k > 0] for k ≠ y, Q[y] = −(number of violated margins)."""
-    label = is_label(s, y, axis=0)
-    violated = ~label & (s - label_score(s, y, axis=0)[None] + 1 > 0)
-    count = violated.sum(axis=0, dtype=jnp.int32)
-    return hinge(s, y, axis=0), jnp.where(label, -count[None], violated.astype(jnp.int32)).astype(s.dtype)
+    expand = partial(jnp.expand_dims, axis=axis)
+    label = is_label(s, y, axis)
+    violated = ~label & (s - expand(label_score(s, y, axis)) + 1 > 0)
+    count = violated.sum(axis, dtype=jnp.int32)
+    return hinge(s, y, axis=axis), jnp.where(label, -expand(count), violated.astype(jnp.int32)).astype(
+        s.dtype
+    )
 
 
 _RESIDUALS = {"softmax": _softmax_residual, "hinge": _hinge_residual}
 
 
-def _penalty_grad(
-    W: Float[Array, "K D"], reg: Float[Array, ""], penalty: Penalty, l1_ratio: Float[Array, ""]
-) -> Float[Array, "K D"]:
+def _penalty(
+    W: Float[Array, "..."],
+    reg: ArrayLike,
+    l1_ratio: ArrayLike,
+    dtype: Any,
+    penalty: Penalty,
+    penalized: Any,
+) -> tuple[Float[Array, ""], Float[Array, "..."]]:
+    """The penalty of `W[penalized]`, in whatever layout, and its gradient, 0 elsewhere; in `dtype`."""
+    reg, l1_ratio, wide = jnp.asarray(reg, dtype), jnp.asarray(l1_ratio, dtype), W.astype(dtype)
+    value = penalty_value(W[penalized], reg, penalty, l1_ratio)
     match penalty:
         case "l2":
-            return 2 * reg * W
+            slope = 2 * reg * wide
         case "half_l2":
-            return reg * W
+            slope = reg * wide
         case "l1":
-            return reg * jnp.sign(W)
+            slope = reg * jnp.sign(wide)
         case "elastic_net":
-            return reg * (l1_ratio * jnp.sign(W) + (1 - l1_ratio) * W)
+            slope = reg * (l1_ratio * jnp.sign(wide) + (1 - l1_ratio) * wide)
         case "none":
-            return jnp.zeros_like(W)
+            return value, jnp.zeros_like(wide)
+    if W[penalized].shape != W.shape:
+        slope = jnp.zeros_like(slope).at[penalized].set(slope[penalized])
+    return value, slope
