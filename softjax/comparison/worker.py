@@ -53,11 +53,11 @@ class Worker:
                 case "modes":
                     arrays = _mode(module, job["case"])
                 case _:
+                    if job["dtype"] not in module.DTYPES:
+                        return {"status": "not offered"}
                     too_much = self._too_much(module, ACCURACY[job["case"]], job["dtype"])
                     if too_much:
                         return {"status": "not run", "message": too_much}
-                    if job["dtype"] not in module.DTYPES:
-                        return {"status": "not offered"}
                     arrays = self._timed(module, ACCURACY[job["case"]], job["dtype"])
             if arrays is None:
                 return {"status": "not offered"}
