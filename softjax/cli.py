@@ -168,7 +168,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Compare:
-    """Hold autodiff frameworks against each other on the softmax loss: accuracy, edge cases, derivative modes.
+    """Hold autodiff frameworks against each other on the softmax loss: accuracy, edge cases, derivative modes, speed.
 
     Each framework runs in a process of its own; those that are not installed are listed with the line that
     installs them.
@@ -219,6 +219,7 @@ class Compare:
                 bar.close()
                 _say(f"to go on: {command.removesuffix(' --resume')} --resume")
                 raise
+        command = command.removesuffix(" --resume")
         write_comparison(comparison, self.comparison, self.out, command=command, overwrite=self.overwrite)
         shutil.rmtree(journal.parent)
         _print_table(summary(comparison))

@@ -210,7 +210,7 @@ class CompareConfig:
     frameworks: tuple[str, ...] = ()
     """Names or patterns such as 'jax-*'; all by default. A framework that is not installed is reported as such."""
     cases: tuple[str, ...] = ()
-    """Names or patterns of cases, or accuracy, edge_cases, modes; all by default."""
+    """Names or patterns of cases, or accuracy, edge_cases, modes, speed; all by default."""
     quick: bool = False
     """Leave out what takes minutes: frameworks that compile for tens of seconds, large problems, half types."""
     time_limit: float = 180.0

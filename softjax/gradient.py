@@ -47,7 +47,8 @@ from softjax.objective import (
 )
 
 # Up to so many classes Q (K, N) @ X is the faster product on CPUs, twice as fast for ten of them, from there on
-# X.T @ Q. XLA turns the one into the other where a transposition follows, so a barrier stands between.
+# X.T @ Q. XLA turns the one into the other where a transposition follows, and moves transpositions of Q and of the
+# scores into the products, so barriers stand between.
 NARROW = 128
 
 

@@ -31,9 +31,9 @@ class Truth:
     - `loss`, `loss_rest`; `grad`, `grad_rest` (D, K): the value is `loss + loss_rest`.
     - `loss_unit`, `grad_unit` (D, K): to first order the sum of the magnitudes of what is added up on the
       way, Σ|terms|; times a type's unit roundoff it is one rounding of the result, the unit in which errors
-      are given. With e = |X| |W| for the products behind the scores and ē = Σₖ pₖ eₖ, it is
-      1/N |X|ᵀ (|Q| + p (1 + e + ē)) + |∇penalty| + |∇L| for the gradient, and the mean of
-      |ℓ| + ē + e[y] + 1, and |penalty|, for the loss.
+      are given. With e = |X| |W| for the products behind the scores, it is
+      1/N |X|ᵀ (p + onehot(y) + p ∘ ((1 − p) ∘ e + Σ_{j≠k} pⱼ eⱼ)) + |∇penalty| + |∇L| for the gradient, and the
+      mean of |ℓ| + 1 + Σₖ |pₖ − 1[y = k]| eₖ, and |penalty|, for the loss.
     """
 
     loss: float
@@ -188,10 +188,12 @@ def _units(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) ->
         p = np.exp(s - s.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         e = size @ weights
-        mean = (p * e).sum(axis=1)
-        loss = float((mean + e[rows, y] + 1).mean() + l1 * weights.sum() + l2 * (weights**2).sum())
-        terms = p * (2 + e + mean[:, None])
-        terms[rows, y] += 1 - 2 * p[rows, y]  # |Q| is 1 − p there, not p
+        moved = p * e  # what the rounding of each score does
+        mean = moved.sum(axis=1)
+        at_label = mean + (1 - 2 * p[rows, y]) * e[rows, y]  # Σₖ |pₖ − 1[y = k]| eₖ
+        loss = float((at_label + 1).mean() + l1 * weights.sum() + l2 * (weights**2).sum())
+        terms = p * (1 + mean[:, None] + (1 - 2 * p) * e)
+        terms[rows, y] += 1
         grad = size.T @ terms / len(X)
         if l1:
             grad += l1

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from softjax import cli
+from softjax import cli, oracle
 from softjax.comparison import process
 from softjax.comparison import run as runner
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES
@@ -32,6 +32,9 @@ KNOWN = [
     ("torch-eager", "2.13.0+cpu", "label-minus-1", "right"),
     ("torch-func", "2.13.0+cpu", "minus-inf-forward", "nan"),
     ("autograd", "1.9.1", "label-minus-1", "wrong"),
+    ("torch-eager", "2.13.0+cpu", "label-minus-100-batch", "wrong"),
+    ("tensorflow", "2.21.0", "minus-inf-forward", "nan"),
+    ("tensorflow", "2.21.0", "label-minus-1", "right"),
     ("mlx", "0.32.4", "label-K", "wrong"),
     ("mlx", "0.32.4", "label-minus-1", "wrong"),
 ]
@@ -61,6 +64,47 @@ def test_a_value_where_there_is_none_is_wrong_and_a_nan_is_loud():
     assert judged("plus-inf-other", NAN, [[0.0, 0.0, 0.0]]) == "wrong"
     assert judged("N-0", NAN, np.zeros((4, 3))) == "right"
     assert judged("N-0", 0.0, np.zeros((4, 3))) == "wrong"
+
+
+def test_an_error_of_accuracy_is_seen_whatever_the_scale_of_the_scores():
+    rng = np.random.default_rng(0)
+    for scale in (1e-4, 1.0, 1e2, 1e4):
+        X, y = rng.normal(size=(40, 30)), rng.integers(0, 5, 40)
+        W = scale / np.sqrt(30) * rng.normal(size=(30, 5))
+        truth = oracle.truth(W, X, y)
+        exact = runner._errors(np.asarray(truth.loss), truth.grad, truth, "float64", 40)
+        assert exact["roundings"] < 0.6
+        assert exact["relative_error"] < 1e-15
+        assert exact["loss_roundings"] < 0.6
+        for fault in (0.0, 1 + 1e-6):
+            figures = runner._errors(
+                np.asarray(truth.loss * 1.0001), fault * truth.grad, truth, "float64", 40
+            )
+            assert figures["roundings"] > 1e5
+            assert figures["relative_error"] == pytest.approx(abs(1 - fault), rel=1e-3)
+            assert figures["loss_roundings"] > 1e5
+
+
+def test_a_mode_is_judged_by_its_formula():
+    case = MODES["hvp"]
+    (true,) = case.truth(case.problem("float64"))
+    job = runner.Job("modes", "jax-grad", "hvp", "")
+    assert runner._judge_mode(job, (true,))["status"] == "right"
+    assert runner._judge_mode(job, (true * (1 + 1e-9),))["status"] == "wrong"
+    assert runner._judge_mode(job, (true * NAN,))["status"] == "nan"
+    assert runner._judge_mode(job, (true.T,))["status"] == "wrong"
+
+
+def test_what_always_fails_refuses_nothing(monkeypatch):
+    broken = """
+from softjax.comparison import worker
+def fail(*_): raise OSError("no compiler")
+worker._edge_case = fail
+worker.main()
+"""
+    monkeypatch.setattr(process, "WORKER", (sys.executable, "-c", broken))
+    config = CompareConfig(frameworks=("numpy-vectorized",), cases=("ordinary", "label-K"))
+    assert {record.status for record in compare(config).records} == {"error"}
 
 
 def test_the_reference_outcomes_are_those_of_the_formulas():
@@ -206,8 +250,11 @@ def test_all_frameworks_agree_on_ordinary_cases(quick_comparison):
             assert record.status == "measured", record
             assert record.roundings < 100, record
             assert record.loss_roundings < 100, record
+            assert record.relative_error < {"float64": 1e-14, "float32": 5e-6}[record.dtype], record
             seen += 1
-        if record.group == "modes" or record.case in ("ordinary", "N-1", "ties", "reg-0", "scores-1e4"):
+        if (record.framework, record.group) == ("mlx", "modes"):
+            continue  # in float64
+        if record.group == "modes" or record.case in ("ordinary", "N-1", "ties", "reg-0", "large-scores"):
             assert record.status == "right", record
             seen += 1
     assert seen > 60
@@ -237,9 +284,15 @@ def test_known_disagreements_are_found(quick_comparison, framework, version, cas
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "framework", ["numpy-vectorized", "numpy-loops", "jax-grad", "optax-safe", "torch-eager"]
+    ("framework", "case"),
+    [
+        *(("numpy-vectorized", case) for case in ("reg-negative", "label-minus-1", "N-0")),
+        *(("numpy-loops", case) for case in ("label-K", "N-0")),
+        *(("jax-custom-jvp", case) for case in ("label-K", "reg-negative")),
+        *(("jax-grad", "label-minus-1"), ("optax-safe", "label-float"), ("torch-eager", "label-minus-100")),
+        *(("torch-func", "label-minus-100-batch"), ("autograd", "label-minus-1")),
+    ],
 )
-@pytest.mark.parametrize("case", ["reg-negative", "label-minus-1"])
 def test_the_script_of_a_case_does_what_the_comparison_saw(quick_comparison, framework, case):
     if FRAMEWORKS[framework].version is None:
         pytest.skip(f"{framework} is not installed")
@@ -254,8 +307,8 @@ def test_the_script_of_a_case_does_what_the_comparison_saw(quick_comparison, fra
         assert script.returncode != 0
         assert record.error in script.stderr
     else:
-        loss = float(script.stdout.replace("[", " ").split()[0])
-        assert loss == pytest.approx(record.loss, rel=1e-5)
+        loss = float(script.stdout.replace("[", " ").replace("tensor(", "").split()[0])
+        assert loss == pytest.approx(record.loss, rel=1e-5, nan_ok=True)
 
 
 def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path):
@@ -276,8 +329,9 @@ def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path):
     assert comparison.records == compare(config).records
     with journal.open("a") as file:
         file.write('{"job": {"gro')  # cut off in the middle of a line
-    compare(config, journal=journal, on_start=counts.append)
-    assert counts[-1] == 0
+    for _ in range(2):
+        compare(config, journal=journal, on_start=counts.append)
+        assert counts[-1] == 0
     compare(
         CompareConfig(frameworks=("numpy-loops",), cases=("ordinary",)),
         journal=journal,
@@ -289,13 +343,13 @@ def test_an_interrupted_comparison_goes_on_where_it_was(tmp_path):
 def test_frameworks_take_turns_and_are_timed(tmp_path):
     config = CompareConfig(frameworks=("numpy-*", "differences"), cases=("speed",), quick=True)
     comparison = compare(config)
-    assert {speed.case for speed in comparison.speeds} == {"tiny", "minibatch", "development"}
+    assert {speed.case for speed in comparison.speeds} == {"development"}
     found = {(speed.framework, speed.case): speed for speed in comparison.speeds}
-    fast, slow = found["numpy-vectorized", "minibatch"], found["numpy-loops", "minibatch"]
+    fast, slow = found["numpy-vectorized", "development"], found["numpy-loops", "development"]
     assert fast.status == slow.status == "measured"
     assert 0 < fast.low_seconds <= fast.seconds <= fast.high_seconds
     assert 0 < fast.floor_seconds == slow.floor_seconds
-    assert fast.peak_bytes >= 0
+    assert slow.seconds > 3 * fast.seconds
     assert found["differences", "development"].status == "not run"
     assert found["differences", "development"].message.startswith("about ")
     write_comparison(comparison, config, tmp_path / "out", command="softjax compare --cases speed")

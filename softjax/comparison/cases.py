@@ -32,6 +32,11 @@ class AccuracyCase:
     scale: float = 1.0
     reg: float = 1e-3
 
+    @property
+    def size(self) -> int:
+        """Products of a score's sum, N D K."""
+        return self.N * self.D * self.K
+
     def problem(self, dtype: str) -> Problem:
         """The problem, its numbers rounded to `dtype`."""
         rng = np.random.default_rng(0)
@@ -54,8 +59,8 @@ ACCURACY = {
         AccuracyCase("scores-1e-4", 500, 3073, 10, scale=1e-4),
         AccuracyCase("scores-1e-2", 500, 3073, 10, scale=1e-2),
         AccuracyCase("development", 500, 3073, 10),
-        AccuracyCase("scores-1e2", 500, 3073, 10, scale=1e2),
-        AccuracyCase("scores-1e4", 500, 3073, 10, scale=1e4),
+        AccuracyCase("scores-1e2", 500, 3073, 10, scale=1e2, reg=0.0),
+        AccuracyCase("scores-1e4", 500, 3073, 10, scale=1e4, reg=0.0),
         AccuracyCase("vocabulary", 256, 512, 50_000, reg=0.0),
     )
 }
@@ -75,8 +80,7 @@ class EdgeCase:
 
     - `name`, `what`: in tables.
     - `expected`: `"value"`: the loss and gradient of the formula, which the oracle computes; `"undefined"`: the
-      formula has no value, so that no finite loss may come out, nor a gradient that hides it (where it has
-      entries of its own to be judged by); `"refused"`: there is no such problem, so an error is raised.
+      formula has no value, so that no finite loss may come out, nor a gradient that hides it; an error will do; `"refused"`: there is no such problem, so an error is raised.
     - `reason`: why.
     - `problem`: in float32, where the case is not about types.
     - `judge_gradient`: whether an undefined problem's gradient has to show it.
@@ -133,7 +137,7 @@ def _edge_cases() -> tuple[EdgeCase, ...]:
     limits = "the loss is log Σ exp(s) − s[y], finite for finite scores however large"
     return (
         EdgeCase("ordinary", "six examples, three classes", "value", "nothing is special", ordinary),
-        EdgeCase("scores-1e4", "scores ±10⁴", "value", limits, _scores([1e4, -1e4, 0.0])),
+        EdgeCase("large-scores", "scores ±10⁴", "value", limits, _scores([1e4, -1e4, 0.0])),
         EdgeCase("scores-3e38", "scores ±3·10³⁸", "value", limits, _scores([3e38, -3e38, 0.0])),
         EdgeCase(
             "minus-inf-other",
@@ -184,6 +188,13 @@ def _edge_cases() -> tuple[EdgeCase, ...]:
         EdgeCase("label-minus-1", "a label of −1", "refused", labels, _scores([1.0, 0.5, 2.0], label=-1)),
         EdgeCase(
             "label-minus-100", "a label of −100", "refused", labels, _scores([1.0, 0.5, 2.0], label=-100)
+        ),
+        EdgeCase(
+            "label-minus-100-batch",
+            "a label of −100 among six",
+            "refused",
+            labels,
+            _ordinary(y=np.array([0, 1, -100, 2, 1, 0])),
         ),
         EdgeCase(
             "label-float",

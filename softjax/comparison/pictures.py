@@ -152,7 +152,7 @@ def dots(
             axes.text(
                 0.03,
                 row,
-                "not run",
+                "not measured",
                 transform=axes.get_yaxis_transform(),
                 fontsize=6.5,
                 va="center",

@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -19,17 +20,26 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "NUMBA_NUM_THREADS",
 )
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "DEV": "CPU"}
+CACHES = ("TMPDIR", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR")
+SECONDS_TO_LEAVE = 2.0
 
 
 class Process:
     """A worker for one framework, and the lines it answers."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: str, fresh: bool = False) -> None:
+        """Starts it; `fresh` gives it empty caches, so that whatever it compiles, it compiles anew."""
         threads = str(os.cpu_count() or 1)
-        settings = dict.fromkeys(THREADS, threads) | {
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "PYTHONWARNINGS": "ignore",
-        }
+        settings = dict.fromkeys(THREADS, threads) | QUIET | CPU
+        self.scratch = tempfile.TemporaryDirectory(prefix="softjax-process-", ignore_cleanup_errors=True)
+        if fresh:
+            folder = self.scratch.name
+            settings |= dict.fromkeys(CACHES, folder) | {
+                "CACHEDB": f"{folder}/tinygrad.db",
+                "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor",
+            }
         self.process = subprocess.Popen(
             [*WORKER, framework],
             stdin=subprocess.PIPE,
@@ -40,11 +50,13 @@ class Process:
             start_new_session=True,  # compilers that it starts end with it; Ctrl-C is ours to handle
         )
         self.lines: queue.Queue[str] = queue.Queue()
+        self.busy = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def ask(self, job: dict[str, Any], limit: float) -> dict[str, Any]:
         """Its answer to a job, {"status": "crash"} where it ended or {"status": "hang"} after `limit` seconds."""
         assert self.process.stdin is not None
+        self.busy = True
         try:
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
@@ -53,6 +65,7 @@ class Process:
             return {"status": "hang", "message": f"no answer in {limit:g} s"}
         except BrokenPipeError:
             line = ""
+        self.busy = False
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
@@ -61,13 +74,16 @@ class Process:
         return {"status": "crash", "error": ending, "message": f"the process ended: {ending}"}
 
     def end(self) -> None:
-        """Ends it, and what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Lets it leave where it waits for a job, and ends it, with what it started, where it does not."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.0 if self.busy else SECONDS_TO_LEAVE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.scratch.cleanup()
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -175,7 +175,10 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
     def of(figure: str, scale: float) -> dict[str, Any]:
         return {
             _size(case): np.array(
-                [scale * getattr(found[case, n], figure) if (case, n) in found else np.nan for n in names]
+                [
+                    scale * (getattr(found[case, n], figure) or np.nan) if (case, n) in found else np.nan
+                    for n in names
+                ]
             )
             for case in cases
         }
@@ -183,7 +186,8 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
     low, high = of("low_seconds", 1e3), of("high_seconds", 1e3)
     titles = [FRAMEWORKS[name].title for name in names]
     floors = {
-        _size(case): 1e3 * next(s.floor_seconds or math.nan for (c, _), s in found.items() if c == case)
+        _size(case): 1e3
+        * next((s.floor_seconds or math.nan for (c, _), s in found.items() if c == case), math.nan)
         for case in cases
     }
     for name, figure in {
@@ -318,7 +322,7 @@ def _accuracy_intro() -> str:
         "Against mpmath at 50 digits (small problems) or extended precision (large ones; `softjax/oracle.py`), for inputs as "
         "each type rounds them. Cells: relative error of the gradient in norm / error of its worst entry in roundings, "
         "one rounding of an entry being the type's unit roundoff times Σ|terms| that are added up for it. About 1 is what the "
-        "type allows. *not run*: with the time or memory that it would take, from the largest case that was run."
+        "type allows. *not run*: with the time or memory that it would take, from the case before."
     )
 
 
@@ -396,10 +400,13 @@ def _speed_text(speeds: Sequence[Speed]) -> list[str]:
         "In float32, on the CPU, each framework in a process of its own with as many threads as the machine has cores. "
         "GPU: not measured.",
         "### Steady state",
-        "The frameworks take turns, round after round; each call has other weights, placed beforehand, and its loss is read. "
+        "The frameworks take turns, round after round; the weights change from call to call, among sets placed beforehand, and the loss is read. "
         "Milliseconds: the median over the rounds of each round's median, and the quartiles over the rounds. *Floor*: the "
         "larger of the time of 4 N D K operations at the rate of a large matrix product, and that of reading X and W and "
-        f"writing the gradient at the rate of a copy, both by NumPy in the same rounds ({floors}).",
+        f"writing the gradient at the rate of a copy, both by NumPy in the same rounds ({floors}). X is the same in all calls, and "
+        "where it stays in the cache a framework may come below. The figures of JAX by hand include the checks of "
+        "`softjax.loss_and_grad`, of labels and shapes, made in Python.",
+        _by_hand(speeds, fastest),
         "![Time of a loss and gradient by framework and size](speed.png)",
         table(steady),
         "### First call",
@@ -411,8 +418,18 @@ def _speed_text(speeds: Sequence[Speed]) -> list[str]:
         "Peak resident memory of the process in the first two calls, above what it was with the framework imported and the problem "
         "in NumPy's arrays; megabytes.",
         "![Peak memory](memory.png)",
-        table(lambda speed: f"{(speed.peak_bytes or 0) / 1e6:,.0f}"),
+        table(lambda speed: "not measured" if speed.peak_bytes is None else f"{speed.peak_bytes / 1e6:,.0f}"),
     ]
+
+
+def _by_hand(speeds: Sequence[Speed], fastest: dict[str, float]) -> str:
+    """How JAX by hand compares with the fastest."""
+    parts = [
+        f"{speed.seconds / fastest[speed.case]:.2f} times the fastest at {speed.case}"
+        for speed in speeds
+        if speed.framework == "jax-by-hand" and speed.seconds is not None
+    ]
+    return f"JAX by hand takes {', '.join(parts)}." if parts else "JAX by hand was not timed."
 
 
 def _size(case: str) -> str:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from softjax.config import CompareConfig
 from softjax.frameworks import FRAMEWORKS
 
 SIZES = ("tiny", "minibatch", "development", "vocabulary")
-ROUNDS, QUICK_ROUNDS = 15, 5
+ROUNDS, QUICK_ROUNDS = 11, 5
+PAUSE = 0.05  # seconds, in which another framework's threads stop spinning
 MATRIX = 1536
 COPIED_BYTES = 2**27
 
@@ -28,8 +30,9 @@ class Speed:
     - `import_seconds`, `first_seconds`: of importing the framework in a fresh process, and of its first loss and
       gradient, with all tracing and compiling.
     - `seconds`, `low_seconds`, `high_seconds`: of a call in steady state: the median over the rounds of each
-      round's median, and the quartiles over the rounds. Each call has weights of its own, placed beforehand.
-    - `peak_bytes`: the process's highest memory from the problem on, above that with framework and problem loaded.
+      round's median, and the quartiles over the rounds. The weights change from call to call, among eight sets (two
+      of large ones) that were placed beforehand.
+    - `peak_bytes`: the process's highest memory in its first two calls, above that with framework and problem loaded.
     - `floor_seconds`: the time of what has to be done, the same for all: the larger of 4 N D K operations at the
       rate of a matrix product, and of reading X and W and writing the gradient at the rate of a copy, both
       measured in the same rounds.
@@ -56,7 +59,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
     - `case`: of `ACCURACY`; `names`: of frameworks; `config`: for its time limit, and the number of rounds.
     """
     started: dict[str, Process] = {}
-    first: dict[str, dict[str, float]] = {}
+    first: dict[str, dict[str, Any]] = {}
     turns: dict[str, list[float]] = {}
     floors: list[float] = []
     try:
@@ -64,16 +67,18 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
             if FRAMEWORKS[name].version is None:
                 yield Speed(name, case, "not installed", message=FRAMEWORKS[name].install)
                 continue
-            process = Process(name)
+            process = started[name] = Process(name, fresh=True)
             answer = process.ask({"group": "first call", "case": case, "dtype": "float32"}, config.time_limit)
             if answer["status"] != "done":
-                process.end()
+                started.pop(name).end()
                 yield Speed(name, case, answer["status"], message=answer.get("message"))
                 continue
-            started[name], first[name], turns[name] = process, answer, []
+            first[name], turns[name] = answer, []
+        rng = np.random.default_rng(0)
         for _ in range(QUICK_ROUNDS if config.quick else ROUNDS):
             floors.append(_floor(case))
-            for name in tuple(started):
+            for name in rng.permutation(list(started)).tolist():  # nobody always follows the same one
+                time.sleep(PAUSE)
                 answer = started[name].ask({"group": "turn"}, config.time_limit)
                 if answer["status"] == "done":
                     turns[name].append(answer["seconds"])
@@ -91,7 +96,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
                 seconds=middle,
                 low_seconds=low,
                 high_seconds=high,
-                peak_bytes=int(first[name]["peak"]),
+                peak_bytes=first[name]["peak"],
                 floor_seconds=float(np.median(floors)),
             )
     finally:

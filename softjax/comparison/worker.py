@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase, EdgeCase
+from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase, EdgeCase, numpy_dtype
 from softjax.frameworks import FRAMEWORKS
 
 REASONABLE_SECONDS = 30.0
@@ -30,7 +30,8 @@ class Worker:
 
     def __init__(self, framework: str) -> None:
         self.framework = FRAMEWORKS[framework]
-        self.seconds_per_operation = self.import_seconds = 0.0
+        self.import_seconds = 0.0
+        self.seconds_per_operation: dict[str, float] = {}
         self.call: Callable[[], float] = lambda: 0.0
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -73,11 +74,10 @@ class Worker:
     def _first_call(self, case: AccuracyCase, dtype: str) -> dict[str, Any]:
         """Import, first call and memory; from then on `call` takes the time of one more."""
         module = self.framework.load()
-        if hasattr(module, "work"):
-            self._timed(module, ACCURACY["tiny"], dtype)
-        too_much = self._too_much(module, case, dtype, TURN_SECONDS_AT_MOST)
-        if too_much:
-            return {"status": "not run", "message": too_much}
+        if case.size > 10**6:  # a smaller one is no matter, and the estimate would warm it up
+            too_much = self._too_much(module, case, dtype, TURN_SECONDS_AT_MOST)
+            if too_much:
+                return {"status": "not run", "message": too_much}
         problem = case.problem(dtype)
         baseline = _memory("VmRSS")
         _forget_peak()
@@ -86,7 +86,7 @@ class Worker:
         prepared.loss_and_grad(prepared.place(problem.W))
         first = time.perf_counter() - start
         prepared.loss_and_grad(prepared.place(problem.W))
-        peak = _memory("VmHWM") - baseline
+        peak = max(0, _memory("VmHWM") - baseline) if baseline else None
 
         count = 2 if problem.W.size > 10**6 else 8
         weights = itertools.cycle(
@@ -97,14 +97,14 @@ class Worker:
             W = next(weights)
             start = time.perf_counter()
             loss, _ = prepared.loss_and_grad(W)
-            float(loss)
+            prepared.read_loss(loss)
             return time.perf_counter() - start
 
         self.call = call
         return {"status": "done", "import": self.import_seconds, "first": first, "peak": peak}
 
     def _turn(self) -> float:
-        """The median of the calls of a turn: as many as fit, one at least."""
+        """The median of the calls of a turn: as many as fit, two at least."""
         self.call()  # wakes what has slept
         seconds: list[float] = []
         end = time.perf_counter() + TURN_SECONDS
@@ -121,17 +121,20 @@ class Worker:
             start = time.perf_counter()
             result = prepared.loss_and_grad(W)
             seconds = time.perf_counter() - start
-            self.seconds_per_operation = seconds / module.work(*problem.size)
+            self.seconds_per_operation[dtype] = seconds / module.work(*problem.size)
         return prepared.to_numpy(result)
 
     def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str, at_most: float = 0.0) -> str:
         size = (case.N, case.D, case.K)
         if hasattr(module, "memory"):
-            needed = module.memory(*size) * (8 if dtype == "float64" else 4)
+            needed = module.memory(*size) * numpy_dtype(dtype).itemsize
             if needed > REASONABLE_BYTES:
                 return f"about {needed / 2**30:,.0f} GiB"
         if hasattr(module, "work"):
-            seconds = self.seconds_per_operation * module.work(*size)
+            tiny = ACCURACY["tiny"]
+            if dtype not in self.seconds_per_operation and case is not tiny:
+                self._timed(module, tiny, dtype)
+            seconds = self.seconds_per_operation.get(dtype, 0.0) * module.work(*size)
             if seconds > (at_most or REASONABLE_SECONDS):
                 return f"about {_duration(seconds)}"
         return ""

@@ -10,7 +10,6 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 SCRIPT = """\
 import jax, softjax
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
 print(*softjax.loss_and_grad(W, X, y«, reg»))
 """
 FORWARD = """\

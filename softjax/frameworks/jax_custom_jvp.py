@@ -8,20 +8,20 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 LOSS = """\
 import jax, jax.numpy as jnp, softjax
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
-def loss(W):
+def loss(W, y):
     return softjax.softmax_cross_entropy(jnp.asarray(X) @ W, y).mean()« + reg * (W * W).sum()»
+W, y = jnp.asarray(W), jnp.asarray(y)
 """
 SCRIPT = (
     LOSS
     + """\
-print(*jax.value_and_grad(loss)(jnp.asarray(W)))
+print(*jax.jit(jax.value_and_grad(loss))(W, y))
 """
 )
 FORWARD = (
     LOSS
     + """\
-print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
+print(loss(W, y), [jax.jvp(lambda W: loss(W, y), (W,), (jnp.asarray(V),))[1] for V in basis])
 """
 )
 

@@ -10,12 +10,11 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 SCRIPT = """\
 import jax, jax.numpy as jnp
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(s, label):
     return jax.nn.logsumexp(s) - s[label]
 X, W = jnp.asarray(X), jnp.asarray(W)
 Q = jax.vmap(jax.jacfwd(loss))(X @ W, jnp.asarray(y))
-print(jax.vmap(loss)(X @ W, jnp.asarray(y)).mean()« + reg * (W * W).sum()», X.T @ Q / len(X)« + 2 * reg * W»)
+print(jax.vmap(loss)(X @ W, jnp.asarray(y)).mean()« + reg * (W * W).sum()», X.T @ (Q / len(X))« + 2 * reg * W»)
 """
 FORWARD = """\
 import jax, jax.numpy as jnp

@@ -1,7 +1,9 @@
 """JAX: jax.value_and_grad of the loss by jax.nn.log_softmax, jitted."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,7 +16,6 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 LOSS = """\
 import jax, jax.numpy as jnp
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(W):
     log_p = jax.nn.log_softmax(jnp.asarray(X) @ W)
     return -jnp.take_along_axis(log_p, jnp.asarray(y)[:, None], axis=1).mean()« + reg * (W * W).sum()»
@@ -60,7 +61,8 @@ def prepare_losses(problem: Problem, losses: Callable[[jax.Array, jax.Array], ja
 
 def prepare_jax(problem: Problem, build: Callable[[Problem], tuple[Value, ValueAndGrad]]) -> Prepared:
     """A problem's loss, and its loss and gradient, as JAX functions of (W, X, y), with JAX's other modes of them."""
-    types: Callable[[], Any] = lambda: jax.enable_x64(problem.dtype == "float64")  # noqa: E731
+    # Entering the context takes as long as a tiny gradient.
+    types: Any = partial(jax.enable_x64, True) if problem.dtype == "float64" else contextlib.nullcontext
     with types():
         X, y = jnp.asarray(problem.X), jnp.asarray(problem.y)
     value, value_and_grad = build(problem)

@@ -20,7 +20,7 @@ def loss(W):
 SCRIPT = (
     LOSS
     + """\
-print(*mx.value_and_grad(loss)(mx.array(W)))
+print(*mx.compile(mx.value_and_grad(loss))(mx.array(W)))
 """
 )
 FORWARD = (

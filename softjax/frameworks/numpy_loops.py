@@ -7,14 +7,14 @@ from softjax.frameworks.protocol import Prepared, Problem
 DTYPES = ("float64", "float32", "float16")
 
 SCRIPT = """\
-loss, dW = 0.0, np.zeros_like(W)
+loss, dW = W.dtype.type(0), np.zeros_like(W)
 for x, label in zip(X, y, strict=True):
     shifted = x @ W - (x @ W).max()
     p = np.exp(shifted) / np.exp(shifted).sum()
     loss += np.log(np.exp(shifted).sum()) - shifted[label]
     for k in range(W.shape[1]):
         dW[:, k] += (p[k] - (k == label)) * x
-print(loss / len(X)« + reg * (W * W).sum()», dW / len(X)« + 2 * reg * W»)
+print(loss / W.dtype.type(len(X))« + reg * (W * W).sum()», dW / len(X)« + 2 * reg * W»)
 """
 
 
@@ -32,7 +32,7 @@ def prepare(problem: Problem) -> Prepared:
             p = e / e.sum()
             for k in range(W.shape[1]):
                 dW[:, k] += (p[k] - (k == label)) * x
-        loss = problem.penalized(loss / np.float64(len(X)), lambda: np.abs(W).sum(), lambda: (W * W).sum())
+        loss = problem.penalized(loss / W.dtype.type(len(X)), lambda: np.abs(W).sum(), lambda: (W * W).sum())
         dW /= len(X)
         if problem.l1:
             dW += problem.l1 * np.sign(W)

@@ -13,7 +13,7 @@ e = np.exp(shifted)
 losses = np.log(e.sum(axis=1)) - shifted[np.arange(len(X)), y]
 Q = e / e.sum(axis=1, keepdims=True)
 Q[np.arange(len(X)), y] -= 1
-print(losses.mean()« + reg * (W * W).sum()», X.T @ Q / len(X)« + 2 * reg * W»)
+print(losses.mean()« + reg * (W * W).sum()», X.T @ (Q / len(X))« + 2 * reg * W»)
 """
 
 
@@ -46,6 +46,11 @@ def prepare(problem: Problem) -> Prepared:
         return value, dW
 
     return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
+
+
+def work(N: int, D: int, K: int) -> float:
+    """Operations, the calls of one gradient counted as a million; half types are slow, so that it matters."""
+    return 4.0 * N * D * K + 1e6
 
 
 def _exponentials(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

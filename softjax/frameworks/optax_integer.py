@@ -9,7 +9,6 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 LOSS = """\
 import jax, jax.numpy as jnp, optax
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(W):
     losses = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(X) @ W, jnp.asarray(y))
     return losses.mean()« + reg * (W * W).sum()»

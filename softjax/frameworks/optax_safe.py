@@ -10,7 +10,6 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 LOSS = """\
 import jax, jax.numpy as jnp, optax
-jax.config.update("jax_enable_x64", W.dtype == np.float64)
 def loss(W):
     onehot = jax.nn.one_hot(y, W.shape[1], dtype=W.dtype)
     return optax.safe_softmax_cross_entropy(jnp.asarray(X) @ W, onehot).mean()« + reg * (W * W).sum()»

@@ -77,9 +77,11 @@ class Prepared:
       `"hvp"` (W, V) → ∇²L V, (D, K); `"hessian"` (W) → (D, K, D, K);
       `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
       `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call.
+    - `read_loss`: the framework's loss as a number.
     """
 
     place: Callable[[np.ndarray], Any]
     loss_and_grad: Callable[[Any], tuple[Any, Any]]
     to_numpy: Callable[[tuple[Any, Any]], tuple[Any, np.ndarray]]
     modes: Mapping[Mode, Callable[..., Any]] = field(default_factory=dict)
+    read_loss: Callable[[Any], float] = float

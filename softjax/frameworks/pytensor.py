@@ -19,7 +19,7 @@ import pytensor, pytensor.tensor as pt
 from pytensor.tensor.special import log_softmax
 w = pt.matrix("W", dtype=W.dtype)
 log_p = log_softmax(pt.constant(X) @ w, axis=1)
-loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + reg * (w**2).sum()»
+loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + pt.constant(reg, dtype=W.dtype) * (w**2).sum()»
 print(*pytensor.function([w], [loss, pytensor.grad(loss, w)])(W))
 """
 FORWARD = """\
@@ -27,7 +27,7 @@ import pytensor, pytensor.tensor as pt
 from pytensor.tensor.special import log_softmax
 w, v = pt.matrix("W", dtype=W.dtype), pt.matrix("V", dtype=W.dtype)
 log_p = log_softmax(pt.constant(X) @ w, axis=1)
-loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + reg * (w**2).sum()»
+loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + pt.constant(reg, dtype=W.dtype) * (w**2).sum()»
 slope = pytensor.function([w, v], [loss, pytensor.gradient.pushforward(loss, w, v)])
 print([slope(W, V) for V in basis])
 """

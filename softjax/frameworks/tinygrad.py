@@ -46,6 +46,7 @@ def prepare(problem: Problem) -> Prepared:
         loss_and_grad=loss_and_grad,
         to_numpy=lambda result: (_numpy(result[0]), _numpy(result[1])),
         modes={"hvp": hvp},
+        read_loss=lambda loss: float(loss.item()),
     )
 
 

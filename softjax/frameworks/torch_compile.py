@@ -12,7 +12,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 SCRIPT = """\
 import torch
-@torch.compile
+@torch.compile(dynamic=False)
 def loss(weight, X, y):
     return torch.nn.functional.cross_entropy(X @ weight.T, y)« + reg * (weight**2).sum()»
 weight = torch.tensor(W.T, requires_grad=True)
