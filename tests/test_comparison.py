@@ -1,8 +1,10 @@
 """The comparison tells right from wrong, loud from silent, and survives whatever a framework does."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -358,3 +360,33 @@ def test_frameworks_take_turns_and_are_timed(tmp_path):
     assert {"speed.png", "first_call.png", "memory.png", "speed.csv"} <= {
         p.name for p in (tmp_path / "out").iterdir()
     }
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "softjax",
+        "compare",
+        "--frameworks",
+        "jax-grad",
+        "--cases",
+        "edge_cases",
+    ]
+    process = subprocess.Popen([*command, "--out", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / "out.partial" / "journal.jsonl"
+    end = time.monotonic() + 60
+    while not (journal.exists() and journal.read_text().count("\n") > 3) and time.monotonic() < end:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "to go on: softjax compare --frameworks jax-grad --cases edge_cases --out out --resume" in error
+    assert "Traceback" not in error
+    known = journal.read_text().count("\n")
+    assert 3 < known < len(EDGE_CASES)
+    done = subprocess.run([*command, "--out", "out", "--resume"], cwd=tmp_path, timeout=120, check=False)
+    assert done.returncode == 0
+    assert not journal.exists()
+    assert len((tmp_path / "out" / "results.csv").read_text().splitlines()) == len(EDGE_CASES) + 1
