@@ -184,6 +184,14 @@ def test_what_would_take_too_long_is_not_run_but_estimated(monkeypatch):
     assert found["minibatch", "float64"].message.startswith("about ")
 
 
+def test_what_would_take_too_much_memory_is_not_run_in_any_type():
+    config = CompareConfig(frameworks=("jax-forward",), cases=("vocabulary",))
+    found = {record.dtype: record for record in compare(config).records}
+    assert {record.status for record in found.values()} == {"not run"}
+    assert found["float32"].message == "about 4,768 GiB"
+    assert found["bfloat16"].message == "about 2,384 GiB"
+
+
 def test_the_report_holds_every_record(tmp_path):
     records = (
         Record("edge_cases", "jax-grad", "label-K", "float32", "nan", loss=NAN, grad=[[0.0, 0.0, 1.0]]),

@@ -15,7 +15,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 def numpy_dtype(name: str) -> Any:
     """The NumPy type of a name, bfloat16 included."""
-    return ml_dtypes.bfloat16 if name == "bfloat16" else np.dtype(name)
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 
 
 # Accuracy
