@@ -29,6 +29,7 @@ FUNCTIONS = {
     "a scan": lambda: jax.lax.scan(lambda c, x: (c * x + 1, jnp.sin(c)), jnp.asarray(1.0, A.dtype), v)[1],
     "a branch": lambda: jax.lax.cond(v[0] > 0, jnp.sin, jnp.cos, v[1]),
     "integers": lambda: jnp.sum(jnp.arange(5) // 2 % 2 - jnp.abs(jnp.array([-3, 2, 0, 1, -1]))) * 1.0,
+    "a barrier": lambda: jax.lax.optimization_barrier((v, jnp.asarray(A)))[1] * 2,
     "a custom rule": lambda: softjax.softmax_cross_entropy(A, np.arange(4)),
 }
 
@@ -104,3 +105,9 @@ def test_the_lowest_precision_is_found_inside_calls(x64):
     assert lowest_precision(jax.make_jaxpr(jnp.sin)(1.0)) == np.float64
     inside = jax.jit(lambda x: jnp.sin(x.astype(jnp.float16)).astype(jnp.float64))
     assert lowest_precision(jax.make_jaxpr(lambda x: inside(x) * 2)(np.float64(1))) == np.float16
+
+
+def test_what_only_compilers_see_rounds_nothing(x64):
+    traced = jax.make_jaxpr(lambda x: jax.lax.optimization_barrier(jax.lax.optimization_barrier(x)))(v)
+    _, (deviation,) = rounding_deviation(traced, [v], Rounding.of(np.float32))
+    assert (deviation == 0).all()
