@@ -137,6 +137,13 @@ def _edge_cases() -> tuple[EdgeCase, ...]:
     limits = "the loss is log Σ exp(s) − s[y], finite for finite scores however large"
     return (
         EdgeCase("ordinary", "six examples, three classes", "value", "nothing is special", ordinary),
+        EdgeCase(
+            "float64",
+            "six examples, in float64",
+            "value",
+            "float64 has sixteen digits",
+            _ordinary(X=X.astype(np.float64), W=W.astype(np.float64)),
+        ),
         EdgeCase("large-scores", "scores ±10⁴", "value", limits, _scores([1e4, -1e4, 0.0])),
         EdgeCase("scores-3e38", "scores ±3·10³⁸", "value", limits, _scores([3e38, -3e38, 0.0])),
         EdgeCase(

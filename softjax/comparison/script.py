@@ -1,5 +1,7 @@
 """A case as a short script in one framework alone, for a bug report."""
 
+import re
+
 import numpy as np
 
 from softjax.comparison.cases import EDGE_CASES
@@ -11,6 +13,7 @@ EXPECTED = {
     "undefined": "no finite value: the formula has none",
     "refused": "an error: there is no such problem",
 }
+WIDTH = 120
 
 
 def show(case: str, framework: str) -> str:
@@ -25,31 +28,34 @@ def show(case: str, framework: str) -> str:
     entry, edge = FRAMEWORKS[framework], EDGE_CASES[case]
     if entry.version is None:
         raise InputError(f"{entry.title} is not installed: {entry.install}")
-    problem = edge.problem
-    lines = [
-        f"# {edge.what}, in {entry.title} ({entry.distribution} {entry.version})",
-        f"# right: {EXPECTED[edge.expected]} ({edge.reason})",
-        "import numpy as np",
-        "from numpy import inf, nan",
-        *(f"{name} = {_literal(getattr(problem, name))}" for name in ("X", "y", "W")),
-    ]
     module = entry.load()
     if edge.forward and not hasattr(module, "FORWARD"):
         raise InputError(f"{entry.title} offers no forward mode")
-    body: str = module.FORWARD if edge.forward else module.SCRIPT
-    if edge.forward:
-        lines.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
+    problem, body = edge.problem, str(module.FORWARD if edge.forward else module.SCRIPT)
+    body = body.replace("«", "").replace("»", "") if problem.reg else re.sub("«.*?»", "", body)
+
+    literals = [_literal(a) for a in (problem.X, problem.y, problem.W)]
+    data = [f"X, y, W = {', '.join(literals)}"]
+    if len(data[0]) > WIDTH:
+        data = [f"{name} = {literal}" for name, literal in zip("XyW", literals, strict=True)]
     if problem.reg:
-        lines.append(f"reg = {problem.reg!r}")
-        body = body.replace("«", "").replace("»", "")
-    else:
-        while "«" in body:
-            body = body[: body.index("«")] + body[body.index("»") + 1 :]
+        data[-1] += f"; reg = {problem.reg!r}"
+    if edge.forward:
+        data.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
+    lines = [
+        f"# {edge.what}, in {entry.title} ({entry.distribution} {entry.version}). "
+        f"Right: {EXPECTED[edge.expected]} ({edge.reason})",
+        "import numpy as np",
+        *(["from numpy import inf, nan"] if re.search(r"\b(inf|nan)\b", "".join(data)) else []),
+        *data,
+    ]
+    if problem.dtype == "float64" and entry.distribution in ("jax", "optax"):
+        lines.insert(2, 'import jax; jax.config.update("jax_enable_x64", True)')
     return "\n".join(lines) + "\n" + body
 
 
 def _literal(a: np.ndarray) -> str:
     if a.size == 0:
         return f'np.zeros({a.shape}, "{a.dtype}")'
-    text = np.array2string(a, separator=", ", max_line_width=10**6, floatmode="unique")
+    text = np.array2string(a, separator=", ", max_line_width=10**6, formatter={"all": str})
     return f'np.array({" ".join(text.split())}, "{a.dtype}")'

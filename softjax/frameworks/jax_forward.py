@@ -35,22 +35,13 @@ def prepare(problem: Problem) -> Prepared:
                 return value, value
 
             Q, losses = jax.vmap(jax.jacfwd(of_one, has_aux=True))(X @ W, y)
-            dW = X.T @ (Q / len(X))
-            if problem.l1:
-                dW = dW + problem.l1 * jnp.sign(W)
-            if problem.l2:
-                dW = dW + 2 * problem.l2 * W
+            dW = problem.with_slope(X.T @ (Q / len(X)), W, jnp.sign)
             value = problem.penalized(losses.mean(), lambda: jnp.abs(W).sum(), lambda: (W * W).sum())
             return value, dW
 
         return lambda W, X, y: value_and_tangents(W, X, y)[0], jax.jit(value_and_tangents)
 
     return prepare_jax(problem, build)
-
-
-def work(N: int, D: int, K: int) -> float:
-    """Operations: a tangent of K scores for each of K scores; a call counted as a million."""
-    return 4.0 * N * D * K + 20.0 * N * K * K + 1e6
 
 
 def memory(N: int, D: int, K: int) -> float:

@@ -14,24 +14,16 @@ from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
+REVERSE = "print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))\n"
+JVP = "print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])\n"
 LOSS = """\
 import jax, jax.numpy as jnp
 def loss(W):
     log_p = jax.nn.log_softmax(jnp.asarray(X) @ W)
     return -jnp.take_along_axis(log_p, jnp.asarray(y)[:, None], axis=1).mean()« + reg * (W * W).sum()»
 """
-SCRIPT = (
-    LOSS
-    + """\
-print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
-"""
-)
-FORWARD = (
-    LOSS
-    + """\
-print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
-"""
-)
+SCRIPT = LOSS + REVERSE
+FORWARD = LOSS + JVP
 
 Value = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 ValueAndGrad = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]

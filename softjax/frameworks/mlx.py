@@ -13,22 +13,12 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 LOSS = """\
 import mlx.core as mx, mlx.nn as nn
+X, y, W = (mx.array(a, dtype=getattr(mx, a.dtype.name)) for a in (X, y, W))
 def loss(W):
-    losses = nn.losses.cross_entropy(mx.array(X) @ W, mx.array(y), reduction="mean")
-    return losses« + reg * (W * W).sum()»
+    return nn.losses.cross_entropy(X @ W, y, reduction="mean")« + reg * (W * W).sum()»
 """
-SCRIPT = (
-    LOSS
-    + """\
-print(*mx.compile(mx.value_and_grad(loss))(mx.array(W)))
-"""
-)
-FORWARD = (
-    LOSS
-    + """\
-print([mx.jvp(loss, [mx.array(W)], [mx.array(V)]) for V in basis])
-"""
-)
+SCRIPT = LOSS + "print(*map(np.array, mx.compile(mx.value_and_grad(loss))(W)))\n"
+FORWARD = LOSS + "print([mx.jvp(loss, [W], [mx.array(V)]) for V in basis])\n"
 
 
 def prepare(problem: Problem) -> Prepared:

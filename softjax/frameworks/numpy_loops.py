@@ -34,11 +34,7 @@ def prepare(problem: Problem) -> Prepared:
                 dW[:, k] += (p[k] - (k == label)) * x
         loss = problem.penalized(loss / W.dtype.type(len(X)), lambda: np.abs(W).sum(), lambda: (W * W).sum())
         dW /= len(X)
-        if problem.l1:
-            dW += problem.l1 * np.sign(W)
-        if problem.l2:
-            dW += 2 * problem.l2 * W
-        return loss, dW
+        return loss, problem.with_slope(dW, W, np.sign)
 
     return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
 

@@ -38,12 +38,7 @@ def prepare(problem: Problem) -> Prepared:
         Q /= total[:, None]
         Q[rows, y] -= 1
         Q /= len(X)
-        dW = X.T @ Q
-        if problem.l1:
-            dW += problem.l1 * np.sign(W)
-        if problem.l2:
-            dW += 2 * problem.l2 * W
-        return value, dW
+        return value, problem.with_slope(X.T @ Q, W, np.sign)
 
     return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
 

@@ -2,7 +2,7 @@
 
 import optax
 
-from softjax.frameworks.jax_grad import prepare_losses
+from softjax.frameworks.jax_grad import JVP, REVERSE, prepare_losses
 from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -13,18 +13,8 @@ def loss(W):
     losses = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(X) @ W, jnp.asarray(y))
     return losses.mean()« + reg * (W * W).sum()»
 """
-SCRIPT = (
-    LOSS
-    + """\
-print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
-"""
-)
-FORWARD = (
-    LOSS
-    + """\
-print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
-"""
-)
+SCRIPT = LOSS + REVERSE
+FORWARD = LOSS + JVP
 
 
 def prepare(problem: Problem) -> Prepared:

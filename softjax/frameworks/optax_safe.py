@@ -3,7 +3,7 @@
 import jax
 import optax
 
-from softjax.frameworks.jax_grad import prepare_losses
+from softjax.frameworks.jax_grad import JVP, REVERSE, prepare_losses
 from softjax.frameworks.protocol import Prepared, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -14,18 +14,8 @@ def loss(W):
     onehot = jax.nn.one_hot(y, W.shape[1], dtype=W.dtype)
     return optax.safe_softmax_cross_entropy(jnp.asarray(X) @ W, onehot).mean()« + reg * (W * W).sum()»
 """
-SCRIPT = (
-    LOSS
-    + """\
-print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))
-"""
-)
-FORWARD = (
-    LOSS
-    + """\
-print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])
-"""
-)
+SCRIPT = LOSS + REVERSE
+FORWARD = LOSS + JVP
 
 
 def prepare(problem: Problem) -> Prepared:

@@ -61,6 +61,14 @@ class Problem:
             loss = loss + self.l2 * square_sum()
         return loss
 
+    def with_slope(self, grad: Any, W: Any, sign: Callable[[Any], Any]) -> Any:
+        """`grad` and the slope of the penalty, l1 sign(W) + 2 l2 W; a term of no weight is left out."""
+        if self.l1:
+            grad = grad + self.l1 * sign(W)
+        if self.l2:
+            grad = grad + 2 * self.l2 * W
+        return grad
+
 
 @dataclass(frozen=True)
 class Prepared:
