@@ -84,13 +84,19 @@ def truth(
 
 
 def by_mpmath(
-    W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], l1: float, l2: float
-) -> tuple[mpmath.mpf, list[list[mpmath.mpf]]]:
-    """The loss and its gradient (D, K) at the precision of `mpmath.mp`, from the definitions: p = exp(s) / Σ exp(s).
+    W: Num[np.ndarray, "D K"],
+    X: Num[np.ndarray, "N D"],
+    y: Integer[np.ndarray, " N"],
+    l1: float,
+    l2: float,
+    digits: int = DIGITS,
+) -> tuple[Any, list[list[Any]]]:
+    """The loss and its gradient (D, K) at so many digits, from the definitions: p = exp(s) / Σ exp(s).
 
     **Arguments:** as `truth`.
     """
-    mp = mpmath.mp
+    mp = mpmath.MPContext()  # of its own: the precision of mpmath.mp is shared by all threads
+    mp.dps = digits
     (N, D), K = X.shape, W.shape[1]
     w = [[mp.mpf(float(v)) for v in row] for row in W]
     loss, grad = mp.mpf(0), [[mp.mpf(0)] * K for _ in range(D)]
@@ -150,11 +156,10 @@ def _slices(A: Shaped[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np
 
 
 def _by_mpmath(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:
-    with mpmath.workdps(DIGITS):
-        loss, grad = by_mpmath(W, X, y, l1, l2)
-        head = np.array([[float(v) for v in row] for row in grad]).reshape(W.shape)
-        rest = [[float(v - float(v)) for v in row] for row in grad]
-        return (float(loss), float(loss - float(loss))), (head, np.array(rest).reshape(W.shape))
+    loss, grad = by_mpmath(W, X, y, l1, l2)
+    head = np.array([[float(v) for v in row] for row in grad]).reshape(W.shape)
+    rest = [[float(v - float(v)) for v in row] for row in grad]
+    return (float(loss), float(loss - float(loss))), (head, np.array(rest).reshape(W.shape))
 
 
 def _extended(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:

@@ -69,7 +69,6 @@ ACCURACY = {
 # Edge cases
 
 INF, NAN = float("inf"), float("nan")
-ONE = np.ones((1, 1), np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class EdgeCase:
 
     - `name`, `what`: in tables.
     - `expected`: `"value"`: the loss and gradient of the formula, which the oracle computes; `"undefined"`: the
-      formula has no value, so that no finite loss may come out, nor a gradient that hides it; an error will do; `"refused"`: there is no such problem, so an error is raised.
+      formula has no value, so that no finite loss may come out, nor a gradient that hides it; an error will do;
+      `"refused"`: there is no such problem, so an error is raised.
     - `reason`: why.
     - `problem`: in float32, where the case is not about types.
     - `judge_gradient`: whether an undefined problem's gradient has to show it.
@@ -113,9 +113,9 @@ class EdgeCase:
         return oracle.truth(problem.W, problem.X, problem.y.astype(np.int64), problem.l1, problem.l2)
 
 
-def _scores(values: list[float], label: Any = 0, dtype: str = "float32") -> Problem:
+def _scores(values: list[float], label: int = 0) -> Problem:
     """One example whose scores are `values`: X = 1, W = the scores."""
-    return Problem(ONE.astype(dtype), np.array([label]), np.array([values], dtype))
+    return Problem(np.ones((1, 1), np.float32), np.array([label]), np.array([values], np.float32))
 
 
 def _ordinary(**changes: Any) -> Problem:
