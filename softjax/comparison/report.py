@@ -166,16 +166,14 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
     cases = [case for case in SIZES if any(speed.case == case for speed in speeds)]
     found = {(speed.case, speed.framework): speed for speed in speeds if speed.status == "measured"}
 
-    def of(figure: str, scale: float) -> dict[str, Any]:
-        return {
-            tables.sized(case): np.array(
-                [
-                    scale * (getattr(found[case, n], figure) or np.nan) if (case, n) in found else np.nan
-                    for n in names
-                ]
-            )
-            for case in cases
-        }
+    def of(figure: str, scale: float, least: float = 0.0) -> dict[str, Any]:
+        """By size, one value a framework: NaN where there is none, `least` where it is less."""
+
+        def value(case: str, name: str) -> float:
+            seen = getattr(found.get((case, name)), figure, None)
+            return math.nan if seen is None else max(least, scale * seen)
+
+        return {tables.sized(case): np.array([value(case, name) for name in names]) for case in cases}
 
     low, high = of("low_seconds", 1e3), of("high_seconds", 1e3)
     titles = [FRAMEWORKS[name].title for name in names]
@@ -202,12 +200,12 @@ def _draw_speeds(speeds: Sequence[Speed], folder: Path) -> None:
             "The first call, with tracing and compiling (red: the fastest)",
         ),
         "memory": pictures.dots(
-            of("peak_bytes", 1e-6),
+            of("peak_bytes", 1e-6, least=0.1),
             None,
             None,
             titles,
             "MB",
-            "Peak memory above that before the first call (red: the least)",
+            "Peak memory above that before the first call (red: the least; 0.1 is at most 0.1)",
         ),
     }.items():
         figure.savefig(folder / f"{name}.png", dpi=150)

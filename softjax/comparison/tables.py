@@ -208,9 +208,7 @@ def speed_sections(speeds: Sequence[Speed]) -> list[str]:
         "Peak resident memory of the process in the first two calls, above what it was with the framework imported and the problem "
         "in NumPy's arrays; megabytes.",
         "![Peak memory](memory.png)",
-        of_sizes(
-            lambda speed: "not measured" if speed.peak_bytes is None else f"{speed.peak_bytes / 1e6:,.0f}"
-        ),
+        of_sizes(lambda speed: "not measured" if speed.peak_bytes is None else _megabytes(speed.peak_bytes)),
     ]
 
 
@@ -232,6 +230,10 @@ def sized(case: str) -> str:
 
 def _milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.3g} ms"
+
+
+def _megabytes(size: int) -> str:
+    return "below 0.1" if size < 1e5 else f"{size / 1e6:,.{1 if size < 1e7 else 0}f}"
 
 
 def _mode_cell(record: Record) -> str:
