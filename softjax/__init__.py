@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from softjax.metrics import negative_log_likelihood as negative_log_likelihood
     from softjax.objective import loss as loss
     from softjax.objective import scores as scores
-    from softjax.sweeps import SweepResult as SweepResult
+    from softjax.result import SweepResult as SweepResult
+    from softjax.sweeps import Progress as Progress
+    from softjax.sweeps import SweepState as SweepState
     from softjax.sweeps import sweep as sweep
 
 _CONTENTS = {
@@ -36,7 +38,8 @@ _CONTENTS = {
     "gradcheck.result": ["GradientCheck", "GradientError"],
     "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],
-    "sweeps": ["sweep", "SweepResult"],
+    "sweeps": ["Progress", "SweepState", "sweep"],
+    "result": ["SweepResult"],
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
@@ -48,7 +51,8 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("softjax-suite")
     if name not in _HOME:
         raise AttributeError(f"module 'softjax' has no attribute {name!r}")
-    return getattr(import_module(f"softjax.{_HOME[name]}"), name)
+    found = globals()[name] = getattr(import_module(f"softjax.{_HOME[name]}"), name)  # asked for once
+    return found
 
 
 def __dir__() -> list[str]:

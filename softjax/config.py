@@ -12,7 +12,9 @@ import numpy as np
 
 Kind = Literal["softmax", "hinge"]
 Penalty = Literal["l2", "half_l2", "l1", "elastic_net", "none"]
-DType = Literal["float32", "float64"]
+DType = Literal["float32", "float64", "bfloat16"]
+Precision = Literal["default", "high", "highest"]
+KeepWeights = Literal["best", "all"]
 
 DATASETS = ("digits", "cifar10", "synthetic")
 
@@ -149,7 +151,16 @@ class SweepConfig:
     """Divide each centred feature by its standard deviation on the training set. For features of your own
     that come in different units; pixels are used as they are."""
     dtype: DType = "float32"
-    """Type of weights and arithmetic."""
+    """Type of weights and arithmetic. bfloat16: the factors of the matrix products, which are summed in float32;
+    weights stay float32."""
+    precision: Precision = "highest"
+    """JAX's matmul precision. highest: float32 in full, so that results agree across devices; high, default:
+    faster on GPUs (TF32) and TPUs (bfloat16), the same on CPUs."""
+    keep_weights: KeepWeights = "best"
+    """Which weights the result holds: those of the best configuration, or all."""
+    chunk_size: int | None = None
+    """Configurations trained at a time; by default as many as are fast and fit the device's memory. The result
+    does not depend on it."""
 
     def __post_init__(self) -> None:
         _check_rates("learning_rates", self.learning_rates, positive=True)
@@ -164,6 +175,10 @@ class SweepConfig:
         check_choice("kind", self.kind, Kind)
         check_choice("penalty", self.penalty, Penalty)
         check_choice("dtype", self.dtype, DType)
+        check_choice("precision", self.precision, Precision)
+        check_choice("keep_weights", self.keep_weights, KeepWeights)
+        if self.chunk_size is not None:
+            _check_count("chunk_size", self.chunk_size)
 
 
 @dataclass(frozen=True)

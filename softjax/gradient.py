@@ -31,7 +31,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Num
 
-from softjax.config import Kind, Penalty
+from softjax.config import Kind, Penalty, Precision
 from softjax.objective import (
     as_array,
     as_arrays,
@@ -192,15 +192,17 @@ def loss_and_grad_kd(
     kind: Kind,
     penalty: Penalty,
     penalize_bias: bool,
+    precision: Precision = "highest",
 ) -> tuple[Float[Array, ""], Float[Array, "K D"]]:
     """`loss_and_grad` with the classes in the rows of `W`, unchecked: what training calls.
 
     In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors as they lie in memory,
-    and under `vmap` over W they stay one product for all configurations.
+    and under `vmap` over W they stay one product for all configurations. The factors are taken in the type of
+    `X`, the gradient is given in that of `W`.
     """
-    s = matmul(W, X.T)
+    s = matmul(W.astype(X.dtype), X.T, precision)
     losses, Q = _RESIDUALS[kind](s, y, axis=0)
-    data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X)
+    data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X, precision)
     bias = (slice(None), slice(None) if penalize_bias else slice(-1))
     value, slope = _penalty(W, reg, l1_ratio, s.dtype, penalty, bias)
     return losses.mean() + value, (data_grad + slope).astype(W.dtype)

@@ -10,19 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Integer, Num
 
-from softjax.config import Kind, Penalty, check_choice
+from softjax.config import Kind, Penalty, Precision, check_choice
 
 
-def matmul(a: Float[Array, "M L"], b: Float[Array, "L P"]) -> Float[Array, "M P"]:
-    """The product a @ b at the full precision of its type, half types summed in float32.
+def matmul(
+    a: Float[Array, "M L"], b: Float[Array, "L P"], precision: Precision = "highest"
+) -> Float[Array, "M P"]:
+    """The product a @ b, by default at the full precision of its type, half types summed in float32.
 
-    GPUs and TPUs would otherwise round float32 factors to TF32 or bfloat16.
+    Below `"highest"` GPUs and TPUs round float32 factors to TF32 or bfloat16.
     """
     total = jnp.float64 if a.dtype == jnp.float64 else jnp.float32
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST, preferred_element_type=total)
+    return jnp.matmul(a, b, precision=precision, preferred_element_type=total)
 
 
 def scores(W: Num[ArrayLike, "D K"], X: Num[ArrayLike, "N D"]) -> Float[Array, "N K"]:
@@ -184,12 +186,13 @@ def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
     W, X = as_array(W), as_array(X)
     if W.ndim != 2 or X.ndim != 2 or X.shape[1] != W.shape[0]:
         raise ValueError(f"X must be (N, D) and W (D, K), the same D, got X {X.shape} and W {W.shape}")
+    if X.dtype == W.dtype == jnp.float32:  # what follows takes as long as a small gradient
+        return W, X
     dtype = W.dtype if jnp.issubdtype(W.dtype, jnp.floating) else jnp.result_type(float)
     if X.dtype != dtype and jnp.issubdtype(X.dtype, jnp.floating):
         with jax.numpy_dtype_promotion("standard"):
             dtype = jnp.promote_types(dtype, X.dtype)
-    # A conversion to the same type is no work, but takes as long as a small gradient.
-    return W if W.dtype == dtype else W.astype(dtype), X if X.dtype == dtype else X.astype(dtype)
+    return W.astype(dtype), X.astype(dtype)
 
 
 def as_array(a: ArrayLike) -> Array:
@@ -215,9 +218,9 @@ def check_labels(y: ArrayLike, num_examples: int, num_classes: int) -> None:
     """Raises `ValueError` unless `y` are `num_examples` integers 0..`num_classes` − 1, as far as can be seen."""
     if np.shape(y) != (num_examples,):
         raise ValueError(f"y must be (N,) with N = {num_examples} examples, got {np.shape(y)}")
-    y_dtype: DTypeLike = y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype
-    if not jnp.issubdtype(y_dtype, jnp.integer):
-        raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {np.dtype(y_dtype).name}")
+    dtype = np.dtype(y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype)
+    if dtype.kind not in "iu" and not jnp.issubdtype(dtype, jnp.integer):  # int4 is of another kind
+        raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {dtype.name}")
     if not isinstance(y, jax.core.Tracer) and num_examples > 0:
         labels = np.asarray(y)
         if labels.min() < 0 or labels.max() >= num_classes:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
-from softjax.sweeps import SweepResult
+from softjax.result import SweepResult
 
 COLOR_MAP = "viridis"  # monotonic in lightness, readable for the colour-blind and in grey
 ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
@@ -71,10 +71,11 @@ def heat_map(result: SweepResult, title: str) -> Figure:
 
 def loss_curves(result: SweepResult, title: str) -> Figure:
     """The minibatch objective of every configuration over the steps, coloured by lr; the best stands out."""
-    history = result.loss_history[:, result.best_seed]
+    history, steps = result.loss_history[:, result.best_seed], result.history_steps
     window = max(1, history.shape[1] // 100)
-    steps = np.arange(history.shape[1] - window + 1) + (window - 1) / 2
-    smooth = np.array([np.convolve(curve, np.full(window, 1 / window), mode="valid") for curve in history])
+    mean = np.full(window, 1 / window)
+    smooth = np.array([np.convolve(curve, mean, mode="valid") for curve in history])
+    centers = np.convolve(steps, mean, mode="valid")
 
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -86,16 +87,17 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     colors = figure.colorbar(_mappable(norm), ax=axes)
     colors.set_label("learning rate lr")
     for curve, lr in zip(smooth, result.learning_rate, strict=True):
-        axes.plot(steps, curve, color=colors.cmap(norm(lr)), linewidth=0.6, alpha=0.6)
-    axes.plot(history[result.best], color=ACCENT, linewidth=0.4, alpha=0.5)
+        axes.plot(centers, curve, color=colors.cmap(norm(lr)), linewidth=0.6, alpha=0.6)
+    axes.plot(steps, history[result.best], color=ACCENT, linewidth=0.4, alpha=0.5)
     best = f"best: lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
-    axes.plot(steps, smooth[result.best], color=ACCENT, linewidth=2, label=best)
+    axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=best)
 
     stable = smooth[~result.diverged[:, result.best_seed]]
     # What rises far above the start leaves the picture.
     top = 2 * max(history[:, 0].max(), np.quantile(stable[:, -1], 0.9))
-    axes.set(yscale="log", ylim=(0.8 * stable.min(), top), xlim=(0, history.shape[1]))
-    axes.set_xlabel("SGD step" + (f" (curves: mean over {window} steps)" if window > 1 else ""))
+    axes.set(yscale="log", ylim=(0.8 * stable.min(), top), xlim=(0, steps[-1] + 1))
+    over = window * (steps[1] - steps[0]) if window > 1 else 1
+    axes.set_xlabel("SGD step" + (f" (curves: mean over {over} steps)" if window > 1 else ""))
     axes.set_ylabel("minibatch objective (nats, with penalty)")
     axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     axes.legend(frameon=False)

@@ -5,10 +5,11 @@ import json
 import os
 import platform
 import resource
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,14 +23,22 @@ from softjax import plots
 from softjax.config import InputError, SweepConfig, format_range
 from softjax.datasets import Dataset
 from softjax.metrics import accuracy, confusion_matrix, negative_log_likelihood
-from softjax.sweeps import SweepResult
+from softjax.result import SweepResult
 
 COLUMNS = ("lr", "reg", "seed", "train_accuracy", "val_accuracy", "test_accuracy", "final_loss", "diverged")
 ROWS_SHOWN = 10
 
 
+def partial_folder(out: Path) -> Path:
+    """Where the report at `out` grows, with what an unfinished run needs to go on."""
+    return out.with_name(f"{out.name}.partial")
+
+
 def check_free(out: Path, overwrite: bool) -> None:
     """Raises `InputError` unless a report can be written at `out`; with `overwrite`, over an earlier one."""
+    earlier = partial_folder(out) / "earlier"
+    if earlier.exists():  # a run was killed while its report took the place of this one
+        shutil.rmtree(earlier) if out.exists() else earlier.rename(out)
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     try:
         tempfile.TemporaryDirectory(dir=parent, suffix=".partial").cleanup()
@@ -47,25 +56,40 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise InputError(f"{out} holds no report of softjax (no run.json), so it is not overwritten")
 
 
+def check_finished(out: Path, unfinished: bool, overwrite: bool) -> None:
+    """Raises `InputError` where a new run would discard an unfinished one that nobody said to discard."""
+    if unfinished and not overwrite:
+        raise InputError(
+            f"{partial_folder(out)} holds an unfinished run: --resume goes on with it, --overwrite discards it"
+        )
+
+
 @contextmanager
 def report_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A scratch folder that becomes `out` when the block ends well, and vanishes when it does not."""
+    """A folder that becomes `out` when the block ends well, and vanishes when it does not.
+
+    What else the partial folder holds is removed with it once the report is complete, and stays where it is not.
+    """
     check_free(out, overwrite)
     out = out.absolute()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{out.name}.", suffix=".partial", dir=out.parent) as scratch:
-        new, earlier = Path(scratch) / "new", Path(scratch) / "earlier"
-        new.mkdir()
-        try:
-            yield new
-            if out.exists():
-                out.rename(earlier)
-            new.rename(out)
-        except OSError as error:
-            raise InputError(f"{out} cannot be written: {error}") from error
-        finally:
-            if earlier.exists() and not out.exists():
-                earlier.rename(out)
+    partial = partial_folder(out)
+    new, earlier = partial / "report", partial / "earlier"
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        yield new
+        if out.exists():
+            out.rename(earlier)
+        new.rename(out)
+        shutil.rmtree(partial)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error}") from error
+    finally:
+        if earlier.exists() and not out.exists():
+            earlier.rename(out)
+        shutil.rmtree(new, ignore_errors=True)
+        with suppress(OSError):  # not empty: an unfinished run
+            partial.rmdir()
 
 
 def environment() -> dict[str, Any]:
@@ -90,7 +114,7 @@ def environment() -> dict[str, Any]:
 def write_sweep(
     result: SweepResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
 ) -> None:
-    """Writes a sweep's report: README.md, results.csv, run.json and the pictures. All of it, or nothing.
+    """Writes a sweep's report: README.md, results.csv, run.json, classifier.npz and the pictures. All of it, or nothing.
 
     **Arguments:**
 
@@ -116,7 +140,7 @@ def write_sweep(
     }
     if dataset.image_shape is not None:
         figures["templates"] = plots.templates(
-            result.weights[best, seed],
+            result.best_weights,
             dataset.class_names,
             dataset.image_shape,
             f"{dataset.title}: class templates of the best classifier",
@@ -152,6 +176,12 @@ def write_sweep(
             writer.writerow(COLUMNS)
             writer.writerows(_rows(result))
         (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+        classifier: dict[str, Any] = {
+            "W": result.best_weights,
+            "class_names": np.array(dataset.class_names),
+            **result.preprocessing._asdict(),
+        }
+        np.savez(folder / "classifier.npz", **{k: v for k, v in classifier.items() if v is not None})
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=150)
         (folder / "README.md").write_text(_sweep_readme(result, dataset, run, list(figures)))
@@ -201,7 +231,7 @@ def _rows(result: SweepResult) -> Iterator[tuple[Any, ...]]:
                 f"{getattr(result, name)[c, s]:.6f}"
                 for name in ("train_accuracy", "val_accuracy", "test_accuracy")
             ),
-            f"{result.final_loss[c, s]:.6g}",
+            str(result.final_loss[c, s]),
             bool(result.diverged[c, s]),
         )
 
@@ -261,7 +291,8 @@ Chosen by validation accuracy{" averaged over the seeds" if config.num_seeds > 1
 
 {_table(best_cells(result))}
 
-All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} of them diverged.
+All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} of them diverged. The best classifier
+is in [classifier.npz](classifier.npz): scores are ((x − mean){" · scale" if config.standardize else ""}, 1) @ W.
 
 ## How it was made
 
@@ -273,7 +304,7 @@ All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} 
 | features | {dataset.num_features} and the bias; the training mean subtracted{standardized} |
 | learning rates | {format_range(config.learning_rates)} |
 | penalty strengths | {format_range(config.regs)}, penalty {penalty}{bias} |
-| training | {config.num_iters:,} steps of {config.batch_size} examples, initial weights {config.init_scale:g} · normal, {config.dtype} |
+| training | {config.num_iters:,} steps of {config.batch_size} examples, initial weights {config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision} |
 | seeds | {", ".join(map(str, result.seed))} |
 | time | {seconds} |
 | peak memory | {run["peak_memory_mb"]:,.0f} MB |

@@ -1,133 +1,83 @@
 """Many training runs at once: every learning rate with every penalty strength, for every seed.
 
-One compiled program trains them all. `vmap` over the configurations turns their weights (C, K, D) into the
-rows of one matrix, so that a step is two large matrix products on the minibatch they share.
+A chunk of configurations at a time trains in one compiled program, a segment of steps after the other. Between two
+segments the caller may look at the sweep, or take its state and go on from there another time.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax.stages import Compiled
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Key
 
-from softjax.config import InputError, SweepConfig
+from softjax.config import SweepConfig
 from softjax.datasets import Dataset, Split
-from softjax.datasets.preprocess import Preprocessing, apply, fit
-from softjax.objective import scores
-from softjax.train import Examples, Objective, evaluate, initial_weights, penalty, train_segment
+from softjax.datasets.preprocess import Preprocessing, fit
+from softjax.program import (
+    Problem,
+    Program,
+    chunk_size,
+    compiled,
+    segment_lengths,
+    weight_dtype,
+)
+from softjax.result import Part, Seconds, SweepResult, best_of
+from softjax.train import Examples, Objective
+
+MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """Where the time went, in seconds."""
+class SweepState:
+    """Where a sweep stands between two segments: all that it needs to go on to the same bits.
 
-    load: float = 0.0
-    compile: float = 0.0
-    train: float = 0.0
-    evaluate: float = 0.0
+    - `chunk_size`: c, the configurations trained at a time.
+    - `parts`: the chunks that are done.
+    - `step`: steps done of the chunk in training, the next after `parts`.
+    - `W` (S, c, K, D): its weights, None before the first step.
+    - `losses` (c, S, H), `finite` (c, S): its histories so far, and whether all of its losses were finite.
+    - `seconds`: training and evaluation so far.
+    """
+
+    chunk_size: int
+    parts: tuple[Part, ...] = field(repr=False)
+    step: int
+    W: Float[np.ndarray, "S c K D"] | None = field(repr=False)
+    losses: Float[np.ndarray, "c S H"] = field(repr=False)
+    finite: Bool[np.ndarray, "c S"] = field(repr=False)
+    seconds: Seconds
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a sweep tells its caller after each segment."""
+    """What a sweep tells its caller before the first segment and after each."""
 
     step: int
-    """steps done, of `num_iters`"""
-    num_iters: int
+    """steps done, over all chunks of configurations"""
+    num_steps: int
+    """steps of the whole sweep: `num_iters` for each chunk"""
+    segment: int
+    """segments done"""
+    num_segments: int
     mean_loss: float
-    """mean over the runs that have not diverged of the segment's last minibatch objective"""
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """A sweep's C configurations × S seeds, as NumPy arrays.
-
-    The configurations are the grid's in the order of two nested loops, learning rates outside; `grid` gives
-    any of these arrays as (L, R, ...). Accuracies are shares, losses are in nats.
-
-    - `learning_rate`, `reg` (C,); `seed` (S,).
-    - `train_accuracy`, `val_accuracy`, `test_accuracy` (C, S): NaN where a run diverged.
-    - `final_loss` (C, S): the objective, penalty included, on the whole training set at the end.
-    - `diverged` (C, S): whether loss or weights stopped being finite.
-    - `loss_history` (C, S, T): each step's minibatch objective, penalty included, before its update.
-    - `weights` (C, S, D, K): for features preprocessed as `preprocessing` says, the bias in the last row.
-    - `grid_shape`: (L, R).
-    - `seconds`: load, compile, train, evaluate.
-    """
-
-    config: SweepConfig
-    learning_rate: Float[np.ndarray, " C"]
-    reg: Float[np.ndarray, " C"]
-    seed: Int[np.ndarray, " S"]
-    train_accuracy: Float[np.ndarray, "C S"]
-    val_accuracy: Float[np.ndarray, "C S"]
-    test_accuracy: Float[np.ndarray, "C S"]
-    final_loss: Float[np.ndarray, "C S"]
-    diverged: Bool[np.ndarray, "C S"]
-    loss_history: Float[np.ndarray, "C S T"] = field(repr=False)
-    weights: Float[np.ndarray, "C S D K"] = field(repr=False)
-    preprocessing: Preprocessing = field(repr=False)
-    grid_shape: tuple[int, int]
-    seconds: Seconds
-
-    @property
-    def best(self) -> int:
-        """The configuration with the highest validation accuracy, averaged over its seeds.
-
-        Of equals, the first. Raises `InputError` if a seed of every configuration diverged.
-        """
-        mean = self.val_accuracy.mean(axis=1)
-        if np.isnan(mean).all():
-            raise InputError(
-                "every configuration diverged: the learning rates "
-                f"({min(self.learning_rate):g} to {max(self.learning_rate):g}) are too large for these "
-                "features and penalty strengths; try smaller ones"
-            )
-        return int(np.nanargmax(mean))
-
-    @property
-    def best_seed(self) -> int:
-        """The index of the best configuration's seed with the highest validation accuracy."""
-        return int(np.argmax(self.val_accuracy[self.best]))
-
-    def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
-        """The array called `name` with the axis of configurations unfolded into learning rates × regs."""
-        array: np.ndarray = getattr(self, name)
-        return array.reshape(self.grid_shape + array.shape[1:])
-
-    def scores(
-        self, split: Split, config: int | None = None, seed: int | None = None
-    ) -> Float[np.ndarray, "N K"]:
-        """The scores (N, K) of one trained classifier on a split of the raw data set.
-
-        **Arguments:**
-
-        - `split`: examples as the data set holds them, not preprocessed.
-        - `config`, `seed`: indices of the run; the best one's by default.
-        """
-        config = self.best if config is None else config
-        seed = self.best_seed if seed is None else seed
-        W = self.weights[config, seed]
-        with _types_of(self.config):
-            blocks = (jnp.asarray(split.X[i : i + 1000]) for i in range(0, len(split), 1000))
-            parts = [scores(W, apply(self.preprocessing, X, W.dtype)) for X in blocks]
-            return np.concatenate([np.asarray(part) for part in parts])
+    """mean over the chunk's runs that have not diverged of the segment's last minibatch objective; NaN where there is
+    none"""
+    state: Callable[[], SweepState] = field(repr=False)
+    """copies the sweep's state; to be called before the next segment begins"""
 
 
 def sweep(
     dataset: Dataset,
     config: SweepConfig | None = None,
     *,
-    on_segment: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    state: SweepState | None = None,
 ) -> SweepResult:
     """Trains a linear classifier for every (lr, reg, seed) of `config`, and evaluates all of them.
 
@@ -140,205 +90,198 @@ def sweep(
 
     - `dataset`: raw, as `load_dataset` gives it.
     - `config`: the grid and how to train; `SweepConfig()`'s defaults suit the digits.
-    - `on_segment`: called with a `Progress` about every second of training.
+    - `on_progress`: called with a `Progress` before the first step, and then after each segment, about every second.
+      What it raises ends the sweep.
+    - `state`: a `Progress.state()` of an earlier sweep of this data set and configuration, from which this one
+      goes on to the same result.
 
     **Returns:** a `SweepResult`. A run that diverges is marked there, and harms no other.
     """
     config = SweepConfig() if config is None else config
-    seconds = Seconds()
     with _types_of(config):
-        start = time.perf_counter()
-        grid = np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs])
-        seeds = config.seed + np.arange(config.num_seeds)
-        lr, reg = jnp.asarray(grid.T, config.dtype)
-        keys = jax.vmap(jax.random.key)(seeds)
-        preprocessing = fit(dataset.train.X, config.standardize)
-        on_device = jax.tree.map(partial(jnp.asarray, dtype=config.dtype), preprocessing)
-        splits = [_to_device(split, config.dtype) for split in (dataset.train, dataset.val, dataset.test)]
-        jax.block_until_ready(splits)  # type: ignore[no-untyped-call]
-        seconds = replace(seconds, load=time.perf_counter() - start)
+        run = _started(dataset, config, state)
+        state = state or run.first_state()
+        if on_progress is not None:
+            on_progress(run.progress(state))
+        while len(state.parts) < len(run.chunks):
+            state = run.trained(state, on_progress)
+        return run.result(state)
 
+
+def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
+    """64-bit types are on exactly for a float64 sweep, whatever the caller's setting."""
+    context: AbstractContextManager[None] = jax.enable_x64(config.dtype == "float64")
+    return context
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A sweep under way: what is on the device, the compiled programs, and how the steps are cut."""
+
+    config: SweepConfig
+    grid: Float[np.ndarray, "C 2"]
+    fitted: Preprocessing
+    """in float64"""
+    chunks: Float[Array, "P 2 c"]
+    keys: Key[Array, " S"]
+    splits: tuple[Examples, Examples, Examples]
+    preprocessing: Preprocessing
+    program: Program
+    lengths: list[int]
+    history_steps: np.ndarray
+    load_seconds: float
+    compile_seconds: float
+
+    def first_state(self) -> SweepState:
+        shape = (self.chunks.shape[2], len(self.keys))
+        losses = np.full((*shape, len(self.history_steps)), np.nan, weight_dtype(self.config.dtype))
+        return SweepState(shape[0], (), 0, None, losses, np.ones(shape, bool), Seconds())
+
+    def trained(self, state: SweepState, on_progress: Callable[[Progress], None] | None) -> SweepState:
+        """The state after the rest of a chunk's steps, and its evaluation."""
+        lr, reg = self.chunks[len(state.parts)]
         start = time.perf_counter()
-        lengths = _segment_lengths(config, dataset)
-        problem = _Problem(
-            Objective(config.kind, config.penalty, config.l1_ratio, config.penalize_bias),
-            dataset.num_classes,
-            config.init_scale,
-            config.batch_size,
-            tuple(sorted(set(lengths))),
-            config.dtype,
-            jax.default_backend(),
+        # a copy, since the segments reuse the memory of their argument
+        W = self.program.initialize(self.keys, lr) if state.W is None else jnp.array(state.W)
+        state = replace(state, W=None, losses=state.losses.copy())
+        for length in _remaining(self.lengths, state.step):
+            W, new = self.program.segments[length](
+                W, lr, reg, self.keys, np.int32(state.step), self.splits[0], self.preprocessing
+            )
+            new = np.asarray(new).swapaxes(0, 1)
+            now = (self.history_steps >= state.step) & (self.history_steps < state.step + length)
+            state.losses[..., now] = new[..., self.history_steps[now] - state.step]
+            state = replace(
+                state,
+                step=state.step + length,
+                finite=state.finite & np.isfinite(new).all(axis=-1),
+                seconds=replace(state.seconds, train=state.seconds.train + time.perf_counter() - start),
+            )
+            if on_progress is not None:
+                on_progress(self.progress(state, W, new[..., -1][state.finite]))
+            start = time.perf_counter()
+        parts = (*state.parts, self._evaluated(state, W, reg))
+        evaluate = state.seconds.evaluate + time.perf_counter() - start
+        return replace(self.first_state(), parts=parts, seconds=replace(state.seconds, evaluate=evaluate))
+
+    def progress(
+        self, state: SweepState, W: Array | None = None, last: Float[np.ndarray, " F"] | None = None
+    ) -> Progress:
+        """`state`, its weights being `W` on the device where given, and `last` the latest finite losses."""
+        chunks, segments = len(self.chunks), len(self.lengths)
+        return Progress(
+            len(state.parts) * self.config.num_iters + state.step,
+            chunks * self.config.num_iters,
+            len(state.parts) * segments + segments - len(_remaining(self.lengths, state.step)),
+            chunks * segments,
+            math.nan if last is None or not last.size else float(last.mean()),
+            lambda: replace(state, W=state.W if W is None else np.array(W), losses=state.losses.copy()),
         )
-        program = _compiled(problem, *_signature((lr, reg, keys, splits, on_device)))
-        seconds = replace(seconds, compile=time.perf_counter() - start)
 
-        start = time.perf_counter()
-        W = program.initialize(keys, lr)
-        history = np.empty((len(lr), len(keys), config.num_iters), config.dtype)
-        step = 0
-        for length in lengths:
-            W, losses = program.segments[length](W, lr, reg, keys, np.int32(step), splits[0], on_device)
-            history[:, :, step : step + length] = np.asarray(losses).swapaxes(0, 1)
-            step += length
-            if on_segment is not None:
-                last = history[:, :, step - 1]
-                last = last[np.isfinite(last)]
-                on_segment(Progress(step, config.num_iters, float(last.mean()) if last.size else math.nan))
-        W.block_until_ready()
-        seconds = replace(seconds, train=time.perf_counter() - start)
-
-        start = time.perf_counter()
+    def _evaluated(self, state: SweepState, W: Array, reg: Array) -> Part:
         finite, penalties, totals = jax.tree.map(
-            lambda part: np.asarray(part).T, program.evaluate(W, reg, splits, on_device)
+            lambda part: np.asarray(part).T, self.program.evaluate(W, reg, self.splits, self.preprocessing)
         )
-        diverged = ~(finite & np.isfinite(history).all(axis=-1))
+        diverged = ~(finite & state.finite)
         accuracies = [
             np.where(diverged, np.nan, total.correct / len(split.y))
-            for total, split in zip(totals, splits, strict=True)
+            for total, split in zip(totals, self.splits, strict=True)
         ]
-        final_loss = totals[0].loss / len(splits[0].y) + penalties
-        seconds = replace(seconds, evaluate=time.perf_counter() - start)
-    return SweepResult(
-        config=config,
-        learning_rate=grid[:, 0],
-        reg=grid[:, 1],
-        seed=seeds,
-        train_accuracy=accuracies[0],
-        val_accuracy=accuracies[1],
-        test_accuracy=accuracies[2],
-        final_loss=np.where(diverged, np.nan, final_loss),
-        diverged=diverged,
-        loss_history=history,
-        weights=np.asarray(W).transpose(1, 0, 3, 2),
-        preprocessing=preprocessing,
-        grid_shape=(len(config.learning_rates), len(config.regs)),
-        seconds=seconds,
+        final_loss = np.where(diverged, np.nan, totals[0].loss / len(self.splits[0].y) + penalties)
+        own = slice(len(self.grid) - len(state.parts) * state.chunk_size)  # the last chunk is filled up
+        best = best_of(accuracies[1][own])
+        kept = own if self.config.keep_weights == "all" else slice(best, best + 1)
+        weights = np.asarray(W[:, kept]).transpose(1, 0, 3, 2)
+        train, val, test = accuracies
+        columns = (values[own] for values in (train, val, test, final_loss, diverged, state.losses))
+        return Part(*columns, weights)  # type: ignore[call-arg]
+
+    def result(self, state: SweepState) -> SweepResult:
+        config = self.config
+        joined = {
+            part.name: np.concatenate([getattr(each, part.name) for each in state.parts])
+            for part in fields(Part)
+        }
+        weights, all_kept = joined.pop("weights"), config.keep_weights == "all"
+        best = best_of(joined["val_accuracy"])
+        best_weights = weights[best if all_kept else best // state.chunk_size]
+        return SweepResult(
+            config=config,
+            learning_rate=self.grid[:, 0],
+            reg=self.grid[:, 1],
+            seed=_seeds(config),
+            **joined,
+            history_steps=self.history_steps,
+            best_weights=best_weights[np.argmax(joined["val_accuracy"][best])],
+            weights=weights if all_kept else None,
+            preprocessing=self.fitted,
+            grid_shape=(len(config.learning_rates), len(config.regs)),
+            seconds=replace(state.seconds, load=self.load_seconds, compile=self.compile_seconds),
+        )
+
+
+def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) -> _Run:
+    """A run with its data on the device and its programs compiled, `state` being where it goes on."""
+    start = time.perf_counter()
+    grid = np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs])
+    fitted = fit(dataset.train.X, config.standardize)
+    dtype = weight_dtype(config.dtype)
+    preprocessing = jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted)
+    splits = (
+        _to_device(dataset.train, dtype),
+        _to_device(dataset.val, dtype),
+        _to_device(dataset.test, dtype),
+    )
+    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]
+    chunk = chunk_size(config, dataset) if state is None else state.chunk_size
+    num_chunks = math.ceil(len(grid) / chunk)
+    # The last chunk is filled up with the last configuration, so that one program serves all.
+    filled = np.concatenate([grid, np.repeat(grid[-1:], num_chunks * chunk - len(grid), axis=0)])
+    chunks = jnp.asarray(filled, dtype).reshape(num_chunks, chunk, 2).swapaxes(1, 2)
+    keys = jax.vmap(jax.random.key)(_seeds(config))
+    load_seconds = time.perf_counter() - start
+
+    start = time.perf_counter()
+    lengths = segment_lengths(config, dataset, chunk)
+    problem = Problem(
+        Objective(config.kind, config.penalty, config.l1_ratio, config.penalize_bias),
+        dataset.num_classes,
+        config.init_scale,
+        config.batch_size,
+        tuple(sorted({*lengths, *_remaining(lengths, 0 if state is None else state.step)})),
+        config.dtype,
+        config.precision,
+        jax.default_backend(),
+    )
+    program = compiled(problem, (chunks[0, 0], chunks[0, 1], keys, splits, preprocessing))
+    stride = math.ceil(len(grid) * config.num_seeds * config.num_iters / MOST_LOSSES)
+    return _Run(
+        config,
+        grid,
+        fitted,
+        chunks,
+        keys,
+        splits,
+        preprocessing,
+        program,
+        lengths,
+        np.arange(0, config.num_iters, stride),
+        load_seconds,
+        time.perf_counter() - start,
     )
 
 
-@contextmanager
-def _types_of(config: SweepConfig) -> Iterator[None]:
-    """64-bit types are on exactly for a float64 sweep, whatever the caller's setting."""
-    with jax.enable_x64(config.dtype == "float64"):
-        yield
+def _seeds(config: SweepConfig) -> np.ndarray:
+    return config.seed + np.arange(config.num_seeds)
+
+
+def _remaining(lengths: list[int], step: int) -> list[int]:
+    """The segments after `step`, the first of them what is left of one if `step` lies within it."""
+    ends = np.cumsum(lengths)
+    remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
+    return remaining
 
 
 def _to_device(split: Split, dtype: str) -> Examples:
     """Pixels stay uint8; other features take the type of the weights."""
     return Examples(jnp.asarray(split.X, None if split.X.dtype == np.uint8 else dtype), jnp.asarray(split.y))
-
-
-def _segment_lengths(config: SweepConfig, dataset: Dataset) -> list[int]:
-    """Steps in each segment: about a second's worth, equal where `num_iters` has a divisor near that.
-
-    From a nominal speed, not a measured one: the same problem is cut, and compiled, the same way every time.
-    """
-    runs = len(config.learning_rates) * len(config.regs) * config.num_seeds
-    weights = runs * dataset.num_classes * (dataset.num_features + 1)
-    flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13
-    seconds_per_step = 5e-5 + 4 * weights * config.batch_size / flops_per_second
-    aim = min(max(round(1 / seconds_per_step), 1), config.num_iters)
-    divisors = [n for n in range(aim // 2 + 1, 2 * aim) if config.num_iters % n == 0]
-    length = min(divisors, key=lambda n: abs(math.log(n / aim)), default=aim)
-    whole, rest = divmod(config.num_iters, length)
-    return [length] * whole + [rest] * (rest > 0)
-
-
-class _Problem(NamedTuple):
-    """All that a compiled program depends on besides the shapes and types of its arguments."""
-
-    objective: Objective
-    num_classes: int
-    init_scale: float
-    batch_size: int
-    segment_lengths: tuple[int, ...]
-    dtype: str
-    backend: str
-
-
-class _Program(NamedTuple):
-    initialize: Compiled
-    segments: dict[int, Compiled]
-    evaluate: Compiled
-
-
-def _signature(arguments: Any) -> tuple[tuple[jax.ShapeDtypeStruct, ...], Any]:
-    leaves, structure = jax.tree.flatten(arguments)
-    return tuple(_shape(leaf.shape, leaf.dtype) for leaf in leaves), structure
-
-
-def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
-
-
-@lru_cache(maxsize=8)
-def _compiled(problem: _Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], structure: Any) -> _Program:
-    """The three programs of a sweep, compiled ahead for arguments of these shapes.
-
-    Inside, the seeds are the outer axis, and weights are (S, C, K, D).
-    """
-    lr, reg, keys, splits, preprocessing = jax.tree.unflatten(structure, leaves)
-    over_seeds: Callable[..., Any] = jax.vmap if problem.backend != "cpu" else _one_after_another
-    kind, num_weights = problem.objective.kind, splits[0].X.shape[1] + 1
-
-    def initialize(keys: Any, lr: Any) -> Any:
-        def one(key: Any) -> Any:
-            W = initial_weights(key, problem.num_classes, num_weights, problem.init_scale, problem.dtype)
-            return jnp.broadcast_to(W[None], (len(lr), *W.shape))
-
-        return jax.vmap(one)(keys)
-
-    def segment(
-        W: Any, lr: Any, reg: Any, keys: Any, start: Any, train: Any, preprocessing: Any, *, num_steps: int
-    ) -> Any:
-        run = partial(
-            train_segment,
-            objective=problem.objective,
-            batch_size=problem.batch_size,
-            num_steps=num_steps,
-        )
-        # The key is not mapped over the configurations: one minibatch serves them all.
-        grid = jax.vmap(run, in_axes=(0, 0, 0, None, None, None, None))
-        return over_seeds(lambda W, key: grid(W, lr, reg, key, start, train, preprocessing))(W, keys)
-
-    def evaluate_all(W: Any, reg: Any, splits: Any, preprocessing: Any) -> Any:
-        def one_seed(W: Any) -> Any:
-            finite = jnp.isfinite(W).all(axis=(1, 2))
-            penalties = jax.vmap(partial(penalty, objective=problem.objective))(W, reg)
-            chunk = max(2**23 // max(W.shape[0] * W.shape[1], W.shape[2]), 1)  # some 32 MB of scores
-            totals = [
-                jax.vmap(
-                    partial(
-                        evaluate,
-                        examples=split,
-                        preprocessing=preprocessing,
-                        kind=kind,
-                        chunk=min(chunk, len(split.y)),
-                    )
-                )(W)
-                for split in splits
-            ]
-            return finite, penalties, totals
-
-        return over_seeds(one_seed)(W)
-
-    W = jax.eval_shape(initialize, keys, lr)
-    start = _shape((), jnp.int32)
-    return _Program(
-        jax.jit(initialize).lower(keys, lr).compile(),
-        {
-            length: jax.jit(partial(segment, num_steps=length), donate_argnums=0)
-            .lower(W, lr, reg, keys, start, splits[0], preprocessing)
-            .compile()
-            for length in problem.segment_lengths
-        },
-        jax.jit(evaluate_all).lower(W, reg, splits, preprocessing).compile(),
-    )
-
-
-def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap(function)` as a loop.
-
-    One seed's configurations fill a CPU; there, all seeds in one product cost some 15 % more, in copies.
-    """
-    return lambda *arguments: lax.map(lambda each: function(*each), arguments)

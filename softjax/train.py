@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, Num
 
-from softjax.config import Kind, Penalty
+from softjax.config import Kind, Penalty, Precision
 from softjax.datasets.preprocess import Preprocessing, apply
 from softjax.gradient import loss_and_grad_kd
 from softjax.objective import LOSSES, matmul, penalty_value
@@ -60,12 +60,14 @@ def train_segment(
     objective: Objective,
     batch_size: int,
     num_steps: int,
+    dtype: str,
+    precision: Precision,
 ) -> tuple[Float[Array, "K D"], Float[Array, " T"]]:
     """`num_steps` SGD steps W ← W − lr ∇L(W), from step `start` on.
 
     The minibatch of step t is `batch_size` examples drawn with replacement by `key` and t alone. Under `vmap`
     over lr and reg it is therefore drawn once, and shared; and a run does not depend on how it is cut into
-    segments.
+    segments. `dtype` and `precision` are those of the products' factors.
 
     **Returns:** the weights after the segment, and each step's minibatch objective (penalty included) before
     its update.
@@ -75,7 +77,7 @@ def train_segment(
         rows = jax.random.randint(
             jax.random.fold_in(_batch_key(key), t), (batch_size,), 0, len(examples.y), jnp.int32
         )
-        X = apply(preprocessing, examples.X[rows], W.dtype)
+        X = apply(preprocessing, examples.X[rows], W.dtype).astype(dtype)
         value, grad = loss_and_grad_kd(
             W,
             X,
@@ -85,16 +87,19 @@ def train_segment(
             kind=objective.kind,
             penalty=objective.penalty,
             penalize_bias=objective.penalize_bias,
+            precision=precision,
         )
-        return W - lr * grad, value
+        # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
+        # weights over the old, which it copies otherwise, every step.
+        return W - jnp.where(jnp.isfinite(value), lr, jnp.nan) * grad, value
 
     return lax.scan(step, W, start + jnp.arange(num_steps, dtype=jnp.int32))
 
 
 def evaluate(
-    W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, chunk: int
+    W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, block: int
 ) -> Totals:
-    """How many of `examples` are classified rightly, and the sum of their losses, `chunk` at a time."""
+    """How many of `examples` are classified rightly, and the sum of their losses, `block` at a time."""
 
     def totals(start: Int[Array, ""] | int, size: int) -> Totals:
         X, y = (lax.dynamic_slice_in_dim(part, start, size) for part in examples)
@@ -103,10 +108,10 @@ def evaluate(
         return Totals(correct, LOSSES[kind](scores, y, axis=0).sum())
 
     def add(total: Totals, start: Int[Array, ""]) -> tuple[Totals, None]:
-        return jax.tree.map(jnp.add, total, totals(start, chunk)), None
+        return jax.tree.map(jnp.add, total, totals(start, block)), None
 
-    whole, rest = divmod(len(examples.y), chunk)
-    total, _ = lax.scan(add, totals(whole * chunk, rest), chunk * jnp.arange(whole, dtype=jnp.int32))
+    whole, rest = divmod(len(examples.y), block)
+    total, _ = lax.scan(add, totals(whole * block, rest), block * jnp.arange(whole, dtype=jnp.int32))
     return total
 
 

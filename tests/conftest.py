@@ -50,7 +50,12 @@ def cifar10_dir():
 @pytest.fixture(scope="session")
 def small_config():
     return SweepConfig(
-        learning_rates=(0.001, 0.01, 0.1), regs=(0.001, 0.1), num_iters=30, batch_size=50, num_seeds=2
+        learning_rates=(0.001, 0.01, 0.1),
+        regs=(0.001, 0.1),
+        num_iters=30,
+        batch_size=50,
+        num_seeds=2,
+        keep_weights="all",
     )
 
 

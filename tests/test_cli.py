@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import cli, gradient
+from softjax import cli, gradient, report
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
@@ -147,6 +149,8 @@ def test_help_does_not_import_jax():
         (["--data-dir", "nowhere"], "data_dir is for the dataset cifar10"),
         (["--out", "taken"], "taken exists; give --overwrite"),
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
+        (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
+        (["--checkpoint-every", "-1"], "checkpoint_every must be zero or positive, got -1.0"),
         (["--learning-rates", "1e30", "--num-iters", "20"], "every configuration diverged"),
     ],
 )
@@ -160,7 +164,7 @@ def test_bad_input_ends_with_one_line_and_exit_code_2(tmp_path, monkeypatch, cap
     last = capsys.readouterr().err.rstrip("\n").split("\n")[-1]
     assert last.startswith("softjax: error: ")
     assert message in last
-    assert not (tmp_path / "reports").exists()
+    assert not list(tmp_path.glob("reports/*"))
 
 
 @pytest.mark.parametrize(
@@ -203,15 +207,20 @@ def test_a_malicious_batch_ends_with_one_line_and_runs_nothing(tmp_path):
     assert not victim.exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1.0, 2.0, 4.0])  # into the imports, the compilation, the training
-def test_ctrl_c_ends_with_one_line_and_leaves_nothing(tmp_path, seconds):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "softjax", "sweep", "--num-iters", "1000000", "--out", "out"],
+def started(tmp_path, *arguments, out="out"):
+    return subprocess.Popen(
+        [sys.executable, "-m", "softjax", "sweep", *arguments, "--out", out],
         cwd=tmp_path,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6])  # into the compilation
+def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_path, seconds):
+    process = started(tmp_path, "--num-iters", "1000000", "--chunk-size", "100000")
     assert "digits" in process.stderr.readline()
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
@@ -219,4 +228,111 @@ def test_ctrl_c_ends_with_one_line_and_leaves_nothing(tmp_path, seconds):
     assert process.returncode == 130
     assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) or "to go on: softjax sweep" in error
+
+
+LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "60000", "--chunk-size", "2")
+
+
+@pytest.fixture(scope="module")
+def long_results(tmp_path_factory):
+    """What LONG gives when nothing stops it: one classifier, and every run's accuracies and losses."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = started(folder, *LONG)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert not (folder / "out.partial").exists()
+    return contents(folder / "out")
+
+
+def contents(out):
+    with np.load(out / "classifier.npz") as arrays:
+        return (out / "results.csv").read_text(), {name: arrays[name].tobytes() for name in arrays.files}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(tmp_path, long_results, number, code):
+    process = started(tmp_path, *LONG, "--checkpoint-every", "0")
+    wait_for(tmp_path / "out.partial" / "state.npz")
+    process.send_signal(number)
+    printed, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert printed == ""
+    assert "Traceback" not in error
+    *_, stopped, to_go_on, last = error.rstrip("\n").split("\n")
+    assert re.fullmatch(r"stopped after [\d,]+ of 120,000 steps", stopped)
+    assert last == "softjax: interrupted; no report was written"
+    refused = run("-m", "softjax", "sweep", *LONG, "--out", "out", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert (
+        "out.partial holds an unfinished run: --resume goes on with it, --overwrite discards it"
+        in refused.stderr
+    )
+    other = run("-m", "softjax", "sweep", *LONG, "--seed", "3", "--out", "out", "--resume", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "seed 0 there and 3 here" in other.stderr
+    resumed = run("-m", *shlex.split(to_go_on.removeprefix("to go on: ")), cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert contents(tmp_path / "out") == long_results
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_bits(tmp_path, long_results):
+    rng = np.random.default_rng(0)
+    kills = finished = 0
+    while kills < 20:
+        out = f"out{finished}"
+        process = started(tmp_path, *LONG, "--checkpoint-every", "0", "--resume", out=out)
+        try:
+            process.communicate(timeout=rng.uniform(0.5, 8))
+            assert process.returncode == 0
+            assert contents(tmp_path / out) == long_results
+            finished += 1
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    for out in tmp_path.glob("out*"):
+        name = out.name.removesuffix(".partial")
+        done = run("-m", "softjax", "sweep", *LONG, "--out", name, "--resume", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert contents(tmp_path / name) == long_results
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def wait_for(file, seconds=60):
+    end = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < end, f"{file} did not appear"
+        time.sleep(0.01)
+
+
+def test_resume_starts_fresh_does_nothing_twice_and_refuses_another_report(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *SMALL, "--resume"]) == 0  # nothing to resume
+    run_json = tmp_path / "reports" / "digits" / "run.json"
+    first = run_json.read_text()
+    assert "--resume" not in first
+    capsys.readouterr()
+    assert cli.main(["sweep", *SMALL, "--resume"]) == 0
+    assert capsys.readouterr().out == "complete: reports/digits/README.md\n"
+    assert run_json.read_text() == first
+    assert cli.main(["sweep", *SMALL, "--seed", "1", "--resume"]) == 2
+    assert "reports/digits exists; give --overwrite" in capsys.readouterr().err
+    assert cli.main(["sweep", *SMALL, "--seed", "1", "--resume", "--overwrite"]) == 0
+    assert run_json.read_text() != first
+
+
+@pytest.mark.usefixtures("own_messages")
+def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "write_sweep", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["sweep", *SMALL, "--checkpoint-every", "0"])
+    assert (tmp_path / "reports" / "digits.partial" / "state.npz").is_file()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *SMALL, "--resume"]) == 0
+    assert not (tmp_path / "reports" / "digits.partial").exists()

@@ -57,7 +57,7 @@ def test_a_range_prints_in_its_shortest_form(text):
         ({"l1_ratio": 1.5}, "l1_ratio must lie between 0 and 1, got 1.5"),
         ({"kind": "svm"}, "kind must be one of softmax, hinge, got 'svm'"),
         ({"penalty": "l3"}, "penalty must be one of"),
-        ({"dtype": "int8"}, "dtype must be one of float32, float64, got 'int8'"),
+        ({"dtype": "int8"}, "dtype must be one of float32, float64, bfloat16, got 'int8'"),
     ],
 )
 @pytest.mark.usefixtures("own_messages")

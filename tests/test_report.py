@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ FILES = {
     "README.md",
     "results.csv",
     "run.json",
+    "classifier.npz",
     "heat_map.png",
     "loss_curves.png",
     "templates.png",
@@ -45,6 +47,22 @@ def test_results_csv_has_one_row_a_configuration_and_seed(written, small_result)
             assert float(row[name]) == pytest.approx(getattr(small_result, name)[c, s], abs=1e-6)
         assert float(row["final_loss"]) == pytest.approx(small_result.final_loss[c, s], rel=1e-5)
         assert row["diverged"] == "False"
+
+
+def test_the_classifier_is_there_to_be_used(written, digits, small_result):
+    with np.load(written / "classifier.npz") as arrays:
+        X = np.hstack([digits.test.X - arrays["mean"], np.ones((len(digits.test), 1))])
+        scores = X @ arrays["W"]
+        assert tuple(arrays["class_names"]) == digits.class_names
+    np.testing.assert_allclose(scores, small_result.scores(digits.test), rtol=1e-3, atol=1e-4)
+
+
+def test_an_earlier_report_survives_a_kill_while_it_is_replaced(written, tmp_path):
+    (tmp_path / "out.partial").mkdir()
+    shutil.copytree(written, tmp_path / "out.partial" / "earlier")
+    with pytest.raises(InputError, match="out exists; give --overwrite"):
+        report.check_free(tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "run.json").is_file()
 
 
 def test_run_json_says_how_it_was_made(written, digits, small_result):

@@ -1,12 +1,14 @@
 """A sweep gives what a plain loop over its configurations would, for each of them, and faster."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import softjax
-from softjax import InputError, SweepConfig, load_dataset, sweep, sweeps
+from softjax import InputError, SweepConfig, load_dataset, program, sweep, sweeps
 from softjax.datasets import preprocess
 
 
@@ -62,7 +64,13 @@ def by_loop(dataset, config, lr, reg, seed):
 )
 def test_every_run_is_what_a_plain_loop_gives(digits, options):
     config = SweepConfig(
-        learning_rates=(0.001, 0.02), regs=(0.0, 0.1), num_iters=25, batch_size=20, dtype="float64", **options
+        learning_rates=(0.001, 0.02),
+        regs=(0.0, 0.1),
+        num_iters=25,
+        batch_size=20,
+        dtype="float64",
+        keep_weights="all",
+        **options,
     )
     result = sweep(digits, config)
     for c, (lr, reg) in enumerate(zip(result.learning_rate, result.reg, strict=True)):
@@ -112,15 +120,13 @@ def test_the_same_seed_gives_the_same_bits_however_the_run_is_cut(
     again = sweep(digits, small_config)
     np.testing.assert_array_equal(again.weights, small_result.weights)
     np.testing.assert_array_equal(again.loss_history, small_result.loss_history)
-    monkeypatch.setattr(sweeps, "_segment_lengths", lambda *_: [7, 7, 7, 7, 2])
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
     cut = sweep(digits, small_config)
     np.testing.assert_array_equal(cut.weights, small_result.weights)
     np.testing.assert_array_equal(cut.loss_history, small_result.loss_history)
 
 
 def test_a_seed_is_the_same_run_alone_and_among_others(digits, small_result, small_config):
-    from dataclasses import replace
-
     alone = sweep(digits, replace(small_config, seed=1, num_seeds=1))
     np.testing.assert_allclose(alone.weights[:, 0], small_result.weights[:, 1], rtol=1e-5, atol=1e-7)
 
@@ -134,13 +140,13 @@ def test_seeds_side_by_side_are_the_seeds_one_after_another(digits, small_config
 
 
 def test_a_diverging_configuration_is_marked_and_harms_no_other(digits):
-    config = SweepConfig(learning_rates=(0.01, 1e30), regs=(0.01, 1.0), num_iters=20)
+    config = SweepConfig(learning_rates=(0.01, 1e30), regs=(0.01, 1.0), num_iters=20, keep_weights="all")
     result = sweep(digits, config)
     np.testing.assert_array_equal(result.diverged[:, 0], [False, False, True, True])
     assert np.isnan(result.val_accuracy[2:]).all()
     assert np.isnan(result.final_loss[2:]).all()
     assert result.best in (0, 1)
-    good = sweep(digits, SweepConfig(learning_rates=(0.01,), regs=(0.01, 1.0), num_iters=20))
+    good = sweep(digits, replace(config, learning_rates=(0.01,)))
     np.testing.assert_allclose(result.weights[:2], good.weights, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(result.val_accuracy[:2], good.val_accuracy)
 
@@ -166,18 +172,69 @@ def test_a_second_sweep_of_equal_shapes_does_not_compile(digits):
         jax.monitoring.clear_event_listeners()
 
 
-def test_progress_is_told_after_every_segment(digits, small_config, monkeypatch):
-    monkeypatch.setattr(sweeps, "_segment_lengths", lambda *_: [10, 10, 10])
+def test_progress_is_told_before_the_first_segment_and_after_each(digits, small_config, monkeypatch):
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [10, 10, 10])
     told = []
-    result = sweep(digits, small_config, on_segment=told.append)
-    assert [progress.step for progress in told] == [10, 20, 30]
-    assert told[-1].mean_loss == pytest.approx(result.loss_history[:, :, -1].mean(), rel=1e-5)
+    result = sweep(digits, replace(small_config, chunk_size=3), on_progress=told.append)
+    assert [progress.step for progress in told] == [0, 10, 20, 30, 40, 50, 60]
+    assert [progress.segment for progress in told] == list(range(7))
+    assert {(progress.num_steps, progress.num_segments) for progress in told} == {(60, 6)}
+    assert np.isnan(told[0].mean_loss)
+    assert told[-1].mean_loss == pytest.approx(result.loss_history[3:, :, -1].mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 4, 5, 100])
+def test_the_result_does_not_depend_on_the_chunk(digits, small_config, small_result, chunk_size):
+    chunked = sweep(digits, replace(small_config, chunk_size=chunk_size))
+    np.testing.assert_allclose(chunked.weights, small_result.weights, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(chunked.loss_history, small_result.loss_history, rtol=1e-5)
+    np.testing.assert_allclose(chunked.val_accuracy, small_result.val_accuracy, atol=0.01)
+    assert chunked.best == small_result.best
+
+
+def test_chunks_are_alike_and_fit_the_memory(digits, monkeypatch):
+    config = SweepConfig(learning_rates=tuple(map(float, range(1, 102))), regs=(0.1,))
+    assert program.chunk_size(replace(config, chunk_size=100), digits) == 51
+    assert program.chunk_size(replace(config, chunk_size=1000), digits) == 101
+    monkeypatch.setattr(program, "_memory", lambda: 20_000_000)
+    assert 1 < program.chunk_size(config, digits) < 101
+    monkeypatch.setattr(program, "_memory", lambda: 1)
+    assert program.chunk_size(config, digits) == 1
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_the_best_weights_are_there_whatever_is_kept(digits, small_config, small_result, chunk_size):
+    few = sweep(digits, replace(small_config, keep_weights="best", chunk_size=chunk_size))
+    assert few.weights is None
+    best, seed = small_result.best, small_result.best_seed
+    np.testing.assert_allclose(few.best_weights, small_result.weights[best, seed], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(small_result.best_weights, small_result.weights[best, seed])
+    np.testing.assert_allclose(
+        few.scores(digits.test), small_result.scores(digits.test), rtol=1e-3, atol=1e-3
+    )
+    with pytest.raises(InputError, match=r"were not kept.*keep_weights='all' keeps all"):
+        few.scores(digits.test, (best + 1) % 6, seed)
+
+
+def test_of_a_long_sweep_not_every_step_is_kept(digits, small_config, small_result, monkeypatch):
+    monkeypatch.setattr(sweeps, "MOST_LOSSES", 6 * 2 * 8)
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
+    result = sweep(digits, small_config)
+    np.testing.assert_array_equal(result.history_steps, [0, 4, 8, 12, 16, 20, 24, 28])
+    np.testing.assert_array_equal(result.loss_history, small_result.loss_history[..., ::4])
+
+
+def test_bfloat16_takes_the_products_factors_in_it_and_keeps_the_weights(digits, small_config, small_result):
+    result = sweep(digits, replace(small_config, dtype="bfloat16"))
+    assert result.weights.dtype == np.float32
+    np.testing.assert_allclose(result.val_accuracy[:4], small_result.val_accuracy[:4], atol=0.05)
+    assert not np.allclose(result.weights, small_result.weights, rtol=1e-5)
 
 
 @pytest.mark.parametrize("num_iters", [1, 7, 997, 1000, 1500, 10_007])
 def test_segments_cover_the_run_and_are_alike(digits, num_iters):
     config = SweepConfig(num_iters=num_iters)
-    lengths = sweeps._segment_lengths(config, digits)
+    lengths = program.segment_lengths(config, digits, 100)
     assert sum(lengths) == num_iters
     assert len(set(lengths[:-1])) <= 1
     assert lengths[-1] <= lengths[0]
@@ -190,7 +247,7 @@ def test_the_caller_s_setting_for_64_bit_types_neither_matters_nor_changes(digit
     with jax.enable_x64(enabled):
         result = sweep(digits, config)
         assert jax.config.jax_enable_x64 == enabled
-        assert result.weights.dtype == dtype
+        assert result.best_weights.dtype == dtype
         assert result.scores(digits.test).dtype == dtype
 
 
@@ -206,7 +263,7 @@ def test_pixels_and_floats_give_the_same(digits):
             for name in ("train", "val", "test")
         },
     )
-    np.testing.assert_array_equal(sweep(floats, config).weights, sweep(digits, config).weights)
+    np.testing.assert_array_equal(sweep(floats, config).best_weights, sweep(digits, config).best_weights)
 
 
 @pytest.mark.slow

@@ -1,0 +1,171 @@
+"""A sweep's state on disk, so that a run that is stopped, or killed, goes on where it was.
+
+One file for each chunk of configurations that is done, and one for the chunk in training. A file is written beside
+the earlier one, synced, and renamed over it: at every moment a whole checkpoint is there, or none.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softjax.config import InputError, SweepConfig
+from softjax.datasets import Dataset
+from softjax.program import chunk_size, weight_dtype
+from softjax.result import Part, Seconds
+from softjax.sweeps import MOST_LOSSES, SweepState
+
+IDENTITY, STATE = "identity.json", "state.npz"
+REPORT_BYTES = 5_000_000
+VERSIONS = ("softjax-suite", "jax", "jaxlib")
+
+
+def identity(config: SweepConfig, dataset: Dataset) -> dict[str, Any]:
+    """What a result depends on: options, data, versions; as JSON gives it back."""
+    versions = {name: version(name) for name in VERSIONS}
+    run = {"config": asdict(config), "data": {"dataset": dataset.fingerprint}, "versions": versions}
+    return json.loads(json.dumps(run))  # type: ignore[no-any-return]
+
+
+def of_report(out: Path) -> dict[str, Any] | None:
+    """The identity of the sweep whose report is complete at `out`, or None."""
+    try:
+        run = json.loads((out / "run.json").read_text())
+        versions = {name: run["versions"].get(name) for name in VERSIONS}
+        return {
+            "config": run["config"],
+            "data": {"dataset": run["dataset"]["fingerprint"]},
+            "versions": versions,
+        }
+    except (OSError, KeyError, json.JSONDecodeError):
+        return None
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What two identities differ in, by name: "num_iters 1500 there and 500 here"; empty where they are one."""
+    there, here = ({k: v for part in each.values() for k, v in part.items()} for each in (found, wanted))
+    return ", ".join(
+        f"{name} {_short(there.get(name))} there and {_short(here.get(name))} here"
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 4:
+        return f"{value[0]:g}, {value[1]:g}, … {value[-1]:g} ({len(value)} values)"
+    return ", ".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
+
+
+def exists(folder: Path) -> bool:
+    """Whether `folder` holds a checkpoint."""
+    return (folder / STATE).is_file()
+
+
+def start(folder: Path, identity: dict[str, Any]) -> None:
+    """An empty folder for the checkpoints of a new sweep."""
+    with _clear(f"{folder} cannot be written"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _write(folder / IDENTITY, lambda file: file.write(json.dumps(identity, indent=1).encode()))
+
+
+def save(folder: Path, state: SweepState) -> None:
+    """Writes `state`, and the parts that are new. Raises `InputError` where that fails: the earlier state stays."""
+    with _clear(f"the checkpoint in {folder} cannot be written (the earlier one is whole)"):
+        for index, part in enumerate(state.parts):
+            path = _part(folder, index)
+            if not path.exists():
+                _write_arrays(path, {field.name: getattr(part, field.name) for field in fields(Part)})
+        arrays = {field.name: getattr(state, field.name) for field in fields(SweepState)}
+        arrays |= {"parts": len(state.parts), "seconds": astuple(state.seconds)}
+        _write_arrays(folder / STATE, {name: value for name, value in arrays.items() if value is not None})
+
+
+def load(folder: Path, wanted: dict[str, Any]) -> SweepState:
+    """The state that was saved last.
+
+    Raises `InputError` where it is that of another configuration, data set or version, named, or is damaged.
+    """
+    try:
+        found = json.loads((folder / IDENTITY).read_text())
+        if different := differences(found, wanted):
+            raise InputError(
+                f"{folder} holds the checkpoint of another sweep ({different}); give its options to go on with "
+                "it, --overwrite without --resume to discard it, or another --out"
+            )
+        with (folder / STATE).open("rb") as file, np.load(file) as arrays:
+            parts = []
+            for index in range(int(arrays["parts"])):
+                with _part(folder, index).open("rb") as part_file, np.load(part_file) as part:
+                    parts.append(Part(**{f.name: part[f.name] for f in fields(Part)}))
+            return SweepState(
+                int(arrays["chunk_size"]),
+                tuple(parts),
+                int(arrays["step"]),
+                arrays["W"] if "W" in arrays.files else None,
+                arrays["losses"],
+                arrays["finite"],
+                Seconds(*arrays["seconds"].tolist()),
+            )
+    except (OSError, KeyError, TypeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        raise InputError(
+            f"the checkpoint in {folder} is damaged ({error}); --overwrite without --resume starts afresh"
+        ) from error
+
+
+def check_space(folder: Path, config: SweepConfig, dataset: Dataset) -> None:
+    """Raises `InputError` where the disk of `folder` has no room for a sweep's checkpoints and report."""
+    chunk = chunk_size(config, dataset)
+    num_configs = len(config.learning_rates) * len(config.regs)
+    weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
+    losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
+    kept = num_configs if config.keep_weights == "all" else num_configs / chunk
+    # the state twice, while one replaces the other
+    floats = 2 * (chunk * weights + losses) + kept * weights
+    needed = floats * np.dtype(weight_dtype(config.dtype)).itemsize + REPORT_BYTES
+    parent = next(parent for parent in folder.absolute().parents if parent.exists())
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise InputError(
+            f"{folder}: checkpoints and report need about {needed / 1e6:,.0f} MB, but {free / 1e6:,.0f} MB are free"
+        )
+
+
+def _part(folder: Path, index: int) -> Path:
+    return folder / f"part-{index:05}.npz"
+
+
+@contextmanager
+def _clear(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{what}: {error.strerror or error}") from error
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    _write(path, lambda file: np.savez(file, **arrays))
+
+
+def _write(path: Path, write: Callable[[Any], Any]) -> None:
+    """Writes a file that appears whole, and stays through a loss of power, or not at all."""
+    new = path.with_name(path.name + ".new")
+    with new.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,144 @@
+"""A sweep that is stopped goes on to the same bits, from whatever moment; and what stops it leaves a whole checkpoint."""
+
+import errno
+import json
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from softjax import InputError, SweepConfig, SweepResult, checkpoint, sweep, sweeps
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """Three chunks, the last of them filled up, of three segments each."""
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [8, 8, 4])
+    return SweepConfig(
+        learning_rates=(0.001, 0.01, 0.02, 0.03, 0.1),
+        regs=(0.01,),
+        num_iters=20,
+        batch_size=50,
+        num_seeds=2,
+        chunk_size=2,
+    )
+
+
+def assert_same(a: SweepResult, b: SweepResult):
+    for field in fields(SweepResult):
+        values = getattr(a, field.name), getattr(b, field.name)
+        if isinstance(values[0], np.ndarray):
+            np.testing.assert_array_equal(*values, err_msg=field.name)
+
+
+def states_of(digits, config):
+    states = []
+    result = sweep(digits, config, on_progress=lambda progress: states.append(progress.state()))
+    return states, result
+
+
+@pytest.mark.parametrize("keep_weights", ["best", "all"])
+def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, tmp_path, keep_weights):
+    config = replace(config, keep_weights=keep_weights)
+    states, whole = states_of(digits, config)
+    assert [(len(state.parts), state.step) for state in states] == [
+        (0, 0), *((part, step) for part in range(3) for step in (8, 16, 20))
+    ]  # fmt: skip
+    identity = checkpoint.identity(config, digits)
+    checkpoint.start(tmp_path / "saved", identity)
+    for state in states:
+        checkpoint.save(tmp_path / "saved", state)
+        assert_same(sweep(digits, config, state=checkpoint.load(tmp_path / "saved", identity)), whole)
+
+
+def test_a_state_between_two_segments_of_this_run_is_gone_on_from(digits, config, monkeypatch):
+    """A sweep may be cut otherwise on another device."""
+    states, whole = states_of(digits, config)
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [15, 5])
+    assert_same(sweep(digits, config, state=states[1]), whole)
+
+
+def test_a_state_can_be_used_twice(digits, config):
+    states, whole = states_of(digits, config)
+    for _ in range(2):
+        assert_same(sweep(digits, config, state=states[4]), whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_iters": 30}, "num_iters 20 there and 30 here"),
+        ({"regs": (0.01, 0.5)}, "regs 0.01 there and 0.01, 0.5 here"),
+        ({"kind": "hinge", "seed": 3}, "seed 0 there and 3 here, kind softmax there and hinge here"),
+    ],
+)
+def test_the_checkpoint_of_another_configuration_is_refused_by_name(
+    digits, config, tmp_path, options, message
+):
+    checkpoint.start(tmp_path / "saved", checkpoint.identity(config, digits))
+    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][1])
+    with pytest.raises(InputError, match=message):
+        checkpoint.load(tmp_path / "saved", checkpoint.identity(replace(config, **options), digits))
+
+
+@pytest.mark.parametrize("what", ["dataset", "jax", "softjax-suite"])
+def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, config, tmp_path, what):
+    identity = checkpoint.identity(config, digits)
+    other = json.loads(json.dumps(identity))
+    other["data" if what == "dataset" else "versions"][what] = "other"
+    checkpoint.start(tmp_path / "saved", other)
+    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][1])
+    with pytest.raises(InputError, match=f"{what} other there and"):
+        checkpoint.load(tmp_path / "saved", identity)
+
+
+@pytest.mark.parametrize("name", ["state.npz", "part-00000.npz", "identity.json"])
+def test_a_damaged_checkpoint_is_refused_in_one_line(digits, config, tmp_path, name):
+    identity = checkpoint.identity(config, digits)
+    checkpoint.start(tmp_path / "saved", identity)
+    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][-1])
+    file = tmp_path / "saved" / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(InputError, match="is damaged") as caught:
+        checkpoint.load(tmp_path / "saved", identity)
+    assert "\n" not in str(caught.value)
+
+
+def test_where_the_disk_is_full_the_earlier_checkpoint_stays(digits, config, tmp_path, monkeypatch):
+    states, whole = states_of(digits, config)
+    identity, folder = checkpoint.identity(config, digits), tmp_path / "saved"
+    checkpoint.start(folder, identity)
+    checkpoint.save(folder, states[2])
+
+    def savez(file, **_):
+        file.write(b"some of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(np, "savez", savez)
+        with pytest.raises(
+            InputError, match=r"cannot be written .*the earlier one is whole.*: No space left"
+        ):
+            checkpoint.save(folder, states[5])
+    assert_same(sweep(digits, config, state=checkpoint.load(folder, identity)), whole)
+
+
+def test_too_small_a_disk_is_found_before_the_training(digits, tmp_path, monkeypatch):
+    config = SweepConfig(keep_weights="all", num_seeds=5)
+    checkpoint.check_space(tmp_path / "out.partial", config, digits)
+    free = checkpoint.shutil.disk_usage(tmp_path)._replace(free=2**20)
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: free)
+    with pytest.raises(InputError, match=r"need about \d+ MB, but 1 MB are free"):
+        checkpoint.check_space(tmp_path / "out.partial", config, digits)
+
+
+def test_what_the_caller_raises_ends_the_sweep(digits, config):
+    class Enough(Exception):
+        pass
+
+    def stop(progress):
+        if progress.segment == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        sweep(digits, config, on_progress=stop)
