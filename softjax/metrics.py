@@ -1,5 +1,6 @@
 """How good the predictions of given scores are."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
@@ -27,7 +28,13 @@ def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Integer[ArrayLik
 
     **Arguments:** as `accuracy`.
     """
-    return cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32)).mean()
+    nats: Array = _mean_cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32))
+    return nats
+
+
+@jax.jit
+def _mean_cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Array, ""]:
+    return cross_entropy(scores, y).mean()
 
 
 def confusion_matrix(

@@ -22,7 +22,7 @@ import numpy as np
 from softjax import plots
 from softjax.config import InputError, SweepConfig, format_range
 from softjax.datasets import Dataset
-from softjax.metrics import accuracy, confusion_matrix, negative_log_likelihood
+from softjax.metrics import confusion_matrix, negative_log_likelihood
 from softjax.result import SweepResult
 
 COLUMNS = ("lr", "reg", "seed", "train_accuracy", "val_accuracy", "test_accuracy", "final_loss", "diverged")
@@ -164,7 +164,7 @@ def write_sweep(
             "seed": int(result.seed[seed]),
             "train_accuracy": float(result.train_accuracy[best, seed]),
             "val_accuracy": float(result.val_accuracy[best, seed]),
-            "test_accuracy": float(accuracy(test_scores, dataset.test.y)),
+            "test_accuracy": float(result.test_accuracy[best, seed]),
             "test_negative_log_likelihood": float(negative_log_likelihood(test_scores, dataset.test.y)),
         },
         "seconds": asdict(result.seconds),

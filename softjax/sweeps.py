@@ -122,7 +122,7 @@ class _Run:
     grid: Float[np.ndarray, "C 2"]
     fitted: Preprocessing
     """in float64"""
-    chunks: Float[Array, "P 2 c"]
+    chunks: Float[np.ndarray, "P 2 c"]
     keys: Key[Array, " S"]
     splits: tuple[Examples, Examples, Examples]
     preprocessing: Preprocessing
@@ -232,12 +232,11 @@ def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) ->
         _to_device(dataset.val, dtype),
         _to_device(dataset.test, dtype),
     )
-    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]
     chunk = chunk_size(config, dataset) if state is None else state.chunk_size
     num_chunks = math.ceil(len(grid) / chunk)
     # The last chunk is filled up with the last configuration, so that one program serves all.
     filled = np.concatenate([grid, np.repeat(grid[-1:], num_chunks * chunk - len(grid), axis=0)])
-    chunks = jnp.asarray(filled, dtype).reshape(num_chunks, chunk, 2).swapaxes(1, 2)
+    chunks = filled.astype(dtype).reshape(num_chunks, chunk, 2).swapaxes(1, 2)
     keys = jax.vmap(jax.random.key)(_seeds(config))
     load_seconds = time.perf_counter() - start
 
