@@ -1,6 +1,6 @@
 """Every picture the project draws. Each function returns a matplotlib `Figure`; nothing touches pyplot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, ScalarFormatter
 
 from softjax.result import SweepResult
 
@@ -168,6 +168,58 @@ def detection(
 
 def _mappable(norm: Normalize) -> ScalarMappable:
     return ScalarMappable(norm=norm, cmap=COLOR_MAP)
+
+
+def step_times(times: Mapping[str, Float[np.ndarray, " R"]], ours: str, floor: str, title: str) -> Figure:
+    """Milliseconds of a step for each competitor, medians over the rounds with quartiles; the floor as a line."""
+    figure = Figure(figsize=(7.6, 0.36 * len(times) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    for row, (name, values) in enumerate(times.items()):
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+        color = ACCENT if name == ours else "#0072b2"
+        axes.errorbar(
+            middle, row, xerr=[[middle - low], [high - middle]], fmt="o", color=color, ecolor="0.4", capsize=2
+        )
+        axes.annotate(
+            f"{middle:.3g}", (middle, row), (0, 5), textcoords="offset points", ha="center", fontsize=7
+        )
+    axes.axvline(float(np.median(times[floor])), color="0.3", linewidth=1, linestyle="--", label="floor")
+    axes.set_yticks(range(len(times)), list(times), fontsize=8)
+    axes.set_ylim(len(times) - 0.5, -0.7)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("ms a step (log scale)")
+    axes.grid(color="0.93")
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def scaling(by_size: Mapping[int, Mapping[str, float]], ours: str, title: str) -> Figure:
+    """Milliseconds of a step against the number of configurations, a line for each competitor."""
+    figure = Figure(figsize=(7.6, 5.0), layout="constrained")
+    axes = figure.subplots()
+    sizes = list(by_size)
+    for k, name in enumerate(next(iter(by_size.values()))):
+        style = {"color": ACCENT, "linewidth": 2.2, "zorder": 3} if name == ours else {"linewidth": 1.2}
+        axes.plot(
+            sizes,
+            [line[name] for line in by_size.values()],
+            marker="osD^v<>P"[k % 8],
+            markersize=4,
+            label=name,
+            **style,
+        )
+    axes.set(xscale="log", yscale="log", xlabel="configurations", ylabel="ms a step of all of them")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.grid(color="0.93")
+    axes.legend(frameon=False, fontsize=7)
+    axes.set_title(title, fontsize=10)
+    return figure
 
 
 def _spacing(values: Float[np.ndarray, " n"]) -> str:

@@ -8,7 +8,7 @@ import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -236,7 +236,8 @@ def _rows(result: SweepResult) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows of text as a table in Markdown, the first of them its header."""
     header, *body = rows
     lines = [header, tuple("---:" for _ in header), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -289,7 +290,7 @@ Chosen by validation accuracy{" averaged over the seeds" if config.num_seeds > 1
 
 ## The best {min(ROWS_SHOWN, len(result.reg))} cells
 
-{_table(best_cells(result))}
+{table(best_cells(result))}
 
 All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} of them diverged. The best classifier
 is in [classifier.npz](classifier.npz): scores are ((x − mean){" · scale" if config.standardize else ""}, 1) @ W.

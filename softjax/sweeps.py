@@ -253,6 +253,7 @@ def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) ->
         jax.default_backend(),
     )
     program = compiled(problem, (chunks[0, 0], chunks[0, 1], keys, splits, preprocessing))
+    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]  # copied meanwhile
     stride = math.ceil(len(grid) * config.num_seeds * config.num_iters / MOST_LOSSES)
     return _Run(
         config,

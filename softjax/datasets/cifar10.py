@@ -72,7 +72,7 @@ def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
         X[rows].reshape(-1, 32, 32, 3)[:] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         return hashlib.sha1(records.data).hexdigest()
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(2) as pool:  # more would take more memory than time
         hashes = list(pool.map(read, range(len(BATCHES))))
     known = (title for title, pixels in KNOWN_PIXELS.items() if pixels == tuple(hashes))
     num_test = PER_BATCH if test_images == "all" else test_images
