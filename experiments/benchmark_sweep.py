@@ -350,7 +350,7 @@ def main(config: Config) -> None:
 
         times = in_turns(Work(dataset, GRID), [*peers, *VARIANTS], config.num_rounds, count)
         # every sweep ends with an evaluation, which would take most of the time
-        few = replace(dataset, **{name: first(getattr(dataset, name)) for name in ("train", "val", "test")})
+        few = replace(dataset, train=first(dataset.train), val=first(dataset.val), test=first(dataset.test))
         by_size: dict[int, dict[str, float]] = {}
         for size in config.sizes:
             rates = tuple(np.linspace(1e-7, 5e-7, size).tolist())

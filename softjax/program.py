@@ -7,7 +7,6 @@ step is two large matrix products on the minibatch they share. Seeds are the out
 import math
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -129,19 +128,16 @@ def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struct
 
     W = jax.eval_shape(initialize, keys, lr)
     start = _shape((), jnp.int32)
-    lowered = [
-        jax.jit(initialize).lower(keys, lr),
-        jax.jit(evaluate_all).lower(W, reg, splits, preprocessing),
-        *(
-            jax.jit(partial(segment, num_steps=length), donate_argnums=0).lower(
-                W, lr, reg, keys, start, splits[0], preprocessing
-            )
+    return Program(
+        jax.jit(initialize).lower(keys, lr).compile(),
+        {
+            length: jax.jit(partial(segment, num_steps=length), donate_argnums=0)
+            .lower(W, lr, reg, keys, start, splits[0], preprocessing)
+            .compile()
             for length in problem.segment_lengths
-        ),
-    ]
-    with ThreadPoolExecutor() as pool:
-        first, last, *between = pool.map(lambda program: program.compile(), lowered)
-    return Program(first, dict(zip(problem.segment_lengths, between, strict=True)), last)
+        },
+        jax.jit(evaluate_all).lower(W, reg, splits, preprocessing).compile(),
+    )
 
 
 def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
