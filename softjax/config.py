@@ -157,7 +157,7 @@ class SweepConfig:
     """JAX's matmul precision. highest: float32 in full, so that results agree across devices; high, default:
     faster on GPUs (TF32) and TPUs (bfloat16), the same on CPUs."""
     keep_weights: KeepWeights = "best"
-    """Which weights the result holds: those of the best configuration, or all."""
+    """Which weights the result and its report hold: those of the best classifier, or all."""
     chunk_size: int | None = None
     """Configurations trained at a time; by default as many as are fast and fit the device's memory. The result
     does not depend on it."""

@@ -182,6 +182,8 @@ def write_sweep(
             **result.preprocessing._asdict(),
         }
         np.savez(folder / "classifier.npz", **{k: v for k, v in classifier.items() if v is not None})
+        if result.weights is not None:
+            np.save(folder / "weights.npy", result.weights)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=150)
         (folder / "README.md").write_text(_sweep_readme(result, dataset, run, list(figures)))
@@ -275,7 +277,9 @@ A linear classifier by minibatch SGD on the {loss_name}: {grid_size(config)}.
 
 ## The best cell
 
-Chosen by validation accuracy{" averaged over the seeds" if config.num_seeds > 1 else ""}; the classifier is seed {best["seed"]}'s.
+Chosen by validation accuracy{
+        " averaged over the seeds" if config.num_seeds > 1 else ""
+    }; the classifier is seed {best["seed"]}'s.
 
 | | |
 | --- | ---: |
@@ -292,8 +296,16 @@ Chosen by validation accuracy{" averaged over the seeds" if config.num_seeds > 1
 
 {table(best_cells(result))}
 
-All {num_runs} runs are in [results.csv](results.csv); {num_diverged or "none"} of them diverged. The best classifier
-is in [classifier.npz](classifier.npz): scores are ((x − mean){" · scale" if config.standardize else ""}, 1) @ W.
+All {num_runs} runs are in [results.csv](results.csv); {
+        num_diverged or "none"
+    } of them diverged. The best classifier
+is in [classifier.npz](classifier.npz): scores are ((x − mean){
+        " · scale" if config.standardize else ""
+    }, 1) @ W.{
+        ""
+        if result.weights is None
+        else " All of them are in [weights.npy](weights.npy), configurations × seeds × D × K."
+    }
 
 ## How it was made
 
@@ -301,11 +313,14 @@ is in [classifier.npz](classifier.npz): scores are ((x − mean){" · scale" if 
 
 | | |
 | --- | --- |
-| data | {dataset.title}, {data["train"]:,} / {data["val"]:,} / {data["test"]:,} examples, fingerprint {dataset.fingerprint} |
+| data | {dataset.title}, {data["train"]:,} / {data["val"]:,} / {data["test"]:,} examples, fingerprint {
+        dataset.fingerprint
+    } |
 | features | {dataset.num_features} and the bias; the training mean subtracted{standardized} |
 | learning rates | {format_range(config.learning_rates)} |
 | penalty strengths | {format_range(config.regs)}, penalty {penalty}{bias} |
-| training | {config.num_iters:,} steps of {config.batch_size} examples, initial weights {config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision} |
+| training | {config.num_iters:,} steps of {config.batch_size} examples, initial weights {
+        config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision} |
 | seeds | {", ".join(map(str, result.seed))} |
 | time | {seconds} |
 | peak memory | {run["peak_memory_mb"]:,.0f} MB |

@@ -178,7 +178,7 @@ class _Run:
             lambda: replace(state, W=state.W if W is None else np.array(W), losses=state.losses.copy()),
         )
 
-    def _evaluated(self, state: SweepState, W: Array, reg: Array) -> Part:
+    def _evaluated(self, state: SweepState, W: Array, reg: Float[np.ndarray, " c"]) -> Part:
         finite, penalties, totals = jax.tree.map(
             lambda part: np.asarray(part).T, self.program.evaluate(W, reg, self.splits, self.preprocessing)
         )

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def written(small_result, digits, tmp_path_factory):
 
 
 def test_the_folder_is_complete_and_nothing_else_is_left(written):
-    assert {path.name for path in written.iterdir()} == FILES
+    assert {path.name for path in written.iterdir()} == FILES | {"weights.npy"}
     assert [path.name for path in written.parent.iterdir()] == ["digits"]
 
 
@@ -55,6 +56,13 @@ def test_the_classifier_is_there_to_be_used(written, digits, small_result):
         scores = X @ arrays["W"]
         assert tuple(arrays["class_names"]) == digits.class_names
     np.testing.assert_allclose(scores, small_result.scores(digits.test), rtol=1e-3, atol=1e-4)
+
+
+def test_all_weights_are_there_where_all_were_kept(written, small_result, digits, tmp_path):
+    np.testing.assert_array_equal(np.load(written / "weights.npy"), small_result.weights)
+    report.write_sweep(replace(small_result, weights=None), digits, tmp_path / "few", command="")
+    assert not (tmp_path / "few" / "weights.npy").exists()
+    assert "weights.npy" not in (tmp_path / "few" / "README.md").read_text()
 
 
 def test_an_earlier_report_survives_a_kill_while_it_is_replaced(written, tmp_path):

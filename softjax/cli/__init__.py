@@ -1,0 +1,118 @@
+"""The command line: softjax sweep | check | compare."""
+
+import inspect
+import io
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from typing import Annotated, Any, NoReturn
+
+import platformdirs
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from softjax.cli.check import Check
+from softjax.cli.compare import Compare
+from softjax.cli.console import say
+from softjax.cli.sweep import Sweep
+from softjax.config import InputError, format_range, parse_range
+
+INTERRUPTED = 128  # and the number of the signal, as shells have it
+DESCRIPTION = (
+    "A linear softmax classifier with its gradient by hand: swept over lr × reg × seed, checked, and compared "
+    "with that of other frameworks."
+)
+
+_COMMANDS: Any = (
+    Annotated[Sweep, tyro.conf.subcommand("sweep", description=inspect.getdoc(Sweep))]
+    | Annotated[Check, tyro.conf.subcommand("check", description=inspect.getdoc(Check))]
+    | Annotated[Compare, tyro.conf.subcommand("compare", description=inspect.getdoc(Compare))]
+)
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """`main` for a process of its own, and the end of that process.
+
+    Compiled programs stay in the user's cache: the next run of these shapes need not compile.
+    """
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("softjax") / "compiled")
+    )
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    code = main(arguments)
+    if code > INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # XLA may still compile in another thread, under which Python's own way out would crash.
+        os._exit(code)
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line (that of the process by default) and returns its exit code.
+
+    0: done; 1: a check failed; 2: the input cannot be used, said in one line on stderr; 130: interrupted (143: by SIGTERM).
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        import softjax
+
+        print(f"softjax {softjax.__version__}")
+        return 0
+    try:
+        command = _parse(arguments)
+        code: int = command.run(shlex.join(["softjax", *arguments]))
+        return code
+    except InputError as error:
+        say(f"softjax: error: {error}")
+        return 2
+    except KeyboardInterrupt as interruption:
+        say("softjax: interrupted; no report was written")
+        return INTERRUPTED + (interruption.args[0] if interruption.args else signal.SIGINT)
+
+
+def _parse(arguments: list[str]) -> Any:
+    """The command. Raises `InputError` for values no run can have, `SystemExit` after help and usage errors."""
+    parse = partial(
+        tyro.cli,
+        _COMMANDS,
+        prog="softjax",
+        description=DESCRIPTION,
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
+        registry=_ranges(),
+    )
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return parse()
+    except SystemExit as ending:
+        # The parser wraps what the records raise into its own usage error: our line says it better.
+        reason: BaseException | None = ending
+        while reason is not None:
+            if isinstance(reason, InputError):
+                raise reason from None
+            reason = reason.__context__
+    return parse()  # not our error: once more, aloud
+
+
+def _ranges() -> ConstructorRegistry:
+    """Tuples of floats are written as ranges."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
+        if info.type != tuple[float, ...]:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="RANGE",
+            instance_from_str=lambda texts: parse_range(texts[0]),
+            is_instance=lambda value: isinstance(value, tuple),
+            str_from_instance=lambda values: [format_range(values)],
+        )
+
+    return registry

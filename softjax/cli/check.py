@@ -1,0 +1,142 @@
+"""softjax check."""
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from softjax.cli.console import load, print_table
+from softjax.config import CheckConfig, DataConfig, InputError
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check a gradient: the one by hand, as the course does, or one of your own.
+
+    By hand: on 500 training examples, in float64, a table of random entries for each penalty strength.
+    Your own: any function and its claimed gradient. Both are held against reverse and forward mode, the
+    complex step and central differences. Exits with 1 if the gradient is wrong or cannot be judged.
+
+    Examples:
+      softjax check
+      softjax check --dataset cifar10 --data-dir DIR --num-checks 20
+      softjax check --function mine:loss --gradient mine:grad --inputs data.npz
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    check: CheckConfig = field(default_factory=CheckConfig)
+
+    def run(self, command: str) -> int:
+        """Prints the tables and the verdict."""
+        return self._own() if self.check.function is not None else self._by_hand()
+
+    def _own(self) -> int:
+        from softjax.gradcheck.check import check_gradient
+
+        function, gradient = _imported(str(self.check.function)), _imported(str(self.check.gradient))
+        params, *args = _inputs(str(self.check.inputs))
+        try:
+            check = check_gradient(
+                function, gradient, params, *args, num_entries=self.check.num_checks, seed=self.check.seed
+            )
+        except Exception as error:  # the caller's functions may raise anything
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise InputError(f"{self.check.function} cannot be checked: {_first_line(reason)}") from error
+        _print_samples(check, "claimed")
+        print(f"\n{check}")
+        return 0 if check.ok else 1
+
+    def _by_hand(self) -> int:
+        import jax
+        import numpy as np
+
+        from softjax.datasets import preprocess
+        from softjax.gradcheck.check import check_gradient
+        from softjax.gradient import loss_and_grad
+        from softjax.objective import loss
+
+        config = self.check
+        dataset = load(self.data)
+        dev = dataset.development(seed=config.seed)
+        features = dev.X - preprocess.fit(dataset.train.X, standardize=False).mean
+        X = np.hstack([features, np.ones((len(dev), 1))])
+        rng = np.random.default_rng(config.seed)
+        W = config.init_scale * rng.standard_normal((X.shape[1], dataset.num_classes))
+        print(
+            f"{dataset.title}: {len(dev)} development examples, W ~ {config.init_scale:g} · normal, float64"
+        )
+        chance = {"softmax": np.log(dataset.num_classes), "hinge": dataset.num_classes - 1.0}[config.kind]
+        chance_name = {"softmax": "−log(1/K)", "hinge": "K − 1"}[config.kind]
+        objective = partial(loss, kind=config.kind, penalty=config.penalty)
+        by_hand = partial(loss_and_grad, kind=config.kind, penalty=config.penalty)
+        wrong = []
+        for reg in config.regs:
+            with jax.enable_x64(True):
+                value = float(objective(W, X, dev.y, reg))
+                check = check_gradient(
+                    objective, by_hand, W, X, dev.y, reg, num_entries=config.num_checks, seed=config.seed
+                )
+            print(f"\nreg {reg:g}: loss {value:.6f} (at W = 0 {chance_name} = {chance:.6f})")
+            _print_samples(check, "by hand")
+            print(check)
+            wrong += [f"reg {reg:g}"] * (not check.ok)
+        print(f"\nFAILED at {', '.join(wrong)}" if wrong else "\npassed")
+        return 1 if wrong else 0
+
+
+def _imported(name: str) -> Any:
+    """The object called package.module:name, the working directory coming first."""
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise InputError(f"{name!r} names no object: expected package.module:name")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # importing runs the caller's code
+        raise InputError(f"{name} cannot be imported: {_first_line(str(error))}") from error
+    return found
+
+
+def _inputs(name: str) -> tuple[Any, ...]:
+    """Params and args, from a .npz file or from package.module:name."""
+    if name.endswith(".npz"):
+        from softjax.datasets.arrays import read
+
+        values = tuple(read(Path(name)).values())
+        # a single number is a number, not an array
+        values = tuple(value.item() if value.ndim == 0 else value for value in values)
+    else:
+        found = _imported(name)
+        try:
+            values = found() if callable(found) else found
+        except Exception as error:
+            raise InputError(f"{name} raised {type(error).__name__}: {_first_line(str(error))}") from error
+    if not isinstance(values, tuple) or not values:
+        raise InputError(f"{name} must give a tuple (params, *args), got {type(values).__name__}")
+    return values
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n")[0]
+
+
+def _print_samples(check: Any, claim: str) -> None:
+    print_table(
+        [("entry", "numerical", claim, "jax.grad", "relative error")]
+        + [
+            (
+                sample.name,
+                f"{sample.numerical:.6f}",
+                f"{sample.analytic:.6f}",
+                f"{sample.autodiff:.6f}",
+                f"{sample.relative_error:.6e}",
+            )
+            for sample in check.samples
+        ]
+    )

@@ -1,0 +1,32 @@
+"""What the commands show: tables, a progress bar, messages; and the data set they load."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from softjax.config import DataConfig
+
+
+def load(config: DataConfig) -> Any:
+    from softjax.datasets import load_dataset
+
+    options = asdict(config)
+    return load_dataset(options.pop("dataset"), options.pop("data_dir"), **options)
+
+
+def progress_bar(total: int, unit: str = "step", desc: str = "training") -> Any:
+    from tqdm import tqdm
+
+    # Quiet unless on a terminal.
+    return tqdm(total=total, unit=unit, desc=desc, disable=None, leave=False, dynamic_ncols=True)
+
+
+def print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,162 @@
+"""softjax sweep."""
+
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from softjax.cli.console import load, print_table, progress_bar, say
+from softjax.config import DataConfig, InputError, SweepConfig
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Train a linear classifier for every learning rate × penalty strength × seed, and write a report.
+
+    While it trains, what it needs to go on is kept in a folder beside the report, OUT.partial. Ctrl-C ends it after
+    the segment of about a second that it is in, and prints the command that resumes it; killed, it can be resumed too.
+
+    Examples:
+      softjax sweep
+      softjax sweep --learning-rates log:1e-3:1:7 --regs 0,0.01,0.1 --num-seeds 3 --out reports/mine
+      softjax sweep --dataset features.npz --standardize
+      softjax sweep --dataset cifar10 --data-dir DIR --learning-rates 1e-7:5e-7:10
+        --regs 2.5e4:5e4:10 --num-iters 1500 --out reports/cifar10
+      softjax sweep --num-iters 100000 --resume
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    training: SweepConfig = field(default_factory=SweepConfig)
+    out: Path | None = None
+    """Folder of the report; reports/ and the name of the data set by default."""
+    overwrite: bool = False
+    """Replace an earlier report there, and discard an unfinished run."""
+    resume: bool = False
+    """Go on where a run of these options stopped: from the start where there is none, and nothing is left to do where
+    its report is complete."""
+    checkpoint_every: float = 5.0
+    """Seconds between checkpoints; longer where writing one takes more than a twentieth of that."""
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint_every >= 0:
+            raise InputError(f"checkpoint_every must be zero or positive, got {self.checkpoint_every!r}")
+
+    def run(self, command: str) -> int:
+        """Trains, prints the best cells, writes the report."""
+        from softjax import checkpoint, report
+
+        out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
+        folder = report.partial_folder(out)
+        command = command.replace(" --resume", "")
+        if not self.resume:  # said before anything takes time
+            report.check_free(out, self.overwrite)
+            report.check_finished(out, checkpoint.exists(folder), self.overwrite)
+        start = time.perf_counter()
+        dataset = load(self.data)
+        load_seconds = time.perf_counter() - start
+
+        config = self.training
+        identity, state = checkpoint.identity(config, dataset), None
+        if self.resume:
+            complete = checkpoint.of_report(out) == identity
+            if checkpoint.exists(folder) and (self.overwrite or not complete):
+                state = checkpoint.load(folder, identity)
+            elif complete:
+                print(f"complete: {out / 'README.md'}")
+                return 0
+            report.check_free(out, self.overwrite)
+        if state is None:
+            checkpoint.check_space(folder, config, dataset)
+            checkpoint.start(folder, identity)
+        say(
+            f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
+            f"{len(dataset.test):,} test examples\n"
+            f"{report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
+        )
+        try:
+            result = self._trained(dataset, state, folder)
+        except KeyboardInterrupt:
+            if checkpoint.exists(folder):
+                say(f"to go on: {command} --resume")
+            raise
+        finally:
+            if not checkpoint.exists(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        result = replace(result, seconds=replace(result.seconds, load=result.seconds.load + load_seconds))
+        report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+        num_diverged = int(result.diverged.sum())
+        say(
+            f"trained in {result.seconds.train:.1f} s"
+            + (f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else "")
+            + "\n"
+        )
+        print_table(report.best_cells(result, most=5))
+        print(f"\nreport: {out / 'README.md'}")
+        return 0
+
+    def _trained(self, dataset: Any, state: Any, folder: Path) -> Any:
+        """The sweep's result, with a bar and checkpoints on the way."""
+        from softjax import checkpoint
+        from softjax.sweeps import Progress, sweep
+
+        due = time.monotonic() + self.checkpoint_every
+        with progress_bar(0) as bar, _Stop() as stop:
+
+            def save(progress: Progress) -> None:
+                nonlocal due
+                start = time.monotonic()
+                checkpoint.save(folder, progress.state())
+                end = time.monotonic()
+                due = end + max(self.checkpoint_every, 20 * (end - start))
+
+            def show(progress: Progress) -> None:
+                if not stop.in_training:
+                    bar.reset(progress.num_steps)
+                    bar.initial = bar.n = progress.step
+                    stop.in_training = True
+                else:
+                    text = f"segment {progress.segment} of {progress.num_segments}"
+                    if not math.isnan(progress.mean_loss):
+                        text += f", mean loss {progress.mean_loss:.4g}"
+                    bar.set_postfix_str(text, refresh=False)
+                    bar.update(progress.step - bar.n)
+                    if stop.requested or time.monotonic() >= due:
+                        save(progress)
+                if stop.requested:
+                    bar.close()
+                    say(f"stopped after {progress.step:,} of {progress.num_steps:,} steps")
+                    raise KeyboardInterrupt(stop.requested)
+
+            return sweep(dataset, self.training, on_progress=show, state=state)
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM: while training the first of them lets the segment end, any other time they end the run."""
+
+    requested = 0
+    """the signal's number"""
+    in_training = False
+
+    def __enter__(self) -> "_Stop":
+        self._earlier = {}
+        if threading.current_thread() is threading.main_thread():
+            self._earlier = {
+                number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    def __call__(self, number: int, _: object) -> None:
+        if self.requested or not self.in_training:
+            raise KeyboardInterrupt(number)
+        self.requested = number
+        # not print, which the signal may have interrupted
+        os.write(2, b"\nstopping after this segment of training; once more stops at once\n")
