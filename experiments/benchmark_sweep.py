@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,7 +27,7 @@ import tyro
 from tqdm import tqdm
 
 from softjax import Dataset, InputError, Split, SweepConfig, load_dataset, plots, report, sweep
-from softjax.config import DataConfig, format_range, parse_range
+from softjax.config import format_range, parse_range
 from softjax.objective import matmul
 
 GRID = SweepConfig(
@@ -43,7 +43,10 @@ TURN = 0.4  # seconds that a turn should take
 class Config:
     """What to measure, and where the report goes."""
 
-    data: DataConfig = field(default_factory=lambda: DataConfig(dataset="cifar10"))
+    dataset: str = "cifar10"
+    """As for softjax sweep."""
+    data_dir: Path | None = None
+    """Folder of cifar10."""
     num_rounds: int = 15
     """Rounds in which all take turns."""
     sizes: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
@@ -253,7 +256,7 @@ class Peer:
     package: str | None = None
 
 
-SOFTJAX, SEEDS, TORCH, VMAP = (
+SOFTJAX, EXERCISE, TORCH, VMAP = (
     "softjax.sweep",
     "NumPy, float64, one by one",
     "PyTorch eager, one by one",
@@ -269,9 +272,9 @@ PEERS = [
     Peer(VMAP, torch_vmap, package="torch"),
     Peer("NumPy, float32, one by one", partial(numpy_one, dtype="float32"), one=True),
     Peer(TORCH, torch_one, one=True, package="torch"),
-    Peer(SEEDS, partial(numpy_one, dtype="float64"), one=True),
+    Peer(EXERCISE, partial(numpy_one, dtype="float64"), one=True),
     Peer(
-        f"{SEEDS}, minibatches without replacement",
+        f"{EXERCISE}, minibatches without replacement",
         partial(numpy_one, dtype="float64", replacement=False),
         one=True,
     ),
@@ -317,9 +320,9 @@ def whole_processes(config: Config) -> list[dict[str, float]]:
     """The command line's sweep of the grid, each in a process of its own: seconds, and peak memory in MB."""
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        data = ["--data-dir", str(config.data.data_dir)] if config.data.data_dir else []
+        data = ["--data-dir", str(config.data_dir)] if config.data_dir else []
         command = [
-            *(sys.executable, "-m", "softjax", "sweep", "--dataset", config.data.dataset, *data),
+            *(sys.executable, "-m", "softjax", "sweep", "--dataset", config.dataset, *data),
             *("--learning-rates", format_range(GRID.learning_rates), "--regs", format_range(GRID.regs)),
             *("--num-iters", str(GRID.num_iters), "--batch-size", str(GRID.batch_size)),
         ]
@@ -337,7 +340,7 @@ def whole_processes(config: Config) -> list[dict[str, float]]:
 def main(config: Config) -> None:
     """Measures everything, prints the ratios, writes the report."""
     report.check_free(config.out, config.overwrite)
-    dataset = load_dataset(config.data.dataset, config.data.data_dir)
+    dataset = load_dataset(config.dataset, config.data_dir)
     peers = [peer for peer in PEERS if installed(peer)]
     batched = [p for p in peers if not p.one and p.title not in (FLOORS[1], "the two products alone, NumPy")]
     total = (len(peers) + len(VARIANTS)) * config.num_rounds + 3 * len(batched) * len(config.sizes)
@@ -481,7 +484,7 @@ configuration's time, times their number.
 
 ![Time of a step by the number of configurations](sizes.png)
 
-GPU: not measured.
+{"" if device["platform"] != "cpu" else "GPU: not measured."}
 
 ## How it was made
 

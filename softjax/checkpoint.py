@@ -1,15 +1,18 @@
 """A sweep's state on disk, so that a run that is stopped, or killed, goes on where it was.
 
 One file for each chunk of configurations that is done, and one for the chunk in training. A file is written beside
-the earlier one, synced, and renamed over it: at every moment a whole checkpoint is there, or none.
+the earlier one, synced, and renamed over it: at every moment a whole checkpoint is there, or none. One process at a
+time writes to a folder.
 """
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +29,7 @@ from softjax.sweeps import MOST_LOSSES, SweepState
 IDENTITY, STATE = "identity.json", "state.npz"
 REPORT_BYTES = 5_000_000
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
+OURS = re.compile(r"(identity\.json|state\.npz|part-\d+\.npz)(\.new)?|report|earlier")
 
 
 def identity(config: SweepConfig, dataset: Dataset) -> dict[str, Any]:
@@ -52,17 +56,23 @@ def of_report(out: Path) -> dict[str, Any] | None:
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """What two identities differ in, by name: "num_iters 1500 there and 500 here"; empty where they are one."""
     there, here = ({k: v for part in each.values() for k, v in part.items()} for each in (found, wanted))
-    return ", ".join(
-        f"{name} {_short(there.get(name))} there and {_short(here.get(name))} here"
-        for name in {**there, **here}
-        if there.get(name) != here.get(name)
-    )
+    texts = []
+    for name in {**there, **here}:
+        a, b = there.get(name), here.get(name)
+        if a == b:
+            continue
+        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):  # where they part
+            name, a, b = next(
+                (f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y
+            )
+        texts.append(f"{name} {_short(a)} there and {_short(b)} here")
+    return ", ".join(texts)
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list) and len(value) > 4:
-        return f"{value[0]:g}, {value[1]:g}, … {value[-1]:g} ({len(value)} values)"
-    return ", ".join(f"{each:g}" for each in value) if isinstance(value, list) else str(value)
+        return f"{value[0]}, {value[1]}, … {value[-1]} ({len(value)} values)"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def exists(folder: Path) -> bool:
@@ -70,17 +80,57 @@ def exists(folder: Path) -> bool:
     return (folder / STATE).is_file()
 
 
-def start(folder: Path, identity: dict[str, Any]) -> None:
-    """An empty folder for the checkpoints of a new sweep."""
+@contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Makes `folder`, and keeps other processes out of it while the block runs; removes it if it is empty then.
+
+    Raises `InputError` where another process is at work there, or where it holds what is not of softjax.
+    """
     with _clear(f"{folder} cannot be written"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+        except BlockingIOError:
+            raise InputError(
+                f"another process is at work in {folder}; wait for it, or give another --out"
+            ) from None
+        if foreign := [file.name for file in folder.iterdir() if not OURS.fullmatch(file.name)]:
+            raise InputError(
+                f"{folder} is where an unfinished sweep is kept, but holds {foreign[0]}; move it, or give another --out"
+            )
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # not empty, or gone
+                folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
+def discard(folder: Path) -> None:
+    """Removes a checkpoint, and `folder` with it if nothing else is there; killed on the way, it leaves none."""
+    (folder / STATE).unlink(missing_ok=True)
+    for path in folder.glob("*"):
+        if OURS.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def start(folder: Path, identity: dict[str, Any]) -> None:
+    """A folder for the checkpoints of a new sweep, without those of an earlier one."""
+    with _clear(f"{folder} cannot be written"):
+        discard(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         _write(folder / IDENTITY, lambda file: file.write(json.dumps(identity, indent=1).encode()))
 
 
 def save(folder: Path, state: SweepState) -> None:
     """Writes `state`, and the parts that are new. Raises `InputError` where that fails: the earlier state stays."""
-    with _clear(f"the checkpoint in {folder} cannot be written (the earlier one is whole)"):
+    earlier = "the earlier one is whole: make room, then --resume" if exists(folder) else "there is none yet"
+    with _clear(f"the checkpoint in {folder} cannot be written ({earlier})"):
         for index, part in enumerate(state.parts):
             path = _part(folder, index)
             if not path.exists():
@@ -97,29 +147,34 @@ def load(folder: Path, wanted: dict[str, Any]) -> SweepState:
     """
     try:
         found = json.loads((folder / IDENTITY).read_text())
-        if different := differences(found, wanted):
-            raise InputError(
-                f"{folder} holds the checkpoint of another sweep ({different}); give its options to go on with "
-                "it, --overwrite without --resume to discard it, or another --out"
-            )
-        with (folder / STATE).open("rb") as file, np.load(file) as arrays:
-            parts = []
-            for index in range(int(arrays["parts"])):
-                with _part(folder, index).open("rb") as part_file, np.load(part_file) as part:
-                    parts.append(Part(**{f.name: part[f.name] for f in fields(Part)}))
-            return SweepState(
-                int(arrays["chunk_size"]),
-                tuple(parts),
-                int(arrays["step"]),
-                arrays["W"] if "W" in arrays.files else None,
-                arrays["losses"],
-                arrays["finite"],
-                Seconds(*arrays["seconds"].tolist()),
-            )
-    except (OSError, KeyError, TypeError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        different = differences(found, wanted)
+        state = None if different else _loaded(folder)
+    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(
             f"the checkpoint in {folder} is damaged ({error}); --overwrite without --resume starts afresh"
         ) from error
+    if state is None:
+        raise InputError(
+            f"{folder} holds the checkpoint of another sweep ({different}); give its options to go on with it, "
+            "--overwrite without --resume to discard it, or another --out"
+        )
+    return state
+
+
+def _loaded(folder: Path) -> SweepState:
+    def arrays(path: Path) -> dict[str, np.ndarray]:
+        with path.open("rb") as file, np.load(file) as found:
+            return dict(found)
+
+    state = arrays(folder / STATE)
+    return SweepState(
+        int(state["chunk_size"]),
+        tuple(Part(**arrays(_part(folder, index))) for index in range(int(state["parts"]))),
+        int(state["step"]),
+        state.get("W"),
+        state["losses"],
+        Seconds(*state["seconds"].tolist()),
+    )
 
 
 def check_space(folder: Path, config: SweepConfig, dataset: Dataset) -> None:
@@ -128,12 +183,14 @@ def check_space(folder: Path, config: SweepConfig, dataset: Dataset) -> None:
     num_configs = len(config.learning_rates) * len(config.regs)
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
-    kept = num_configs if config.keep_weights == "all" else num_configs / chunk
+    # of all of them, the parts and the report's file
+    kept = 2 * num_configs if config.keep_weights == "all" else num_configs / chunk
     # the state twice, while one replaces the other
     floats = 2 * (chunk * weights + losses) + kept * weights
     needed = floats * np.dtype(weight_dtype(config.dtype)).itemsize + REPORT_BYTES
     parent = next(parent for parent in folder.absolute().parents if parent.exists())
-    free = shutil.disk_usage(parent).free
+    freed = sum(file.stat().st_size for file in folder.glob("*.npz"))  # by `start`
+    free = shutil.disk_usage(parent).free + freed
     if free < needed:
         raise InputError(
             f"{folder}: checkpoints and report need about {needed / 1e6:,.0f} MB, but {free / 1e6:,.0f} MB are free"
@@ -159,11 +216,14 @@ def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 def _write(path: Path, write: Callable[[Any], Any]) -> None:
     """Writes a file that appears whole, and stays through a loss of power, or not at all."""
     new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with new.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

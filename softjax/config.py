@@ -151,16 +151,16 @@ class SweepConfig:
     """Divide each centred feature by its standard deviation on the training set. For features of your own
     that come in different units; pixels are used as they are."""
     dtype: DType = "float32"
-    """Type of weights and arithmetic. bfloat16: the factors of the matrix products, which are summed in float32;
-    weights stay float32."""
+    """Type of weights and arithmetic. bfloat16: in training, that of the factors of the matrix products, which are
+    summed in float32; weights and evaluation stay float32."""
     precision: Precision = "highest"
-    """JAX's matmul precision. highest: float32 in full, so that results agree across devices; high, default:
+    """JAX's matmul precision in training. highest: float32 in full, so that results agree across devices; high, default:
     faster on GPUs (TF32) and TPUs (bfloat16), the same on CPUs."""
     keep_weights: KeepWeights = "best"
     """Which weights the result and its report hold: those of the best classifier, or all."""
     chunk_size: int | None = None
     """Configurations trained at a time; by default as many as are fast and fit the device's memory. The result
-    does not depend on it."""
+    does not depend on it but for rounding."""
 
     def __post_init__(self) -> None:
         _check_rates("learning_rates", self.learning_rates, positive=True)

@@ -22,6 +22,8 @@ from softjax.config import Precision, SweepConfig
 from softjax.datasets import Dataset
 from softjax.train import Objective, evaluate, initial_weights, penalty, train_segment
 
+CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
+
 
 class Problem(NamedTuple):
     """All that a compiled program depends on besides the shapes and types of its arguments."""
@@ -163,14 +165,13 @@ def _fitting(config: SweepConfig, dataset: Dataset) -> int:
     scores = dataset.num_classes * config.batch_size * itemsize
     # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
     weights = 4 * dataset.num_classes * (dataset.num_features + 1) * itemsize
-    each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores
+    on_cpu = jax.default_backend() == "cpu"
+    side_by_side = 1 if on_cpu else config.num_seeds
+    each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
     most = int(0.25 * _memory()) // each
-    if jax.default_backend() == "cpu":
-        most = min(most, CACHED_SCORES // scores)
+    if on_cpu:
+        most = min(most, CACHED_BYTES // scores)
     return max(most, 1)
-
-
-CACHED_SCORES = 2**21
 
 
 def _memory() -> int:

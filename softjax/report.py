@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from softjax import plots
+from softjax import checkpoint, plots
 from softjax.config import InputError, SweepConfig, format_range
 from softjax.datasets import Dataset
 from softjax.metrics import confusion_matrix, negative_log_likelihood
@@ -31,14 +31,25 @@ ROWS_SHOWN = 10
 
 def partial_folder(out: Path) -> Path:
     """Where the report at `out` grows, with what an unfinished run needs to go on."""
+    out = Path(os.path.abspath(out))  # "." has no name
     return out.with_name(f"{out.name}.partial")
+
+
+def restore_earlier(out: Path) -> None:
+    """Puts the report back that was at `out` when a run was killed while its own took the place.
+
+    Raises `InputError` where that cannot be done.
+    """
+    earlier = partial_folder(out) / "earlier"
+    try:
+        if earlier.exists():
+            shutil.rmtree(earlier) if out.exists() else earlier.rename(out)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error}") from error
 
 
 def check_free(out: Path, overwrite: bool) -> None:
     """Raises `InputError` unless a report can be written at `out`; with `overwrite`, over an earlier one."""
-    earlier = partial_folder(out) / "earlier"
-    if earlier.exists():  # a run was killed while its report took the place of this one
-        shutil.rmtree(earlier) if out.exists() else earlier.rename(out)
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     try:
         tempfile.TemporaryDirectory(dir=parent, suffix=".partial").cleanup()
@@ -68,7 +79,7 @@ def check_finished(out: Path, unfinished: bool, overwrite: bool) -> None:
 def report_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     """A folder that becomes `out` when the block ends well, and vanishes when it does not.
 
-    What else the partial folder holds is removed with it once the report is complete, and stays where it is not.
+    The checkpoint of a sweep beside it is removed once the report is complete, and stays where it is not.
     """
     check_free(out, overwrite)
     out = out.absolute()
@@ -81,7 +92,7 @@ def report_folder(out: Path, overwrite: bool) -> Iterator[Path]:
         if out.exists():
             out.rename(earlier)
         new.rename(out)
-        shutil.rmtree(partial)
+        checkpoint.discard(partial)
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error}") from error
     finally:
@@ -114,7 +125,8 @@ def environment() -> dict[str, Any]:
 def write_sweep(
     result: SweepResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
 ) -> None:
-    """Writes a sweep's report: README.md, results.csv, run.json, classifier.npz and the pictures. All of it, or nothing.
+    """Writes a sweep's report: README.md, results.csv, run.json, classifier.npz and the pictures (and
+    weights.npy, where all weights were kept). All of it, or nothing.
 
     **Arguments:**
 

@@ -14,7 +14,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from softjax.config import SweepConfig
 from softjax.datasets import Dataset, Split
@@ -35,13 +35,13 @@ MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every 
 
 @dataclass(frozen=True)
 class SweepState:
-    """Where a sweep stands between two segments: all that it needs to go on to the same bits.
+    """Where a sweep stands between two segments: all that it needs to go on, on one machine to the same bits.
 
     - `chunk_size`: c, the configurations trained at a time.
     - `parts`: the chunks that are done.
     - `step`: steps done of the chunk in training, the next after `parts`.
     - `W` (S, c, K, D): its weights, None before the first step.
-    - `losses` (c, S, H), `finite` (c, S): its histories so far, and whether all of its losses were finite.
+    - `losses` (c, S, H): its histories so far.
     - `seconds`: training and evaluation so far.
     """
 
@@ -50,7 +50,6 @@ class SweepState:
     step: int
     W: Float[np.ndarray, "S c K D"] | None = field(repr=False)
     losses: Float[np.ndarray, "c S H"] = field(repr=False)
-    finite: Bool[np.ndarray, "c S"] = field(repr=False)
     seconds: Seconds
 
 
@@ -135,7 +134,7 @@ class _Run:
     def first_state(self) -> SweepState:
         shape = (self.chunks.shape[2], len(self.keys))
         losses = np.full((*shape, len(self.history_steps)), np.nan, weight_dtype(self.config.dtype))
-        return SweepState(shape[0], (), 0, None, losses, np.ones(shape, bool), Seconds())
+        return SweepState(shape[0], (), 0, None, losses, Seconds())
 
     def trained(self, state: SweepState, on_progress: Callable[[Progress], None] | None) -> SweepState:
         """The state after the rest of a chunk's steps, and its evaluation."""
@@ -154,41 +153,46 @@ class _Run:
             state = replace(
                 state,
                 step=state.step + length,
-                finite=state.finite & np.isfinite(new).all(axis=-1),
                 seconds=replace(state.seconds, train=state.seconds.train + time.perf_counter() - start),
             )
             if on_progress is not None:
-                on_progress(self.progress(state, W, new[..., -1][state.finite]))
+                on_progress(self.progress(state, W, new[..., -1]))
             start = time.perf_counter()
         parts = (*state.parts, self._evaluated(state, W, reg))
         evaluate = state.seconds.evaluate + time.perf_counter() - start
         return replace(self.first_state(), parts=parts, seconds=replace(state.seconds, evaluate=evaluate))
 
     def progress(
-        self, state: SweepState, W: Array | None = None, last: Float[np.ndarray, " F"] | None = None
+        self, state: SweepState, W: Array | None = None, last: Float[np.ndarray, "c S"] | None = None
     ) -> Progress:
-        """`state`, its weights being `W` on the device where given, and `last` the latest finite losses."""
+        """`state`, its weights being `W` on the device where given, and `last` the latest losses."""
         chunks, segments = len(self.chunks), len(self.lengths)
+        known = np.empty(0) if last is None else last[self._own(state)]
+        known = known[np.isfinite(known)]
         return Progress(
             len(state.parts) * self.config.num_iters + state.step,
             chunks * self.config.num_iters,
             len(state.parts) * segments + segments - len(_remaining(self.lengths, state.step)),
             chunks * segments,
-            math.nan if last is None or not last.size else float(last.mean()),
+            float(known.mean()) if known.size else math.nan,
             lambda: replace(state, W=state.W if W is None else np.array(W), losses=state.losses.copy()),
         )
+
+    def _own(self, state: SweepState) -> slice:
+        """The configurations of the chunk in training, without those that fill up the last one."""
+        return slice(len(self.grid) - len(state.parts) * state.chunk_size)
 
     def _evaluated(self, state: SweepState, W: Array, reg: Float[np.ndarray, " c"]) -> Part:
         finite, penalties, totals = jax.tree.map(
             lambda part: np.asarray(part).T, self.program.evaluate(W, reg, self.splits, self.preprocessing)
         )
-        diverged = ~(finite & state.finite)
+        diverged = ~finite  # a loss that is not makes the weights NaN
         accuracies = [
             np.where(diverged, np.nan, total.correct / len(split.y))
             for total, split in zip(totals, self.splits, strict=True)
         ]
         final_loss = np.where(diverged, np.nan, totals[0].loss / len(self.splits[0].y) + penalties)
-        own = slice(len(self.grid) - len(state.parts) * state.chunk_size)  # the last chunk is filled up
+        own = self._own(state)
         best = best_of(accuracies[1][own])
         kept = own if self.config.keep_weights == "all" else slice(best, best + 1)
         weights = np.asarray(W[:, kept]).transpose(1, 0, 3, 2)

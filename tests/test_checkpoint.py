@@ -15,7 +15,7 @@ def config(monkeypatch):
     """Three chunks, the last of them filled up, of three segments each."""
     monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [8, 8, 4])
     return SweepConfig(
-        learning_rates=(0.001, 0.01, 0.02, 0.03, 0.1),
+        learning_rates=(0.001, 0.01, 0.02, 1e30, 0.1),
         regs=(0.01,),
         num_iters=20,
         batch_size=50,
@@ -69,6 +69,7 @@ def test_a_state_can_be_used_twice(digits, config):
     [
         ({"num_iters": 30}, "num_iters 20 there and 30 here"),
         ({"regs": (0.01, 0.5)}, "regs 0.01 there and 0.01, 0.5 here"),
+        ({"regs": (0.010000001,)}, r"regs\[0\] 0.01 there and 0.010000001 here"),
         ({"kind": "hinge", "seed": 3}, "seed 0 there and 3 here, kind softmax there and hinge here"),
     ],
 )
@@ -92,13 +93,15 @@ def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, con
         checkpoint.load(tmp_path / "saved", identity)
 
 
+@pytest.mark.parametrize("damage", ["half", "empty", "zeros"])
 @pytest.mark.parametrize("name", ["state.npz", "part-00000.npz", "identity.json"])
-def test_a_damaged_checkpoint_is_refused_in_one_line(digits, config, tmp_path, name):
+def test_a_damaged_checkpoint_is_refused_in_one_line(digits, config, tmp_path, name, damage):
     identity = checkpoint.identity(config, digits)
     checkpoint.start(tmp_path / "saved", identity)
     checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][-1])
     file = tmp_path / "saved" / name
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    content = file.read_bytes()
+    file.write_bytes({"half": content[: len(content) // 2], "empty": b"", "zeros": bytes(1000)}[damage])
     with pytest.raises(InputError, match="is damaged") as caught:
         checkpoint.load(tmp_path / "saved", identity)
     assert "\n" not in str(caught.value)
@@ -120,7 +123,27 @@ def test_where_the_disk_is_full_the_earlier_checkpoint_stays(digits, config, tmp
             InputError, match=r"cannot be written .*the earlier one is whole.*: No space left"
         ):
             checkpoint.save(folder, states[5])
+    assert not list(folder.glob("*.new"))
     assert_same(sweep(digits, config, state=checkpoint.load(folder, identity)), whole)
+
+
+def test_one_process_at_a_time_is_at_work_in_a_folder(tmp_path):
+    folder = tmp_path / "out.partial"
+    with checkpoint.at_work(folder):
+        with pytest.raises(InputError, match="another process is at work in"), checkpoint.at_work(folder):
+            pass
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_a_folder_of_somebody_else_s_is_left_alone(tmp_path):
+    folder = tmp_path / "data.partial"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match=r"but holds thesis\.tex; move it"), checkpoint.at_work(folder):
+        pass
+    checkpoint.discard(folder)
+    assert (folder / "thesis.tex").read_text() == "mine"
 
 
 def test_too_small_a_disk_is_found_before_the_training(digits, tmp_path, monkeypatch):

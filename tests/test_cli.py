@@ -148,6 +148,7 @@ def test_help_does_not_import_jax():
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "nowhere holds no CIFAR-10"),
         (["--data-dir", "nowhere"], "data_dir is for the dataset cifar10"),
         (["--out", "taken"], "taken exists; give --overwrite"),
+        (["--out", "."], ". exists; give --overwrite"),
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
         (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
         (["--checkpoint-every", "-1"], "checkpoint_every must be zero or positive, got -1.0"),
@@ -323,6 +324,34 @@ def test_resume_starts_fresh_does_nothing_twice_and_refuses_another_report(tmp_p
     assert "reports/digits exists; give --overwrite" in capsys.readouterr().err
     assert cli.main(["sweep", *SMALL, "--seed", "1", "--resume", "--overwrite"]) == 0
     assert run_json.read_text() != first
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize("left", ["identity and parts", "identity alone"])
+def test_killed_after_its_report_was_complete_a_sweep_only_clears_away(
+    tmp_path, monkeypatch, left, overwrite
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", *SMALL, "--out", "out"]) == 0
+    run = (tmp_path / "out" / "run.json").read_text()
+    partial = tmp_path / "out.partial"
+    partial.mkdir()
+    (partial / "identity.json").write_text("{}")
+    if left == "identity and parts":
+        (partial / "part-00000.npz").write_bytes(b"")
+        (partial / "earlier").mkdir()
+    assert cli.main(["sweep", *SMALL, "--out", "out", "--resume", *overwrite]) == 0
+    assert (tmp_path / "out" / "run.json").read_text() == run
+    assert not partial.exists()
+
+
+@pytest.mark.usefixtures("own_messages")
+def test_a_sweep_of_which_nothing_is_left_is_not_kept(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["sweep", "--learning-rates", "1e30", "--num-iters", "20", "--checkpoint-every", "0"]
+    assert cli.main(arguments) == 2
+    assert "every configuration diverged" in capsys.readouterr().err
+    assert cli.main(["sweep", *SMALL]) == 0
 
 
 @pytest.mark.usefixtures("own_messages")

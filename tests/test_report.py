@@ -68,9 +68,12 @@ def test_all_weights_are_there_where_all_were_kept(written, small_result, digits
 def test_an_earlier_report_survives_a_kill_while_it_is_replaced(written, tmp_path):
     (tmp_path / "out.partial").mkdir()
     shutil.copytree(written, tmp_path / "out.partial" / "earlier")
-    with pytest.raises(InputError, match="out exists; give --overwrite"):
-        report.check_free(tmp_path / "out", overwrite=False)
+    report.restore_earlier(tmp_path / "out")
     assert (tmp_path / "out" / "run.json").is_file()
+    (tmp_path / "out.partial" / "earlier").mkdir()  # killed a moment later: the new one is in place
+    report.restore_earlier(tmp_path / "out")
+    assert (tmp_path / "out" / "run.json").is_file()
+    assert not (tmp_path / "out.partial" / "earlier").exists()
 
 
 def test_run_json_says_how_it_was_made(written, digits, small_result):

@@ -202,6 +202,15 @@ def test_chunks_are_alike_and_fit_the_memory(digits, monkeypatch):
     assert program.chunk_size(config, digits) == 1
 
 
+def test_on_accelerators_the_scores_of_all_seeds_count(digits, monkeypatch):
+    """There the seeds train side by side."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(program, "_memory", lambda: 10**9)
+    config = SweepConfig(num_seeds=100, batch_size=2000, num_iters=10)
+    scores = 100 * 10 * 2000 * 4
+    assert program.chunk_size(config, digits) * scores < 10**9 / 4
+
+
 @pytest.mark.parametrize("chunk_size", [None, 2])
 def test_the_best_weights_are_there_whatever_is_kept(digits, small_config, small_result, chunk_size):
     few = sweep(digits, replace(small_config, keep_weights="best", chunk_size=chunk_size))

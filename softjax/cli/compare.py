@@ -1,5 +1,6 @@
 """softjax compare."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +64,9 @@ class Compare:
                 raise
         command = command.removesuffix(" --resume")
         write_comparison(comparison, self.comparison, self.out, command=command, overwrite=self.overwrite)
+        journal.unlink()
+        with suppress(OSError):  # there may be more in it
+            journal.parent.rmdir()
         print_table(summary(comparison))
         print(f"\nreport: {self.out / 'README.md'}")
         return 0

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import threading
 import time
@@ -53,6 +52,7 @@ class Sweep:
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
         folder = report.partial_folder(out)
         command = command.replace(" --resume", "")
+        report.restore_earlier(out)
         if not self.resume:  # said before anything takes time
             report.check_free(out, self.overwrite)
             report.check_finished(out, checkpoint.exists(folder), self.overwrite)
@@ -62,33 +62,38 @@ class Sweep:
 
         config = self.training
         identity, state = checkpoint.identity(config, dataset), None
-        if self.resume:
-            complete = checkpoint.of_report(out) == identity
-            if checkpoint.exists(folder) and (self.overwrite or not complete):
-                state = checkpoint.load(folder, identity)
-            elif complete:
-                print(f"complete: {out / 'README.md'}")
-                return 0
-            report.check_free(out, self.overwrite)
-        if state is None:
-            checkpoint.check_space(folder, config, dataset)
-            checkpoint.start(folder, identity)
-        say(
-            f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
-            f"{len(dataset.test):,} test examples\n"
-            f"{report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
-        )
-        try:
-            result = self._trained(dataset, state, folder)
-        except KeyboardInterrupt:
-            if checkpoint.exists(folder):
-                say(f"to go on: {command} --resume")
-            raise
-        finally:
-            if not checkpoint.exists(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-        result = replace(result, seconds=replace(result.seconds, load=result.seconds.load + load_seconds))
-        report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+        with checkpoint.at_work(folder):
+            if self.resume:
+                complete = checkpoint.of_report(out) == identity
+                if checkpoint.exists(folder) and (self.overwrite or not complete):
+                    state = checkpoint.load(folder, identity)
+                elif complete:
+                    checkpoint.discard(folder)
+                    print(f"complete: {out / 'README.md'}")
+                    return 0
+                report.check_free(out, self.overwrite)
+            if state is None:
+                checkpoint.check_space(folder, config, dataset)
+                checkpoint.start(folder, identity)
+            say(
+                f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
+                f"{len(dataset.test):,} test examples\n"
+                f"{report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
+            )
+            try:
+                result = self._trained(dataset, state, folder)
+                seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
+                result = replace(result, seconds=seconds)
+                if result.diverged.any(axis=1).all():
+                    checkpoint.discard(folder)  # what could be resumed from it is no use
+                report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+            except KeyboardInterrupt:
+                if checkpoint.exists(folder):
+                    say(f"to go on: {command} --resume")
+                raise
+            finally:
+                if not checkpoint.exists(folder):
+                    checkpoint.discard(folder)
         num_diverged = int(result.diverged.sum())
         say(
             f"trained in {result.seconds.train:.1f} s"
