@@ -359,6 +359,8 @@ def test_frameworks_take_turns_and_are_timed(tmp_path):
     assert 0 < fast.low_seconds <= fast.seconds <= fast.high_seconds
     assert 0 < fast.floor_seconds == slow.floor_seconds
     assert slow.seconds > 3 * fast.seconds
+    assert fast.products_seconds > 0
+    assert slow.products_seconds is None
     assert found["differences", "development"].status == "not run"
     assert found["differences", "development"].message.startswith("about ")
     write_comparison(comparison, config, tmp_path / "out", command="softjax compare --cases speed")

@@ -48,6 +48,15 @@ def test_the_loss_and_gradient_are_right_in_every_type(name, penalty):
         assert (np.abs(grad.astype(float) - truth.grad) < 10 * unit * truth.grad_unit).all()
 
 
+@pytest.mark.parametrize("name", ["numpy-vectorized", "jax-by-hand"])
+def test_the_products_alone_are_the_two_of_the_gradient(name):
+    problem = example("float32")
+    prepared = loaded(name).prepare(problem)
+    found = np.asarray(prepared.products(prepared.place(problem.W)))
+    expected = problem.X.T @ (problem.X @ problem.W)
+    np.testing.assert_allclose(found if found.shape == expected.shape else found.T, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_weights_are_placed_anew_for_each_call_and_never_changed(name):
     module = loaded(name)

@@ -33,6 +33,8 @@ class Speed:
     - `seconds`, `low_seconds`, `high_seconds`: of a call in steady state: the median over the rounds of each
       round's median, and the quartiles over the rounds. The weights change from call to call, among eight sets (two
       of large ones) that were placed beforehand.
+    - `products_seconds`: of the two matrix products alone, in the same rounds and processes, where the framework's file
+      has them.
     - `peak_bytes`: the process's highest memory in its first two calls, above that with framework and problem loaded.
     - `floor_seconds`: the time of what has to be done, the same for all: the larger of 4 N D K operations at the
       rate of a matrix product, and of reading X and W and writing the gradient at the rate of a copy, both
@@ -48,6 +50,7 @@ class Speed:
     seconds: float | None = None
     low_seconds: float | None = None
     high_seconds: float | None = None
+    products_seconds: float | None = None
     peak_bytes: int | None = None
     floor_seconds: float | None = None
 
@@ -62,6 +65,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
     started: dict[str, Process] = {}
     first: dict[str, dict[str, Any]] = {}
     turns: dict[str, list[float]] = {}
+    products: dict[str, list[float]] = {}
     floors: list[float] = []
     try:
         for name in names:
@@ -74,7 +78,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
                 started.pop(name).end()
                 yield Speed(name, case, answer["status"], message=answer.get("message"))
                 continue
-            first[name], turns[name] = answer, []
+            first[name], turns[name], products[name] = answer, [], []
         rng = np.random.default_rng(0)
         for turn in range(QUICK_ROUNDS if config.quick else ROUNDS):
             floors.append(_floor(case))
@@ -85,6 +89,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
                 answer = started[name].ask({"group": "turn"}, config.time_limit)
                 if answer["status"] == "done":
                     turns[name].append(answer["seconds"])
+                    products[name] += [answer["products"]] if answer["products"] is not None else []
                 else:
                     started.pop(name).end()
                     yield Speed(name, case, answer["status"], message=answer.get("message"))
@@ -99,6 +104,7 @@ def measure(case: str, names: Sequence[str], config: CompareConfig) -> Iterator[
                 seconds=middle,
                 low_seconds=low,
                 high_seconds=high,
+                products_seconds=float(np.median(products[name])) if products[name] else None,
                 peak_bytes=first[name]["peak"],
                 floor_seconds=float(np.median(floors)),
             )

@@ -33,6 +33,7 @@ class Worker:
         self.import_seconds = 0.0
         self.seconds_per_operation: dict[str, float] = {}
         self.call: Callable[[], float] = lambda: 0.0
+        self.products: Callable[[], float] | None = None
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that come out are saved to its file.
@@ -48,7 +49,8 @@ class Worker:
                 case "first call":
                     return self._first_call(ACCURACY[job["case"]], job["dtype"])
                 case "turn":
-                    return {"status": "done", "seconds": self._turn()}
+                    products = self._turn(self.products) if self.products is not None else None
+                    return {"status": "done", "seconds": self._turn(self.call), "products": products}
                 case "edge_cases":
                     arrays = _edge_case(module, EDGE_CASES[job["case"]])
                 case "modes":
@@ -100,18 +102,25 @@ class Worker:
             prepared.read_loss(loss)
             return time.perf_counter() - start
 
+        def products() -> float:
+            W = next(weights)
+            start = time.perf_counter()
+            prepared.products(W)
+            return time.perf_counter() - start
+
         self.call = call
+        self.products = products if prepared.products is not None else None
         return {"status": "done", "import": self.import_seconds, "first": first, "peak": peak}
 
-    def _turn(self) -> float:
+    def _turn(self, call: Callable[[], float]) -> float:
         """The median of the calls of a turn: as many as fit, two at least, one of those that take long."""
-        waking = self.call()
+        waking = call()
         if waking > LONG_SECONDS:
             return waking
         seconds: list[float] = []
         end = time.perf_counter() + TURN_SECONDS
         while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < CALLS_AT_MOST):
-            seconds.append(self.call())
+            seconds.append(call())
         return float(np.median(seconds))
 
     def _timed(self, module: ModuleType, case: AccuracyCase, dtype: str) -> Any:

@@ -1,10 +1,17 @@
 """JAX with the gradient by hand: softjax.loss_and_grad."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax
+import jax.numpy as jnp
+from jax import lax
 
 import softjax
 from softjax.frameworks.jax_grad import Value, ValueAndGrad, prepare_jax
 from softjax.frameworks.protocol import Prepared, Problem
+from softjax.gradient import NARROW
+from softjax.objective import matmul
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -31,4 +38,15 @@ def prepare(problem: Problem) -> Prepared:
 
         return lambda W, X, y: value_and_grad(W, X, y)[0], value_and_grad
 
-    return prepare_jax(problem, build)
+    X = jnp.asarray(problem.X) if problem.dtype == "float32" else None
+
+    @jax.jit
+    def products(W: jax.Array, X: jax.Array) -> jax.Array:
+        barrier: Any = lax.optimization_barrier  # as in softjax.loss_and_grad
+        scores = matmul(X, W)
+        return barrier(matmul(barrier(barrier(scores).T), X)) if W.shape[1] <= NARROW else matmul(X.T, scores)
+
+    return replace(
+        prepare_jax(problem, build),
+        products=None if X is None else lambda W: products(W, X).block_until_ready(),
+    )

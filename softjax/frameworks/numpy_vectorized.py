@@ -40,7 +40,12 @@ def prepare(problem: Problem) -> Prepared:
         Q /= len(X)
         return value, problem.with_slope(X.T @ Q, W, np.sign)
 
-    return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
+    return Prepared(
+        place=np.array,
+        loss_and_grad=loss_and_grad,
+        to_numpy=lambda result: result,
+        products=lambda W: X.T @ (X @ W),
+    )
 
 
 def work(N: int, D: int, K: int) -> float:

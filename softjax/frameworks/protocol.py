@@ -86,6 +86,8 @@ class Prepared:
       `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
       `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call.
     - `read_loss`: the framework's loss as a number.
+    - `products`: such weights → the two matrix products of the gradient alone, as the framework does them, finished;
+      where it is worth knowing what they take of the time.
     """
 
     place: Callable[[np.ndarray], Any]
@@ -93,3 +95,4 @@ class Prepared:
     to_numpy: Callable[[tuple[Any, Any]], tuple[Any, np.ndarray]]
     modes: Mapping[Mode, Callable[..., Any]] = field(default_factory=dict)
     read_loss: Callable[[Any], float] = float
+    products: Callable[[Any], object] | None = None
