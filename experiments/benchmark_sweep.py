@@ -36,7 +36,6 @@ GRID = SweepConfig(
     num_iters=1500,
     batch_size=200,
 )
-TURN = 0.4  # seconds that a turn should take
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class Config:
     """Folder of cifar10."""
     num_rounds: int = 15
     """Rounds in which all take turns."""
+    turn_seconds: float = 0.4
+    """About how long a turn takes."""
     sizes: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
     """Numbers of configurations in the picture."""
     num_processes: int = 3
@@ -294,7 +295,7 @@ def installed(peer: Peer) -> bool:
 
 
 def in_turns(
-    work: Work, peers: list[Peer], num_rounds: int, count: Callable[[str], None]
+    work: Work, peers: list[Peer], num_rounds: int, turn_seconds: float, count: Callable[[str], None]
 ) -> dict[str, np.ndarray]:
     """Milliseconds of a step of all configurations, (rounds,) for each peer; in each round in another order."""
     C = work.grid.shape[1]
@@ -302,7 +303,7 @@ def in_turns(
     for peer in peers:
         run = runs[peer.title] = peer.prepare(work)
         run(1)  # compiles
-        lengths[peer.title] = min(max(1, round(TURN / max(run(1), 1e-5))), 1500)
+        lengths[peer.title] = min(max(1, round(turn_seconds / max(run(1), 1e-5))), 1500)
         run(lengths[peer.title])
     factor = {peer.title: C if peer.one else 1 for peer in peers}
     times: dict[str, list[float]] = {peer.title: [] for peer in peers}
@@ -351,14 +352,19 @@ def main(config: Config) -> None:
             bar.set_postfix_str(title, refresh=False)
             bar.update()
 
-        times = in_turns(Work(dataset, GRID), [*peers, *VARIANTS], config.num_rounds, count)
+        times = in_turns(
+            Work(dataset, GRID), [*peers, *VARIANTS], config.num_rounds, config.turn_seconds, count
+        )
         # every sweep ends with an evaluation, which would take most of the time
         few = replace(dataset, train=first(dataset.train), val=first(dataset.val), test=first(dataset.test))
         by_size: dict[int, dict[str, float]] = {}
         for size in config.sizes:
             rates = tuple(np.linspace(1e-7, 5e-7, size).tolist())
             work = Work(few, replace(GRID, learning_rates=rates, regs=(2.5e4,)))
-            medians = {t: float(np.median(v)) for t, v in in_turns(work, batched, 3, count).items()}
+            medians = {
+                t: float(np.median(v))
+                for t, v in in_turns(work, batched, 3, config.turn_seconds, count).items()
+            }
             one = {peer.title: float(np.median(times[peer.title])) / 100 * size for peer in peers if peer.one}
             by_size[size] = medians | one
     write(config, dataset, times, by_size, processes)

@@ -358,7 +358,6 @@ def test_frameworks_take_turns_and_are_timed(tmp_path):
     assert fast.status == slow.status == "measured"
     assert 0 < fast.low_seconds <= fast.seconds <= fast.high_seconds
     assert 0 < fast.floor_seconds == slow.floor_seconds
-    assert slow.seconds > 3 * fast.seconds
     assert fast.products_seconds > 0
     assert slow.products_seconds is None
     assert found["differences", "development"].status == "not run"

@@ -13,7 +13,19 @@ ROOT = Path(__file__).parents[1]
 def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
     out = tmp_path / "benchmark"
     command = [sys.executable, str(ROOT / "experiments" / "benchmark_sweep.py"), "--dataset", "digits"]
-    few = ["--num-rounds", "1", "--sizes", "1", "3", "--num-processes", "1", "--out", str(out)]
+    few = [
+        "--num-rounds",
+        "1",
+        "--turn-seconds",
+        "0.01",
+        "--sizes",
+        "1",
+        "3",
+        "--num-processes",
+        "1",
+        "--out",
+        str(out),
+    ]
     done = subprocess.run([*command, *few], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert {file.name for file in out.iterdir()} == {
