@@ -81,6 +81,7 @@ def report_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 
     The checkpoint of a sweep beside it is removed once the report is complete, and stays where it is not.
     """
+    restore_earlier(out)
     check_free(out, overwrite)
     out = out.absolute()
     partial = partial_folder(out)

@@ -45,6 +45,7 @@ class Compare:
         from softjax.comparison.run import compare, plan
 
         plan(self.comparison)  # names a wrong name before anything else
+        report.restore_earlier(self.out)
         report.check_free(self.out, self.overwrite)
         journal = report.partial_folder(self.out) / "journal.jsonl"
         report.check_finished(self.out, journal.is_file() and not self.resume, self.overwrite)
