@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -71,7 +72,10 @@ class Worker:
         except Exception as error:  # whatever a framework may raise
             lines = (str(error).strip() or "no message").split("\n")
             line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
-            return {"status": "error", "error": type(error).__name__, "message": line.strip()[:300]}
+            line = re.sub(
+                r"(?<!\S)/\S*/", "", line.strip()
+            )  # files by their names: the folders are this machine's
+            return {"status": "error", "error": type(error).__name__, "message": line[:300]}
 
     def _first_call(self, case: AccuracyCase, dtype: str) -> dict[str, Any]:
         """Import, first call and memory; from then on `call` takes the time of one more."""
