@@ -72,9 +72,8 @@ class Worker:
         except Exception as error:  # whatever a framework may raise
             lines = (str(error).strip() or "no message").split("\n")
             line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
-            line = re.sub(
-                r"(?<!\S)/\S*/", "", line.strip()
-            )  # files by their names: the folders are this machine's
+            # files by their names: the folders are this machine's
+            line = re.sub(r"(?<!\S)/\S*/", "", line.strip())
             return {"status": "error", "error": type(error).__name__, "message": line[:300]}
 
     def _first_call(self, case: AccuracyCase, dtype: str) -> dict[str, Any]:
