@@ -37,11 +37,6 @@ class Problem(NamedTuple):
     precision: Precision
     backend: str
 
-    @property
-    def weight_dtype(self) -> str:
-        """Type of the weights: that of the arithmetic, or float32 where that is narrower."""
-        return weight_dtype(self.dtype)
-
 
 class Program(NamedTuple):
     """What runs on the device, compiled.
@@ -86,7 +81,7 @@ def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struct
                 problem.num_classes,
                 num_weights,
                 problem.init_scale,
-                problem.weight_dtype,
+                weight_dtype(problem.dtype),
             )
             return jnp.broadcast_to(W[None], (len(lr), *W.shape))
 

@@ -214,32 +214,24 @@ def speed_sections(speeds: Sequence[Speed]) -> list[str]:
 
 def _by_hand(speeds: Sequence[Speed], fastest: dict[str, float]) -> str:
     """How JAX by hand compares with the fastest, and what of it are the matrix products."""
-    ours = [speed for speed in speeds if speed.framework == "jax-by-hand" and speed.seconds is not None]
-    if not ours:
+    numpy = {speed.case: speed.products_seconds for speed in speeds if speed.framework == "numpy-vectorized"}
+    ratios, products = [], []
+    for speed in speeds:
+        if speed.framework != "jax-by-hand" or speed.seconds is None:
+            continue
+        ratios.append(f"{speed.seconds / fastest[speed.case]:.2f} times the fastest at {speed.case}")
+        if speed.products_seconds is not None:
+            beside = numpy.get(speed.case)
+            products.append(
+                f"{_milliseconds(speed.products_seconds)} at {speed.case}"
+                + (f" (NumPy's {_milliseconds(beside)})" if beside is not None else "")
+            )
+    if not ratios:
         return "JAX by hand was not timed."
-    parts = [
-        f"{(speed.seconds or 0) / fastest[speed.case]:.2f} times the fastest at {speed.case}"
-        for speed in ours
-    ]
-    products = [
-        f"{_milliseconds(speed.products_seconds)} at {speed.case}"
-        + (
-            f" (NumPy's {_milliseconds(other.products_seconds)})"
-            if other is not None and other.products_seconds is not None
-            else ""
-        )
-        for speed in ours
-        if speed.products_seconds is not None
-        for other in [
-            next((s for s in speeds if (s.framework, s.case) == ("numpy-vectorized", speed.case)), None)
-        ]
-    ]
-    alone = (
-        f" Its two matrix products alone, in the same process and rounds, take {', '.join(products)}."
-        if products
-        else ""
-    )
-    return f"JAX by hand takes {', '.join(parts)}.{alone}"
+    text = f"JAX by hand takes {', '.join(ratios)}."
+    if products:
+        text += f" Its two matrix products alone, in the same process and rounds, take {', '.join(products)}."
+    return text
 
 
 def sized(case: str) -> str:

@@ -1,6 +1,7 @@
 """JAX with the gradient by hand: softjax.loss_and_grad."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -38,7 +39,10 @@ def prepare(problem: Problem) -> Prepared:
 
         return lambda W, X, y: value_and_grad(W, X, y)[0], value_and_grad
 
-    X = jnp.asarray(problem.X) if problem.dtype == "float32" else None
+    @cache
+    def features() -> jax.Array:
+        """Placed when the products are asked for, so that the memory of the gradient is its own."""
+        return jnp.asarray(problem.X)
 
     @jax.jit
     def products(W: jax.Array, X: jax.Array) -> jax.Array:
@@ -47,6 +51,5 @@ def prepare(problem: Problem) -> Prepared:
         return barrier(matmul(barrier(barrier(scores).T), X)) if W.shape[1] <= NARROW else matmul(X.T, scores)
 
     return replace(
-        prepare_jax(problem, build),
-        products=None if X is None else lambda W: products(W, X).block_until_ready(),
+        prepare_jax(problem, build), products=lambda W: products(W, features()).block_until_ready()
     )
