@@ -130,6 +130,16 @@ def test_version_and_help(capsys):
         assert all(word in printed for word in words)
 
 
+def test_a_reader_who_stops_reading_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "softjax", "sweep", "--help"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
 def test_help_does_not_import_jax():
     code = "import sys; from softjax import cli; cli._parse(['sweep']); assert 'jax' not in sys.modules"
     assert run("-c", code).returncode == 0
