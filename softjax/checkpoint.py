@@ -22,7 +22,7 @@ import numpy as np
 
 from softjax.config import InputError, SweepConfig
 from softjax.datasets import Dataset
-from softjax.program import chunk_size, weight_dtype
+from softjax.program import MEMORIES, chunk_size, weight_dtype
 from softjax.result import Part, Seconds
 from softjax.sweeps import MOST_LOSSES, SweepState
 
@@ -134,10 +134,9 @@ def save(folder: Path, state: SweepState) -> None:
         for index, part in enumerate(state.parts):
             path = _part(folder, index)
             if not path.exists():
-                _write_arrays(path, {field.name: getattr(part, field.name) for field in fields(Part)})
-        arrays = {field.name: getattr(state, field.name) for field in fields(SweepState)}
-        arrays |= {"parts": len(state.parts), "seconds": astuple(state.seconds)}
-        _write_arrays(folder / STATE, {name: value for name, value in arrays.items() if value is not None})
+                _write_arrays(path, _arrays(part))
+        arrays = _arrays(state) | {"parts": len(state.parts), "seconds": astuple(state.seconds)}
+        _write_arrays(folder / STATE, arrays)
 
 
 def load(folder: Path, wanted: dict[str, Any]) -> SweepState:
@@ -161,17 +160,35 @@ def load(folder: Path, wanted: dict[str, Any]) -> SweepState:
     return state
 
 
-def _loaded(folder: Path) -> SweepState:
-    def arrays(path: Path) -> dict[str, np.ndarray]:
-        with path.open("rb") as file, np.load(file) as found:
-            return dict(found)
+def _arrays(record: Part | SweepState) -> dict[str, Any]:
+    """The fields of a record; those of its carry, which may be None, by number."""
+    arrays = {field.name: getattr(record, field.name) for field in fields(record)}
+    carry = arrays.pop("carry")
+    return (
+        arrays
+        | {"num_carried": -1 if carry is None else len(carry)}
+        | {f"carry_{i}": leaf for i, leaf in enumerate(carry or ())}
+    )
 
-    state = arrays(folder / STATE)
+
+def _loaded(folder: Path) -> SweepState:
+    def read(path: Path) -> dict[str, Any]:
+        with path.open("rb") as file, np.load(file) as found:
+            arrays: dict[str, Any] = dict(found)
+        number = int(arrays.pop("num_carried"))
+        arrays["carry"] = None if number < 0 else tuple(arrays.pop(f"carry_{i}") for i in range(number))
+        return arrays
+
+    def part(index: int) -> Part:
+        arrays = read(_part(folder, index))
+        return Part(**(arrays | {"steps": int(arrays["steps"])}))
+
+    state = read(folder / STATE)
     return SweepState(
         int(state["chunk_size"]),
-        tuple(Part(**arrays(_part(folder, index))) for index in range(int(state["parts"]))),
+        tuple(map(part, range(int(state["parts"])))),
         int(state["step"]),
-        state.get("W"),
+        state["carry"],
         state["losses"],
         Seconds(*state["seconds"].tolist()),
     )
@@ -179,14 +196,16 @@ def _loaded(folder: Path) -> SweepState:
 
 def check_space(folder: Path, config: SweepConfig, dataset: Dataset) -> None:
     """Raises `InputError` where the disk of `folder` has no room for a sweep's checkpoints and report."""
-    chunk = chunk_size(config, dataset)
-    num_configs = len(config.learning_rates) * len(config.regs)
+    chunk, num_configs = chunk_size(config, dataset), config.num_configurations
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
+    copies = 1 + MEMORIES[config.optimizer]
     losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
     # of all of them, the parts and the report's file
     kept = 2 * num_configs if config.keep_weights == "all" else num_configs / chunk
+    if config.halvings:  # what may go on from each rung
+        kept += 2 * num_configs * copies
     # the state twice, while one replaces the other
-    floats = 2 * (chunk * weights + losses) + kept * weights
+    floats = 2 * (chunk * copies * weights + losses) + kept * weights
     needed = floats * np.dtype(weight_dtype(config.dtype)).itemsize + REPORT_BYTES
     parent = next(parent for parent in folder.absolute().parents if parent.exists())
     freed = sum(file.stat().st_size for file in folder.glob("*.npz"))  # by `start`

@@ -15,6 +15,11 @@ Penalty = Literal["l2", "half_l2", "l1", "elastic_net", "none"]
 DType = Literal["float32", "float64", "bfloat16"]
 Precision = Literal["default", "high", "highest"]
 KeepWeights = Literal["best", "all"]
+Search = Literal["grid", "random", "log_uniform"]
+Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw"]
+Schedule = Literal["constant", "cosine", "step"]
+Minibatches = Literal["shared", "independent"]
+Path_ = Literal["auto", "together", "warm"]
 
 DATASETS = ("digits", "cifar10", "synthetic")
 
@@ -29,13 +34,13 @@ def check_choice(name: str, value: object, choices: object) -> None:
         raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
 
 
-def _check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
+def check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
         raise InputError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
-def _check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
+def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
     if len(values) == 0:
         raise InputError(f"{name} is empty: give at least one value")
     for value in values:
@@ -110,33 +115,65 @@ class DataConfig:
             if self.dataset != "cifar10":
                 raise InputError(f"test_images is for the dataset cifar10, not for {self.dataset!r}")
             if self.test_images != "all":
-                _check_count("test_images", self.test_images, most=10_000)
-        _check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
+                check_count("test_images", self.test_images, most=10_000)
+        check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
         for name, least in (("num_examples", 10), ("num_features", 1), ("num_classes", 2)):
             value = getattr(self, name)
             if value is not None:
                 if self.dataset != "synthetic":
                     raise InputError(f"{name} is for the dataset synthetic, not for {self.dataset!r}")
-                _check_count(name, value, least=least)
+                check_count(name, value, least=least)
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """A grid of SGD runs, lr × reg × seed. The defaults suit the digits, whose pixels run from 0 to 16."""
+    """Training runs, lr × reg × seed, and how they are trained. The defaults suit the digits, whose pixels run from
+    0 to 16.
+    """
 
     learning_rates: tuple[float, ...] = parse_range("log:1e-3:1:10")
-    """Step sizes lr of SGD: start:stop:count, log:start:stop:count or a comma list."""
+    """Step sizes lr: start:stop:count, log:start:stop:count or a comma list. A random search draws between the least
+    and the largest."""
     regs: tuple[float, ...] = parse_range("log:1e-4:1:10")
     """Penalty strengths, in the same notation."""
+    search: Search = "grid"
+    """grid: every learning rate with every penalty strength. log_uniform, random: num-configs pairs drawn between the
+    ends of both, evenly in their logarithms or in themselves; for a first look, where one of the two hardly matters, or
+    to spend a given budget."""
+    num_configs: int | None = None
+    """random, log_uniform: how many pairs are drawn; 64 by default."""
+    halvings: int = 0
+    """Successive halving: after T/2ʰ, ..., T/4, T/2 steps only the better half of the configurations, by validation
+    accuracy, goes on. For many configurations, most of which show early that they are no good."""
     num_iters: int = 1000
-    """SGD steps T of every run."""
+    """Steps T of every run."""
     batch_size: int = 200
     """Examples in a minibatch, drawn with replacement."""
+    minibatches: Minibatches = "shared"
+    """shared: all configurations of a seed start from the same weights and see the same minibatches, which is fast, and
+    the fair comparison. independent: each has its own, as in a loop over configurations; for the spread of such runs."""
     num_seeds: int = 1
-    """Runs of each configuration; each seed has its own initial weights and minibatches, which all
-    configurations share."""
+    """Runs of each configuration. From two on, the report says how sure its figures are; five tell the best from the
+    tied."""
     seed: int = 0
-    """The first seed; the others follow it."""
+    """The first seed; the others follow it. Seed of the search too."""
+    optimizer: Optimizer = "sgd"
+    """sgd: W ← W − lr ∇L, the course's. momentum, nesterov: with a heavy ball, when sgd is slow on badly scaled features;
+    lr about 1 − momentum times sgd's. adam: per-entry step sizes, lr about 1e-3 whatever the features' scale. adamw: the
+    same with reg as a decoupled weight decay, W ← W − lr reg W, in place of the penalty."""
+    momentum: float = 0.9
+    """momentum, nesterov: share of the last step that is kept; adam, adamw: β₁."""
+    beta2: float = 0.999
+    """adam, adamw: β₂, of the squared gradients' average."""
+    eps: float = 1e-8
+    """adam, adamw: ε, added to the denominator."""
+    schedule: Schedule = "constant"
+    """constant: lr throughout. cosine: from lr to 0 over half a wave, when the last runs' noise matters; it takes a
+    larger lr. step: times decay-rate after every decay-every steps."""
+    decay_every: int | None = None
+    """step: steps between two decays; a third of num-iters by default."""
+    decay_rate: float = 0.1
+    """step: what lr is multiplied by at each decay."""
     init_scale: float = 1e-3
     """Standard deviation of the initial weights."""
     kind: Kind = "softmax"
@@ -163,22 +200,105 @@ class SweepConfig:
     does not depend on it but for rounding."""
 
     def __post_init__(self) -> None:
-        _check_rates("learning_rates", self.learning_rates, positive=True)
-        _check_rates("regs", self.regs, positive=False)
+        check_rates("learning_rates", self.learning_rates, positive=True)
+        check_rates("regs", self.regs, positive=False)
         for name in ("num_iters", "batch_size", "num_seeds"):
-            _check_count(name, getattr(self, name))
-        _check_count("seed", self.seed, least=0, most=2**31 - self.num_seeds)
+            check_count(name, getattr(self, name))
+        check_count("seed", self.seed, least=0, most=2**31 - self.num_seeds)
+        for name, choices in (
+            ("search", Search),
+            ("minibatches", Minibatches),
+            ("optimizer", Optimizer),
+            ("schedule", Schedule),
+            ("kind", Kind),
+            ("penalty", Penalty),
+            ("dtype", DType),
+            ("precision", Precision),
+            ("keep_weights", KeepWeights),
+        ):
+            check_choice(name, getattr(self, name), choices)
+        self._check_search()
+        for name in ("momentum", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} must lie in [0, 1), got {getattr(self, name)!r}")
+        if not (math.isfinite(self.eps) and self.eps > 0):
+            raise InputError(f"eps must be finite and positive, got {self.eps!r}")
+        if not 0 < self.decay_rate <= 1:
+            raise InputError(f"decay_rate must lie in (0, 1], got {self.decay_rate!r}")
+        if self.decay_every is not None:
+            check_count("decay_every", self.decay_every)
+            if self.schedule != "step":
+                raise InputError(f"decay_every is for the schedule step, not for {self.schedule!r}")
+        if self.optimizer == "adamw" and self.penalty != "l2":
+            raise InputError(
+                f"adamw takes reg as its weight decay and no penalty besides: leave penalty at l2, got {self.penalty!r}"
+            )
         if not math.isfinite(self.init_scale) or self.init_scale < 0:
             raise InputError(f"init_scale must be finite and zero or positive, got {self.init_scale!r}")
         if not 0 <= self.l1_ratio <= 1:
             raise InputError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
-        check_choice("kind", self.kind, Kind)
-        check_choice("penalty", self.penalty, Penalty)
-        check_choice("dtype", self.dtype, DType)
-        check_choice("precision", self.precision, Precision)
-        check_choice("keep_weights", self.keep_weights, KeepWeights)
         if self.chunk_size is not None:
-            _check_count("chunk_size", self.chunk_size)
+            check_count("chunk_size", self.chunk_size)
+
+    def _check_search(self) -> None:
+        if self.num_configs is not None:
+            check_count("num_configs", self.num_configs)
+            if self.search == "grid":
+                raise InputError(
+                    "num_configs is for search random or log_uniform; a grid has as many as its axes give"
+                )
+        if self.search == "log_uniform" and 0 in self.regs:
+            raise InputError("search log_uniform needs positive regs, got 0: its logarithm is infinite")
+        check_count("halvings", self.halvings, least=0)
+        if 2**self.halvings > min(self.num_configurations, self.num_iters):
+            raise InputError(
+                f"{self.halvings} halvings need at least {2**self.halvings} configurations and as many steps, got "
+                f"{self.num_configurations} configurations and {self.num_iters} steps"
+            )
+
+    @property
+    def num_configurations(self) -> int:
+        """C."""
+        if self.search == "grid":
+            return len(self.learning_rates) * len(self.regs)
+        return self.num_configs or 64
+
+    def configurations(self) -> tuple[np.ndarray, np.ndarray]:
+        """Learning rates (C,) and penalty strengths (C,): the grid's in the order of two nested loops, learning rates
+        outside, or those that were drawn.
+        """
+        if self.search == "grid":
+            lr, reg = np.meshgrid(self.learning_rates, self.regs, indexing="ij")
+            return lr.ravel(), reg.ravel()
+        rng = np.random.default_rng(self.seed)
+        ends = np.array([(min(each), max(each)) for each in (self.learning_rates, self.regs)])
+        if self.search == "log_uniform":
+            ends = np.log(ends)
+        drawn = rng.uniform(*ends.T, size=(self.num_configurations, 2)).T
+        lr, reg = np.exp(drawn) if self.search == "log_uniform" else drawn
+        return lr, reg
+
+
+@dataclass(frozen=True)
+class ConvergeConfig:
+    """The minimum itself in place of SGD's approach to it: full-batch L-BFGS for every penalty strength."""
+
+    converge: bool = False
+    """Minimize the objective to convergence for every one of regs (learning rates and all else of SGD do not matter then).
+    For a linear probe on features, where only the penalty strength is to be chosen."""
+    tolerance: float = 1e-5
+    """Converged: where the gradient's norm is at most this share of that at W = 0."""
+    max_lbfgs_iters: int = 1000
+    """L-BFGS iterations after which a penalty strength counts as not converged."""
+    path: Path_ = "auto"
+    """together: all penalty strengths at once, in shared matrix products; warm: from the largest on, each started from
+    the last; auto: together for few classes, else warm."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance < 1:
+            raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}")
+        check_count("max_lbfgs_iters", self.max_lbfgs_iters)
+        check_choice("path", self.path, Path_)
 
 
 @dataclass(frozen=True)
@@ -209,11 +329,11 @@ class CheckConfig:
         own = (self.function, self.gradient, self.inputs)
         if any(own) and not all(own):
             raise InputError("function, gradient and inputs go together: give all three, or none of them")
-        _check_count("num_checks", self.num_checks)
-        _check_rates("regs", self.regs, positive=False)
+        check_count("num_checks", self.num_checks)
+        check_rates("regs", self.regs, positive=False)
         if not math.isfinite(self.init_scale) or self.init_scale < 0:
             raise InputError(f"init_scale must be finite and zero or positive, got {self.init_scale!r}")
-        _check_count("seed", self.seed, least=0, most=2**31 - 1)
+        check_count("seed", self.seed, least=0, most=2**31 - 1)
         check_choice("kind", self.kind, Kind)
         check_choice("penalty", self.penalty, Penalty)
 

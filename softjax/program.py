@@ -17,40 +17,64 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.stages import Compiled
+from jaxtyping import Array, Int, Key
 
-from softjax.config import Precision, SweepConfig
+from softjax.config import Minibatches, SweepConfig
 from softjax.datasets import Dataset
-from softjax.train import Objective, evaluate, initial_weights, penalty, train_segment
+from softjax.train import Carry, Hyperparameters, Method, evaluate, initial, penalty, train_segment
 
 CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
+# copies of the weights in an optimizer's memory
+MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
 
 class Problem(NamedTuple):
     """All that a compiled program depends on besides the shapes and types of its arguments."""
 
-    objective: Objective
+    method: Method
     num_classes: int
-    init_scale: float
-    batch_size: int
     segment_lengths: tuple[int, ...]
-    dtype: str
-    precision: Precision
+    minibatches: Minibatches
     backend: str
+
+
+class Keys(NamedTuple):
+    """PRNG keys of initial weights and of minibatches: (S,) where the configurations share them, else (S, c)."""
+
+    initial: Key[Array, "..."]
+    batch: Key[Array, "..."]
 
 
 class Program(NamedTuple):
     """What runs on the device, compiled.
 
-    - `initialize(keys, lr)`: weights (S, c, K, D).
-    - `segments[T](W, lr, reg, keys, start, train, preprocessing)`: weights after T steps from `start` on, and the
-      T losses (S, c, T). `W` is donated.
-    - `evaluate(W, reg, splits, preprocessing)`: whether all weights are finite, the penalties, and a `Totals` for
-      each split, (S, c) each.
+    - `initialize(keys, lr, hyper)`: a `Carry` of weights (S, c, K, D).
+    - `segments[T](carry, lr, reg, keys, start, factors, hyper, train, preprocessing)`: the carry after T steps from
+      `start` on, and the T losses (S, c, T). `carry` is donated.
+    - `evaluate(W, reg, hyper, splits, preprocessing)`: whether all weights are finite, the penalties, the number of
+      training examples classified rightly, which of the validation and test examples are, and the sum of the training
+      losses; (S, c) each.
     """
 
     initialize: Compiled
     segments: dict[int, Compiled]
     evaluate: Compiled
+
+
+def keys_of(
+    seeds: Int[np.ndarray, " S"], configurations: Int[np.ndarray, " c"], minibatches: Minibatches
+) -> Keys:
+    """The keys of these seeds' runs of these configurations, which are numbered from 0."""
+    keys = jax.vmap(jax.random.key)(seeds)
+
+    def stream(number: int) -> Key[Array, "..."]:
+        own = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+        if minibatches == "shared":
+            return own
+        fold = jax.vmap(jax.vmap(jax.random.fold_in, in_axes=(None, 0)), in_axes=(0, None))
+        return fold(own, configurations)
+
+    return Keys(stream(0), stream(1))
 
 
 def weight_dtype(dtype: str) -> str:
@@ -59,7 +83,9 @@ def weight_dtype(dtype: str) -> str:
 
 
 def compiled(problem: Problem, arguments: Any) -> Program:
-    """The programs for `arguments` (lr, reg, keys, splits, preprocessing), or for others of these shapes and types."""
+    """The programs for `arguments` (lr, reg, keys, hyper, splits, preprocessing), or for others of these shapes and
+    types.
+    """
     leaves, structure = jax.tree.flatten(arguments)
     return _compiled(problem, tuple(_shape(leaf.shape, leaf.dtype) for leaf in leaves), structure)
 
@@ -68,72 +94,84 @@ def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], structure: Any) -> Program:
-    lr, reg, keys, splits, preprocessing = jax.tree.unflatten(structure, leaves)
-    over_seeds: Callable[..., Any] = jax.vmap if problem.backend != "cpu" else _one_after_another
-    num_weights = splits[0].X.shape[1] + 1
+    lr, reg, keys, hyper, splits, preprocessing = jax.tree.unflatten(structure, leaves)
+    dtype, num_weights = str(lr.dtype), splits[0].X.shape[1] + 1
+    shared = problem.minibatches == "shared"
+    on_cpu = problem.backend == "cpu"
+    over_seeds: Callable[..., Any] = _one_after_another if on_cpu else jax.vmap
+    # Without a minibatch in common the products of the configurations are as many thin ones.
+    over_configurations: Callable[..., Any] = _one_after_another if on_cpu and not shared else jax.vmap
 
-    def initialize(keys: Any, lr: Any) -> Any:
-        def one(key: Any) -> Any:
-            W = initial_weights(
-                key,
-                problem.num_classes,
-                num_weights,
-                problem.init_scale,
-                weight_dtype(problem.dtype),
-            )
-            return jnp.broadcast_to(W[None], (len(lr), *W.shape))
+    def initialize(keys: Keys, lr: Any, hyper: Hyperparameters) -> Carry:
+        def one(key: Any) -> Carry:
+            return initial(key, problem.num_classes, num_weights, dtype, problem.method, hyper)
 
-        return jax.vmap(one)(keys)
+        if not shared:
+            return jax.vmap(jax.vmap(one))(keys.initial)
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf[:, None], (len(leaf), len(lr), *leaf.shape[1:])),
+            jax.vmap(one)(keys.initial),
+        )
 
     def segment(
-        W: Any, lr: Any, reg: Any, keys: Any, start: Any, train: Any, preprocessing: Any, *, num_steps: int
+        carry: Any,
+        lr: Any,
+        reg: Any,
+        keys: Keys,
+        start: Any,
+        factors: Any,
+        hyper: Any,
+        train: Any,
+        preprocessing: Any,
     ) -> Any:
-        run = partial(
-            train_segment,
-            objective=problem.objective,
-            batch_size=problem.batch_size,
-            num_steps=num_steps,
-            dtype=problem.dtype,
-            precision=problem.precision,
-        )
-        # The key is not mapped over the configurations: one minibatch serves them all.
-        grid = jax.vmap(run, in_axes=(0, 0, 0, None, None, None, None))
-        return over_seeds(lambda W, key: grid(W, lr, reg, key, start, train, preprocessing))(W, keys)
+        def run(carry: Any, lr: Any, reg: Any, key: Any) -> Any:
+            return train_segment(
+                carry, lr, reg, key, start, factors, hyper, train, preprocessing, method=problem.method
+            )
 
-    def evaluate_all(W: Any, reg: Any, splits: Any, preprocessing: Any) -> Any:
+        def one_seed(carry: Any, key: Any) -> Any:
+            if shared:  # the key is not mapped over the configurations: one minibatch serves them all
+                return over_configurations(partial(run, key=key))(carry, lr, reg)
+            return over_configurations(run)(carry, lr, reg, key)
+
+        return over_seeds(one_seed)(carry, keys.batch)
+
+    def evaluate_all(W: Any, reg: Any, hyper: Any, splits: Any, preprocessing: Any) -> Any:
         def one_seed(W: Any) -> Any:
             finite = jnp.isfinite(W).all(axis=(1, 2))
-            penalties = jax.vmap(partial(penalty, objective=problem.objective))(W, reg)
+            penalties = jax.vmap(partial(penalty, hyper=hyper, method=problem.method))(W, reg)
             block = max(2**23 // max(W.shape[0] * W.shape[1], W.shape[2]), 1)  # some 32 MB of scores
-            totals = [
+            train, val, test = (
                 jax.vmap(
                     partial(
                         evaluate,
                         examples=split,
                         preprocessing=preprocessing,
-                        kind=problem.objective.kind,
+                        kind=problem.method.kind,
                         block=min(block, len(split.y)),
                     )
                 )(W)
                 for split in splits
-            ]
-            return finite, penalties, totals
+            )
+            hits = train.correct.sum(axis=1, dtype=jnp.int32)
+            return finite, penalties, hits, val.correct, test.correct, train.loss
 
         return over_seeds(one_seed)(W)
 
-    W = jax.eval_shape(initialize, keys, lr)
-    start = _shape((), jnp.int32)
+    carry, start = jax.eval_shape(initialize, keys, lr, hyper), _shape((), jnp.int32)
     return Program(
-        jax.jit(initialize).lower(keys, lr).compile(),
+        jax.jit(initialize).lower(keys, lr, hyper).compile(),
         {
-            length: jax.jit(partial(segment, num_steps=length), donate_argnums=0)
-            .lower(W, lr, reg, keys, start, splits[0], preprocessing)
+            length: jax.jit(segment, donate_argnums=0)
+            .lower(
+                carry, lr, reg, keys, start, _shape((length,), jnp.float32), hyper, splits[0], preprocessing
+            )
             .compile()
             for length in problem.segment_lengths
         },
-        jax.jit(evaluate_all).lower(W, reg, splits, preprocessing).compile(),
+        jax.jit(evaluate_all).lower(carry.W, reg, hyper, splits, preprocessing).compile(),
     )
 
 
@@ -145,12 +183,13 @@ def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: lax.map(lambda each: function(*each), arguments)
 
 
-def chunk_size(config: SweepConfig, dataset: Dataset) -> int:
-    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks are equal but for rounding.
+def chunk_size(config: SweepConfig, dataset: Dataset, num_configs: int | None = None) -> int:
+    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks of `num_configs` (all of
+    `config` by default) are equal but for rounding.
 
     By default what fits a quarter of the device's memory; on CPUs, what keeps a step's scores in the cache.
     """
-    num_configs = len(config.learning_rates) * len(config.regs)
+    num_configs = num_configs or config.num_configurations
     most = config.chunk_size or _fitting(config, dataset)
     return math.ceil(num_configs / math.ceil(num_configs / most))
 
@@ -159,10 +198,13 @@ def _fitting(config: SweepConfig, dataset: Dataset) -> int:
     itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
     scores = dataset.num_classes * config.batch_size * itemsize
     # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
-    weights = 4 * dataset.num_classes * (dataset.num_features + 1) * itemsize
+    copies = 4 + MEMORIES[config.optimizer]
+    weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
     on_cpu = jax.default_backend() == "cpu"
     side_by_side = 1 if on_cpu else config.num_seeds
     each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
+    if config.minibatches == "independent" and not on_cpu:
+        each += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
     most = int(0.25 * _memory()) // each
     if on_cpu:
         most = min(most, CACHED_BYTES // scores)
@@ -180,16 +222,16 @@ def _memory() -> int:
     return min(limits)
 
 
-def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int) -> list[int]:
-    """Steps in each segment: about a second's worth, equal where `num_iters` has a divisor near that.
+def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps: int) -> list[int]:
+    """Steps in each segment of `num_steps`: about a second's worth, equal where they have a divisor near that.
 
     From a nominal speed, not a measured one: the same problem is cut, and compiled, the same way every time.
     """
     weights = chunk * config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13
     seconds_per_step = 5e-5 + 4 * weights * config.batch_size / flops_per_second
-    aim = min(max(round(1 / seconds_per_step), 1), config.num_iters)
-    divisors = [n for n in range(aim // 2 + 1, 2 * aim) if config.num_iters % n == 0]
+    aim = min(max(round(1 / seconds_per_step), 1), num_steps)
+    divisors = [n for n in range(aim // 2 + 1, 2 * aim) if num_steps % n == 0]
     length = min(divisors, key=lambda n: abs(math.log(n / aim)), default=aim)
-    whole, rest = divmod(config.num_iters, length)
+    whole, rest = divmod(num_steps, length)
     return [length] * whole + [rest] * (rest > 0)

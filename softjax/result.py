@@ -1,15 +1,17 @@
 """What a sweep gives back."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from softjax.config import InputError, SweepConfig
 from softjax.datasets import Split
 from softjax.datasets.preprocess import Preprocessing, apply
+from softjax.intervals import accuracy_intervals, difference_intervals
 from softjax.objective import scores
 
 
@@ -25,45 +27,60 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Part:
-    """What is kept of c configurations that have been trained and evaluated.
+    """What is kept of a chunk of c configurations that have been trained up to some step and evaluated.
 
-    - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S) and `loss_history`
-      (c, S, H): as in `SweepResult`.
+    - `configs` (c,): which they are.
+    - `steps`: SGD steps they have done.
+    - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S), `val_hits`, `test_hits` (c, N):
+      as in `SweepResult`.
+    - `loss_history` (c, S, H): at those of the steps since they last stood here that are kept.
     - `weights` (k, S, D, K): of all of them, or of the one with the highest mean validation accuracy.
+    - `carry`: the arrays to go on from (c, S, ...), where successive halving may let them; else none.
     """
 
+    configs: Int[np.ndarray, " c"]
+    steps: int
     train_accuracy: Float[np.ndarray, "c S"]
     val_accuracy: Float[np.ndarray, "c S"]
     test_accuracy: Float[np.ndarray, "c S"]
+    val_hits: Integer[np.ndarray, "c V"] = field(repr=False)
+    test_hits: Integer[np.ndarray, "c N"] = field(repr=False)
     final_loss: Float[np.ndarray, "c S"]
     diverged: Bool[np.ndarray, "c S"]
     loss_history: Float[np.ndarray, "c S H"] = field(repr=False)
     weights: Float[np.ndarray, "k S D K"] = field(repr=False)
+    carry: tuple[np.ndarray, ...] = field(repr=False)
 
 
-def best_of(val_accuracy: Float[np.ndarray, "C S"]) -> int:
-    """The first configuration of the highest accuracy averaged over its seeds; those with a NaN come last."""
+def ranked(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
+    """The configurations by accuracy averaged over their seeds, the highest first; those with a NaN come last.
+
+    Equals stay in order.
+    """
     mean = val_accuracy.mean(axis=1)
-    return int(np.argmax(np.where(np.isnan(mean), -1, mean)))
+    return np.argsort(-np.where(np.isnan(mean), -1, mean), kind="stable")
 
 
 @dataclass(frozen=True)
 class SweepResult:
     """A sweep's C configurations × S seeds, as NumPy arrays.
 
-    The configurations are the grid's in the order of two nested loops, learning rates outside; `grid` gives
-    any of these arrays as (L, R, ...). Accuracies are shares, losses are in nats.
+    The configurations of a grid come in the order of two nested loops, learning rates outside; `grid` gives any of
+    these arrays as (L, R, ...). Accuracies are shares, losses are in nats.
 
     - `learning_rate`, `reg` (C,); `seed` (S,).
+    - `steps` (C,): SGD steps each was trained, fewer than `num_iters` where successive halving stopped it. All else that
+      is said of a configuration is of its weights after them.
     - `train_accuracy`, `val_accuracy`, `test_accuracy` (C, S): NaN where a run diverged.
+    - `val_hits`, `test_hits` (C, N): how many of the S classifiers are right about each validation and test example.
     - `final_loss` (C, S): the objective, penalty included, on the whole training set at the end.
     - `diverged` (C, S): whether loss or weights stopped being finite.
     - `loss_history` (C, S, H): the minibatch objective, penalty included, before the update of the steps
-      `history_steps` (H,): of every step, where C · S · T is at most 2²⁶.
+      `history_steps` (H,): of every step, where C · S · T is at most 2²⁶. NaN after a configuration was stopped.
     - `best_weights` (D, K): of `best` and `best_seed`, for features preprocessed as `preprocessing` says, the bias in
       the last row; of no use where every configuration diverged.
     - `weights` (C, S, D, K): of all runs, with `keep_weights="all"`; else None.
-    - `grid_shape`: (L, R).
+    - `grid_shape`: (L, R), or None where the configurations were drawn.
     - `seconds`: load, compile, train, evaluate.
     """
 
@@ -71,9 +88,12 @@ class SweepResult:
     learning_rate: Float[np.ndarray, " C"]
     reg: Float[np.ndarray, " C"]
     seed: Int[np.ndarray, " S"]
+    steps: Int[np.ndarray, " C"]
     train_accuracy: Float[np.ndarray, "C S"]
     val_accuracy: Float[np.ndarray, "C S"]
     test_accuracy: Float[np.ndarray, "C S"]
+    val_hits: Integer[np.ndarray, "C V"] = field(repr=False)
+    test_hits: Integer[np.ndarray, "C N"] = field(repr=False)
     final_loss: Float[np.ndarray, "C S"]
     diverged: Bool[np.ndarray, "C S"]
     loss_history: Float[np.ndarray, "C S H"] = field(repr=False)
@@ -81,30 +101,63 @@ class SweepResult:
     best_weights: Float[np.ndarray, "D K"] = field(repr=False)
     weights: Float[np.ndarray, "C S D K"] | None = field(repr=False)
     preprocessing: Preprocessing = field(repr=False)
-    grid_shape: tuple[int, int]
+    grid_shape: tuple[int, int] | None
     seconds: Seconds
 
     @property
     def best(self) -> int:
-        """The configuration with the highest validation accuracy, averaged over its seeds.
+        """The configuration with the highest validation accuracy, averaged over its seeds, of those trained longest.
 
         Of equals, the first. Raises `InputError` if a seed of every configuration diverged.
         """
-        if np.isnan(self.val_accuracy).any(axis=1).all():
+        if np.isnan(self._contending).any(axis=1).all():
             raise InputError(
                 "every configuration diverged: the learning rates "
                 f"({min(self.learning_rate):g} to {max(self.learning_rate):g}) are too large for these "
                 "features and penalty strengths; try smaller ones"
             )
-        return best_of(self.val_accuracy)
+        return int(ranked(self._contending)[0])
+
+    @property
+    def _contending(self) -> Float[np.ndarray, "C S"]:
+        """Validation accuracies, NaN where a configuration was stopped early."""
+        return np.where((self.steps == self.steps.max())[:, None], self.val_accuracy, np.nan)
 
     @property
     def best_seed(self) -> int:
         """The index of the best configuration's seed with the highest validation accuracy."""
         return int(np.argmax(self.val_accuracy[self.best]))
 
+    @cached_property
+    def val_interval(self) -> Float[np.ndarray, "C 2"]:
+        """The ends of each configuration's 95 % interval for its validation accuracy; NaN where a run diverged.
+
+        It counts the finite validation split (a bootstrap over its examples), and from two seeds on the seeds:
+        `softjax.intervals`.
+        """
+        return accuracy_intervals(self.val_hits, self.val_accuracy)
+
+    @cached_property
+    def test_interval(self) -> Float[np.ndarray, "C 2"]:
+        """The same for the test accuracy."""
+        return accuracy_intervals(self.test_hits, self.test_accuracy)
+
+    @cached_property
+    def tied(self) -> Bool[np.ndarray, " C"]:
+        """Which configurations are not told from the best: the 95 % interval of the paired difference contains 0.
+
+        The best is among them; one that diverged or was stopped early is not.
+        """
+        low, high = difference_intervals(self.val_hits, self._contending, self.best).T
+        return (low <= 0) & (high >= 0)
+
     def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
-        """The array called `name` with the axis of configurations unfolded into learning rates × regs."""
+        """The array called `name` with the axis of configurations unfolded into learning rates × regs.
+
+        Raises `InputError` where the configurations are no grid.
+        """
+        if self.grid_shape is None:
+            raise InputError(f"a {self.config.search} search is no grid: use the arrays by configuration")
         array: np.ndarray = getattr(self, name)
         return array.reshape(self.grid_shape + array.shape[1:])
 

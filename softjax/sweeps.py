@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float, Int
 
 from softjax.config import SweepConfig
 from softjax.datasets import Dataset, Split
@@ -24,11 +25,12 @@ from softjax.program import (
     Program,
     chunk_size,
     compiled,
+    keys_of,
     segment_lengths,
     weight_dtype,
 )
-from softjax.result import Part, Seconds, SweepResult, best_of
-from softjax.train import Examples, Objective
+from softjax.result import Part, Seconds, SweepResult, ranked
+from softjax.train import Carry, Examples, Hyperparameters, method, schedule
 
 MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
 
@@ -37,18 +39,18 @@ MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every 
 class SweepState:
     """Where a sweep stands between two segments: all that it needs to go on, on one machine to the same bits.
 
-    - `chunk_size`: c, the configurations trained at a time.
-    - `parts`: the chunks that are done.
-    - `step`: steps done of the chunk in training, the next after `parts`.
-    - `W` (S, c, K, D): its weights, None before the first step.
+    - `chunk_size`: the most configurations trained at a time.
+    - `parts`: the chunks that are done, rung by rung of successive halving.
+    - `step`: the step at which the chunk in training, the next after `parts`, stands.
+    - `carry`: the arrays of its weights and of its optimizer's memory (S, c, ...), None before its first segment.
     - `losses` (c, S, H): its histories so far.
-    - `seconds`: training and evaluation so far.
+    - `seconds`: compilation, training and evaluation so far.
     """
 
     chunk_size: int
     parts: tuple[Part, ...] = field(repr=False)
     step: int
-    W: Float[np.ndarray, "S c K D"] | None = field(repr=False)
+    carry: tuple[np.ndarray, ...] | None = field(repr=False)
     losses: Float[np.ndarray, "c S H"] = field(repr=False)
     seconds: Seconds
 
@@ -60,7 +62,7 @@ class Progress:
     step: int
     """steps done, over all chunks of configurations"""
     num_steps: int
-    """steps of the whole sweep: `num_iters` for each chunk"""
+    """steps of the whole sweep: `num_iters` for each chunk, less what successive halving saves"""
     segment: int
     """segments done"""
     num_segments: int
@@ -80,10 +82,11 @@ def sweep(
 ) -> SweepResult:
     """Trains a linear classifier for every (lr, reg, seed) of `config`, and evaluates all of them.
 
-    Each run is minibatch SGD, W ← W − lr ∇L(W), on the objective of `softjax.loss`, from normal weights. The
-    features are preprocessed as in the course: the training mean is subtracted, and a bias column of ones
-    appended. All configurations of a seed share initial weights and minibatches (common random numbers), so
-    that they differ in lr and reg alone. On one machine the same seed gives the same result, bit for bit.
+    Each run is minibatch SGD, W ← W − lr ∇L(W), or another of `config`'s optimizers, on the objective of `softjax.loss`,
+    from normal weights. The features are preprocessed as in the course: the training mean is subtracted, and a bias
+    column of ones appended. All configurations of a seed share initial weights and minibatches (common random
+    numbers), unless `config` says otherwise, so that they differ in lr and reg alone. On one machine the same seed
+    gives the same result, bit for bit.
 
     **Arguments:**
 
@@ -98,11 +101,10 @@ def sweep(
     """
     config = SweepConfig() if config is None else config
     with _types_of(config):
-        run = _started(dataset, config, state)
-        state = state or run.first_state()
+        run, state = _started(dataset, config, state)
         if on_progress is not None:
             on_progress(run.progress(state))
-        while len(state.parts) < len(run.chunks):
+        while len(state.parts) < len(run.legs):
             state = run.trained(state, on_progress)
         return run.result(state)
 
@@ -114,176 +116,327 @@ def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A chunk of configurations from one rung of successive halving to the next: `rows` of those that go on there,
+    from step `start` to `end`. The last chunk of a rung is filled up, so that one program serves all.
+    """
+
+    rung: int
+    rows: slice
+    size: int
+    start: int
+    end: int
+    lengths: list[int]
+
+    def remaining(self, step: int) -> list[int]:
+        """The segments after `step`, the first of them what is left of one if `step` lies within it."""
+        ends = self.start + np.cumsum(self.lengths)
+        remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
+        return remaining
+
+
+def rungs(config: SweepConfig) -> list[tuple[int, int]]:
+    """Of each rung of successive halving the step at which it ends, and the number of configurations up to there.
+
+    Source: Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*, 2016.
+    """
+    shares = [2**h for h in range(config.halvings + 1)]
+    return [
+        (math.ceil(config.num_iters / left), math.ceil(config.num_configurations / done))
+        for left, done in zip(reversed(shares), shares, strict=True)
+    ]
+
+
+def _legs(config: SweepConfig, dataset: Dataset, most: int) -> list[Leg]:
+    legs, start = [], 0
+    for rung, (end, num_configs) in enumerate(rungs(config)):
+        num_chunks = math.ceil(num_configs / most)
+        size = math.ceil(num_configs / num_chunks)
+        lengths = segment_lengths(config, dataset, size, end - start)
+        for first in range(0, num_configs, size):
+            rows = slice(first, min(first + size, num_configs))
+            legs.append(Leg(rung, rows, size, start, end, lengths))
+        start = end
+    return legs
+
+
+@dataclass(frozen=True)
 class _Run:
-    """A sweep under way: what is on the device, the compiled programs, and how the steps are cut."""
+    """A sweep under way: what is on the device, and how its work is cut."""
 
     config: SweepConfig
-    grid: Float[np.ndarray, "C 2"]
+    grid: Float[np.ndarray, "2 C"]
     fitted: Preprocessing
     """in float64"""
-    chunks: Float[np.ndarray, "P 2 c"]
-    keys: Key[Array, " S"]
+    factors: Float[np.ndarray, " T"]
+    hyper: Hyperparameters
     splits: tuple[Examples, Examples, Examples]
     preprocessing: Preprocessing
-    program: Program
-    lengths: list[int]
+    num_classes: int
+    legs: list[Leg]
     history_steps: np.ndarray
     load_seconds: float
-    compile_seconds: float
 
-    def first_state(self) -> SweepState:
-        shape = (self.chunks.shape[2], len(self.keys))
-        losses = np.full((*shape, len(self.history_steps)), np.nan, weight_dtype(self.config.dtype))
-        return SweepState(shape[0], (), 0, None, losses, Seconds())
+    @property
+    def seeds(self) -> Int[np.ndarray, " S"]:
+        return self.config.seed + np.arange(self.config.num_seeds)
+
+    def next_chunk(self, chunk_size: int, parts: tuple[Part, ...], seconds: Seconds) -> SweepState:
+        """The state in which the chunk after `parts` has done none of its steps."""
+        if len(parts) == len(self.legs):
+            return SweepState(chunk_size, parts, self.config.num_iters, None, np.empty((0, 0, 0)), seconds)
+        leg = self.legs[len(parts)]
+        shape = (leg.size, self.config.num_seeds, int(self._kept(leg.start, leg.end).sum()))
+        losses = np.full(shape, np.nan, weight_dtype(self.config.dtype))
+        return SweepState(chunk_size, parts, leg.start, None, losses, seconds)
+
+    def _kept(self, start: int, end: int) -> np.ndarray:
+        return (self.history_steps >= start) & (self.history_steps < end)
+
+    def _rung(self, state: SweepState, rung: int) -> list[Part]:
+        return [part for part, leg in zip(state.parts, self.legs, strict=False) if leg.rung == rung]
+
+    def configs(self, state: SweepState, leg: Leg) -> Int[np.ndarray, " c"]:
+        """The configurations of a leg: of those of the rung before it the better half, in order."""
+        if leg.rung == 0:
+            return np.arange(self.grid.shape[1])[leg.rows]
+        before = self._rung(state, leg.rung - 1)
+        every = np.concatenate([part.configs for part in before])
+        best = ranked(np.concatenate([part.val_accuracy for part in before]))
+        survivors = np.sort(every[best[: rungs(self.config)[leg.rung][1]]])
+        return survivors[leg.rows]
+
+    def _arguments(self, leg: Leg, configs: Int[np.ndarray, " c"]) -> Any:
+        filled = _filled(configs, leg.size)
+        lr, reg = self.grid[:, filled].astype(weight_dtype(self.config.dtype))
+        return lr, reg, keys_of(self.seeds, filled, self.config.minibatches)
+
+    def program(self, leg: Leg, step: int, arguments: Any) -> Program:
+        """The compiled programs for a leg from `step` on."""
+        lengths = tuple(sorted({*leg.lengths, *leg.remaining(step)}))
+        problem = Problem(
+            method(self.config), self.num_classes, lengths, self.config.minibatches, jax.default_backend()
+        )
+        return compiled(problem, (*arguments, self.hyper, self.splits, self.preprocessing))
 
     def trained(self, state: SweepState, on_progress: Callable[[Progress], None] | None) -> SweepState:
         """The state after the rest of a chunk's steps, and its evaluation."""
-        lr, reg = self.chunks[len(state.parts)]
+        leg = self.legs[len(state.parts)]
+        configs = self.configs(state, leg)
+        lr, reg, keys = arguments = self._arguments(leg, configs)
+        state, program = self._compiled(state, leg, arguments)
         start = time.perf_counter()
-        # a copy, since the segments reuse the memory of their argument
-        W = self.program.initialize(self.keys, lr) if state.W is None else jnp.array(state.W)
-        state = replace(state, W=None, losses=state.losses.copy())
-        for length in _remaining(self.lengths, state.step):
-            W, new = self.program.segments[length](
-                W, lr, reg, self.keys, np.int32(state.step), self.splits[0], self.preprocessing
+        carry = self._carry(state, leg, configs, program.initialize(keys, lr, self.hyper))
+        state = replace(state, carry=None, losses=state.losses.copy())
+        own_steps = self.history_steps[self._kept(leg.start, leg.end)]
+        for length in leg.remaining(state.step):
+            factors = self.factors[state.step : state.step + length]
+            carry, new = program.segments[length](
+                carry,
+                lr,
+                reg,
+                keys,
+                np.int32(state.step),
+                factors,
+                self.hyper,
+                self.splits[0],
+                self.preprocessing,
             )
             new = np.asarray(new).swapaxes(0, 1)
-            now = (self.history_steps >= state.step) & (self.history_steps < state.step + length)
-            state.losses[..., now] = new[..., self.history_steps[now] - state.step]
+            now = (own_steps >= state.step) & (own_steps < state.step + length)
+            state.losses[..., now] = new[..., own_steps[now] - state.step]
             state = replace(
                 state,
                 step=state.step + length,
                 seconds=replace(state.seconds, train=state.seconds.train + time.perf_counter() - start),
             )
             if on_progress is not None:
-                on_progress(self.progress(state, W, new[..., -1]))
+                on_progress(self.progress(state, carry, new[: len(configs), :, -1]))
             start = time.perf_counter()
-        parts = (*state.parts, self._evaluated(state, W, reg))
+        part = self._evaluated(state, leg, configs, program, carry, reg)
         evaluate = state.seconds.evaluate + time.perf_counter() - start
-        return replace(self.first_state(), parts=parts, seconds=replace(state.seconds, evaluate=evaluate))
+        return self.next_chunk(
+            state.chunk_size, (*state.parts, part), replace(state.seconds, evaluate=evaluate)
+        )
+
+    def _compiled(self, state: SweepState, leg: Leg, arguments: Any) -> tuple[SweepState, Program]:
+        start = time.perf_counter()
+        program = self.program(leg, state.step, arguments)
+        compile = state.seconds.compile + time.perf_counter() - start
+        return replace(state, seconds=replace(state.seconds, compile=compile)), program
+
+    def _carry(self, state: SweepState, leg: Leg, configs: Int[np.ndarray, " c"], first: Carry) -> Carry:
+        """Where a leg goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
+        leaves, structure = jax.tree.flatten(first)
+        if state.carry is not None:
+            leaves = state.carry
+        elif leg.rung > 0:
+            before = self._rung(state, leg.rung - 1)
+            every = np.concatenate([part.configs for part in before])
+            at = _filled(np.searchsorted(every, configs), leg.size)
+            leaves = [
+                np.concatenate(each)[at].swapaxes(0, 1)
+                for each in zip(*(p.carry for p in before), strict=True)
+            ]
+        # a copy, since the segments reuse the memory of their argument
+        carry: Carry = jax.tree.unflatten(structure, [jnp.array(leaf) for leaf in leaves])
+        return carry
 
     def progress(
-        self, state: SweepState, W: Array | None = None, last: Float[np.ndarray, "c S"] | None = None
+        self, state: SweepState, carry: Carry | None = None, last: Float[np.ndarray, "c S"] | None = None
     ) -> Progress:
-        """`state`, its weights being `W` on the device where given, and `last` the latest losses."""
-        chunks, segments = len(self.chunks), len(self.lengths)
-        known = np.empty(0) if last is None else last[self._own(state)]
+        """`state`, `carry` being on the device where given, and `last` the latest losses."""
+        known = np.empty(0) if last is None else last
         known = known[np.isfinite(known)]
+        done, now = self.legs[: len(state.parts)], self.legs[len(state.parts) : len(state.parts) + 1]
+
+        def copied() -> SweepState:
+            arrays = state.carry if carry is None else tuple(map(np.array, jax.tree.leaves(carry)))
+            return replace(state, carry=arrays, losses=state.losses.copy())
+
         return Progress(
-            len(state.parts) * self.config.num_iters + state.step,
-            chunks * self.config.num_iters,
-            len(state.parts) * segments + segments - len(_remaining(self.lengths, state.step)),
-            chunks * segments,
+            sum(leg.end - leg.start for leg in done) + sum(state.step - leg.start for leg in now),
+            sum(leg.end - leg.start for leg in self.legs),
+            sum(len(leg.lengths) for leg in done)
+            + sum(len(leg.lengths) - len(leg.remaining(state.step)) for leg in now),
+            sum(len(leg.lengths) for leg in self.legs),
             float(known.mean()) if known.size else math.nan,
-            lambda: replace(state, W=state.W if W is None else np.array(W), losses=state.losses.copy()),
+            copied,
         )
 
-    def _own(self, state: SweepState) -> slice:
-        """The configurations of the chunk in training, without those that fill up the last one."""
-        return slice(len(self.grid) - len(state.parts) * state.chunk_size)
-
-    def _evaluated(self, state: SweepState, W: Array, reg: Float[np.ndarray, " c"]) -> Part:
-        finite, penalties, totals = jax.tree.map(
-            lambda part: np.asarray(part).T, self.program.evaluate(W, reg, self.splits, self.preprocessing)
+    def _evaluated(
+        self,
+        state: SweepState,
+        leg: Leg,
+        configs: Int[np.ndarray, " own"],
+        program: Program,
+        carry: Carry,
+        reg: Float[np.ndarray, " c"],
+    ) -> Part:
+        own = slice(len(configs))
+        finite, penalties, hits, val, test, loss = (
+            np.asarray(each).swapaxes(0, 1)[own]
+            for each in program.evaluate(carry.W, reg, self.hyper, self.splits, self.preprocessing)
         )
         diverged = ~finite  # a loss that is not makes the weights NaN
-        accuracies = [
-            np.where(diverged, np.nan, total.correct / len(split.y))
-            for total, split in zip(totals, self.splits, strict=True)
-        ]
-        final_loss = np.where(diverged, np.nan, totals[0].loss / len(self.splits[0].y) + penalties)
-        own = self._own(state)
-        best = best_of(accuracies[1][own])
+        num_train = len(self.splits[0].y)
+        train_accuracy, val_accuracy, test_accuracy, final_loss = (
+            np.where(diverged, np.nan, values)
+            for values in (
+                hits / num_train,
+                val.mean(axis=2),
+                test.mean(axis=2),
+                loss / num_train + penalties,
+            )
+        )
+        best = int(ranked(val_accuracy)[0])
         kept = own if self.config.keep_weights == "all" else slice(best, best + 1)
-        weights = np.asarray(W[:, kept]).transpose(1, 0, 3, 2)
-        train, val, test = accuracies
-        columns = (values[own] for values in (train, val, test, final_loss, diverged, state.losses))
-        return Part(*columns, weights)  # type: ignore[call-arg]
+        last = leg.rung == self.config.halvings
+        return Part(
+            configs,
+            leg.end,
+            train_accuracy,
+            val_accuracy,
+            test_accuracy,
+            val.sum(axis=1, dtype=np.uint16),
+            test.sum(axis=1, dtype=np.uint16),
+            final_loss,
+            diverged,
+            state.losses[own],
+            np.asarray(carry.W[:, kept]).transpose(1, 0, 3, 2),
+            () if last else tuple(np.asarray(leaf).swapaxes(0, 1)[own] for leaf in jax.tree.leaves(carry)),
+        )
 
     def result(self, state: SweepState) -> SweepResult:
-        config = self.config
-        joined = {
-            part.name: np.concatenate([getattr(each, part.name) for each in state.parts])
-            for part in fields(Part)
-        }
-        weights, all_kept = joined.pop("weights"), config.keep_weights == "all"
-        best = best_of(joined["val_accuracy"])
-        best_weights = weights[best if all_kept else best // state.chunk_size]
+        config, C = self.config, self.grid.shape[1]
+        names = [
+            each.name for each in fields(Part) if each.name not in ("configs", "steps", "weights", "carry")
+        ]
+        columns: dict[str, np.ndarray] = {}
+        steps = np.zeros(C, dtype=int)
+        first = state.parts[0]
+        for name in names:
+            like = getattr(first, name)
+            shape = (
+                (C, *like.shape[1:-1], len(self.history_steps))
+                if name == "loss_history"
+                else (C, *like.shape[1:])
+            )
+            columns[name] = np.full(shape, np.nan if like.dtype.kind == "f" else 0, like.dtype)
+        all_kept = config.keep_weights == "all"
+        weights = np.empty((C, *first.weights.shape[1:]), first.weights.dtype) if all_kept else None
+        for part, leg in zip(
+            state.parts, self.legs, strict=True
+        ):  # of a configuration's parts the last one counts
+            for name in names:
+                if name == "loss_history":
+                    columns[name][
+                        np.ix_(part.configs, range(config.num_seeds), self._kept(leg.start, leg.end))
+                    ] = part.loss_history
+                else:
+                    columns[name][part.configs] = getattr(part, name)
+            steps[part.configs] = part.steps
+            if weights is not None:
+                weights[part.configs] = part.weights
+        last = self._rung(state, config.halvings)
+        best = int(ranked(np.concatenate([part.val_accuracy for part in last]))[0])
+        part = last[best // self.legs[-1].size]
+        row = best % self.legs[-1].size
+        best_weights = part.weights[row if all_kept else 0][np.argmax(part.val_accuracy[row])]
         return SweepResult(
             config=config,
-            learning_rate=self.grid[:, 0],
-            reg=self.grid[:, 1],
-            seed=_seeds(config),
-            **joined,
+            learning_rate=self.grid[0],
+            reg=self.grid[1],
+            seed=self.seeds,
+            steps=steps,
+            **columns,
             history_steps=self.history_steps,
-            best_weights=best_weights[np.argmax(joined["val_accuracy"][best])],
-            weights=weights if all_kept else None,
+            best_weights=best_weights,
+            weights=weights,
             preprocessing=self.fitted,
-            grid_shape=(len(config.learning_rates), len(config.regs)),
-            seconds=replace(state.seconds, load=self.load_seconds, compile=self.compile_seconds),
+            grid_shape=(len(config.learning_rates), len(config.regs)) if config.search == "grid" else None,
+            seconds=replace(state.seconds, load=self.load_seconds),
         )
 
 
-def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) -> _Run:
-    """A run with its data on the device and its programs compiled, `state` being where it goes on."""
+def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) -> tuple[_Run, SweepState]:
+    """A run with its data on the device and its first programs compiled, and where it goes on."""
     start = time.perf_counter()
-    grid = np.array([(lr, reg) for lr in config.learning_rates for reg in config.regs])
+    grid = np.array(config.configurations())
     fitted = fit(dataset.train.X, config.standardize)
     dtype = weight_dtype(config.dtype)
-    preprocessing = jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted)
+    numbers = (config.l1_ratio, config.init_scale, config.momentum, config.beta2, config.eps)
     splits = (
         _to_device(dataset.train, dtype),
         _to_device(dataset.val, dtype),
         _to_device(dataset.test, dtype),
     )
-    chunk = chunk_size(config, dataset) if state is None else state.chunk_size
-    num_chunks = math.ceil(len(grid) / chunk)
-    # The last chunk is filled up with the last configuration, so that one program serves all.
-    filled = np.concatenate([grid, np.repeat(grid[-1:], num_chunks * chunk - len(grid), axis=0)])
-    chunks = filled.astype(dtype).reshape(num_chunks, chunk, 2).swapaxes(1, 2)
-    keys = jax.vmap(jax.random.key)(_seeds(config))
-    load_seconds = time.perf_counter() - start
-
-    start = time.perf_counter()
-    lengths = segment_lengths(config, dataset, chunk)
-    problem = Problem(
-        Objective(config.kind, config.penalty, config.l1_ratio, config.penalize_bias),
-        dataset.num_classes,
-        config.init_scale,
-        config.batch_size,
-        tuple(sorted({*lengths, *_remaining(lengths, 0 if state is None else state.step)})),
-        config.dtype,
-        config.precision,
-        jax.default_backend(),
-    )
-    program = compiled(problem, (chunks[0, 0], chunks[0, 1], keys, splits, preprocessing))
-    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]  # copied meanwhile
-    stride = math.ceil(len(grid) * config.num_seeds * config.num_iters / MOST_LOSSES)
-    return _Run(
+    most = chunk_size(config, dataset) if state is None else state.chunk_size
+    stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
+    run = _Run(
         config,
         grid,
         fitted,
-        chunks,
-        keys,
+        schedule(config),
+        Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)),
         splits,
-        preprocessing,
-        program,
-        lengths,
+        jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted),
+        dataset.num_classes,
+        _legs(config, dataset, most),
         np.arange(0, config.num_iters, stride),
-        load_seconds,
         time.perf_counter() - start,
     )
+    state = state or run.next_chunk(most, (), Seconds())
+    if len(state.parts) < len(run.legs):
+        leg = run.legs[len(state.parts)]
+        state, _ = run._compiled(state, leg, run._arguments(leg, run.configs(state, leg)))
+    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]  # copied meanwhile
+    return run, state
 
 
-def _seeds(config: SweepConfig) -> np.ndarray:
-    return config.seed + np.arange(config.num_seeds)
-
-
-def _remaining(lengths: list[int], step: int) -> list[int]:
-    """The segments after `step`, the first of them what is left of one if `step` lies within it."""
-    ends = np.cumsum(lengths)
-    remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
-    return remaining
+def _filled(values: np.ndarray, size: int) -> np.ndarray:
+    """`values`, the last of them repeated up to `size`."""
+    return np.append(values, np.repeat(values[-1:], size - len(values)))
 
 
 def _to_device(split: Split, dtype: str) -> Examples:

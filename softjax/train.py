@@ -1,28 +1,53 @@
-"""One training run: minibatch SGD on the linear classifier, a pure function of (lr, reg, key).
+"""One training run: minibatch SGD or a kin of it on the linear classifier, a pure function of (lr, reg, key).
 
 A run is cut into segments, so that its caller can report progress between them. Weights are (K, D) here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, Num
+from jaxtyping import Array, Bool, Float, Int, Key, Num
 
-from softjax.config import Kind, Penalty, Precision
+from softjax.config import Kind, Optimizer, Penalty, Precision, SweepConfig
 from softjax.datasets.preprocess import Preprocessing, apply
 from softjax.gradient import loss_and_grad_kd
 from softjax.objective import LOSSES, matmul, penalty_value
 
 
-class Objective(NamedTuple):
-    """What is minimized, apart from reg; hashable, and static in a compiled program."""
+class Method(NamedTuple):
+    """What is minimized, and how, apart from numbers; hashable, and static in a compiled program.
+
+    `dtype` and `precision` are those of the products' factors.
+    """
 
     kind: Kind
     penalty: Penalty
-    l1_ratio: float
     penalize_bias: bool
+    optimizer: Optimizer
+    batch_size: int
+    dtype: str
+    precision: Precision
+
+
+class Hyperparameters(NamedTuple):
+    """Numbers that all configurations share; arguments of a compiled program, so that a new value is no new program."""
+
+    l1_ratio: Float[Array, ""]
+    init_scale: Float[Array, ""]
+    momentum: Float[Array, ""]
+    beta2: Float[Array, ""]
+    eps: Float[Array, ""]
+
+
+class Carry(NamedTuple):
+    """What a step hands to the next: the weights and the optimizer's memory."""
+
+    W: Float[Array, "K D"]
+    memory: Any
 
 
 class Examples(NamedTuple):
@@ -32,98 +57,153 @@ class Examples(NamedTuple):
     y: Int[Array, " N"]
 
 
-class Totals(NamedTuple):
-    """Sums over the examples of a split."""
+class Evaluation(NamedTuple):
+    """Which examples of a split are classified rightly, and the sum of their losses, without the penalty."""
 
-    correct: Int[Array, ""]
+    correct: Bool[Array, " N"]
     loss: Float[Array, ""]
-    """without the penalty"""
 
 
-def initial_weights(
-    key: Key[Array, ""], num_classes: int, num_weights: int, scale: float, dtype: str
-) -> Float[Array, "K D"]:
-    """Normal weights of standard deviation `scale`; the draw does not depend on the type."""
-    draw = jax.random.normal(_init_key(key), (num_classes, num_weights), jnp.float32)
-    return scale * draw.astype(dtype)
+def method(config: SweepConfig) -> Method:
+    """`config` as far as it is no number. AdamW's weight decay stands in place of the penalty."""
+    return Method(
+        config.kind,
+        "none" if config.optimizer == "adamw" else config.penalty,
+        config.penalize_bias,
+        config.optimizer,
+        config.batch_size,
+        config.dtype,
+        config.precision,
+    )
+
+
+def schedule(config: SweepConfig) -> Float[np.ndarray, " T"]:
+    """What lr is multiplied by at each step."""
+    match config.schedule:
+        case "constant":
+            factor = optax.constant_schedule(1.0)
+        case "cosine":
+            factor = optax.cosine_decay_schedule(1.0, config.num_iters)
+        case "step":
+            every = config.decay_every or -(-config.num_iters // 3)
+            factor = optax.exponential_decay(1.0, every, config.decay_rate, staircase=True)
+    steps = np.arange(config.num_iters, dtype=np.float32)
+    return np.broadcast_to(np.asarray(factor(steps), np.float32), steps.shape)
+
+
+def update_rule(
+    method: Method, lr: Float[Array, ""], reg: Float[Array, ""], hyper: Hyperparameters, num_weights: int
+) -> optax.GradientTransformation:
+    """The optimizer of a step at learning rate `lr`; its numbers may be traced.
+
+    - sgd: W ← W − lr g; momentum: v ← μ v + g, W ← W − lr v; nesterov: W ← W − lr (g + μ v).
+    - adam: W ← W − lr m̂ / (√v̂ + ε), with bias-corrected averages m̂ of g and v̂ of g².
+    - adamw: adam's step, and W ← W − lr reg W besides (Loshchilov and Hutter, *Decoupled Weight Decay
+      Regularization*, 2019), for the `num_weights` columns of W, the bias's only if it is penalized.
+    """
+    match method.optimizer:
+        case "sgd":
+            return optax.sgd(lr)
+        case "momentum" | "nesterov":
+            return optax.sgd(lr, hyper.momentum, nesterov=method.optimizer == "nesterov")
+        case "adam" | "adamw":
+            adam = optax.scale_by_adam(hyper.momentum, hyper.beta2, hyper.eps)
+            if method.optimizer == "adam":
+                return optax.chain(adam, optax.scale_by_learning_rate(lr))
+            decayed = jnp.ones((1, num_weights), reg.dtype).at[:, -1].set(method.penalize_bias)
+            return optax.chain(
+                adam, optax.add_decayed_weights(reg * decayed), optax.scale_by_learning_rate(lr)
+            )
+
+
+def initial(
+    key: Key[Array, ""],
+    num_classes: int,
+    num_weights: int,
+    dtype: str,
+    method: Method,
+    hyper: Hyperparameters,
+) -> Carry:
+    """Normal weights of standard deviation `init_scale`, the draw being the same in every type; no memory yet."""
+    draw = jax.random.normal(key, (num_classes, num_weights), jnp.float32)
+    W = hyper.init_scale.astype(dtype) * draw.astype(dtype)
+    one = jnp.ones((), dtype)
+    return Carry(W, update_rule(method, one, one, hyper, num_weights).init(W))
 
 
 def train_segment(
-    W: Float[Array, "K D"],
+    carry: Carry,
     lr: Float[Array, ""],
     reg: Float[Array, ""],
     key: Key[Array, ""],
     start: Int[Array, ""],
+    factors: Float[Array, " T"],
+    hyper: Hyperparameters,
     examples: Examples,
     preprocessing: Preprocessing,
     *,
-    objective: Objective,
-    batch_size: int,
-    num_steps: int,
-    dtype: str,
-    precision: Precision,
-) -> tuple[Float[Array, "K D"], Float[Array, " T"]]:
-    """`num_steps` SGD steps W ← W − lr ∇L(W), from step `start` on.
+    method: Method,
+) -> tuple[Carry, Float[Array, " T"]]:
+    """One step for each of `factors`, which multiply lr, from step `start` on.
 
     The minibatch of step t is `batch_size` examples drawn with replacement by `key` and t alone. Under `vmap`
     over lr and reg it is therefore drawn once, and shared; and a run does not depend on how it is cut into
-    segments. `dtype` and `precision` are those of the products' factors.
+    segments.
 
-    **Returns:** the weights after the segment, and each step's minibatch objective (penalty included) before
+    **Returns:** what the next segment starts from, and each step's minibatch objective (penalty included) before
     its update.
     """
 
-    def step(W: Float[Array, "K D"], t: Int[Array, ""]) -> tuple[Float[Array, "K D"], Float[Array, ""]]:
+    def step(carry: Carry, now: tuple[Int[Array, ""], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
+        (W, memory), (t, factor) = carry, now
         rows = jax.random.randint(
-            jax.random.fold_in(_batch_key(key), t), (batch_size,), 0, len(examples.y), jnp.int32
+            jax.random.fold_in(key, t), (method.batch_size,), 0, len(examples.y), jnp.int32
         )
-        X = apply(preprocessing, examples.X[rows], W.dtype).astype(dtype)
+        X = apply(preprocessing, examples.X[rows], W.dtype).astype(method.dtype)
         value, grad = loss_and_grad_kd(
             W,
             X,
             examples.y[rows],
             reg,
-            jnp.asarray(objective.l1_ratio, W.dtype),
-            kind=objective.kind,
-            penalty=objective.penalty,
-            penalize_bias=objective.penalize_bias,
-            precision=precision,
+            hyper.l1_ratio,
+            kind=method.kind,
+            penalty=method.penalty,
+            penalize_bias=method.penalize_bias,
+            precision=method.precision,
         )
         # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
         # weights over the old, which it copies otherwise, every step.
-        return W - jnp.where(jnp.isfinite(value), lr, jnp.nan) * grad, value
+        rate = jnp.where(jnp.isfinite(value), lr * factor, jnp.nan)
+        updates, memory = update_rule(method, rate, reg, hyper, W.shape[1]).update(grad, memory, W)
+        return Carry(optax.apply_updates(W, updates), memory), value
 
-    return lax.scan(step, W, start + jnp.arange(num_steps, dtype=jnp.int32))
+    steps = start + jnp.arange(len(factors), dtype=jnp.int32)
+    return lax.scan(step, carry, (steps, factors.astype(carry.W.dtype)))
 
 
 def evaluate(
     W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, block: int
-) -> Totals:
-    """How many of `examples` are classified rightly, and the sum of their losses, `block` at a time."""
+) -> Evaluation:
+    """Which of `examples` are classified rightly, and the sum of their losses, `block` at a time."""
 
-    def totals(start: Int[Array, ""] | int, size: int) -> Totals:
-        X, y = (lax.dynamic_slice_in_dim(part, start, size) for part in examples)
+    def part(start: Int[Array, ""] | int, size: int) -> Evaluation:
+        X, y = (lax.dynamic_slice_in_dim(each, start, size) for each in examples)
         scores = matmul(W, apply(preprocessing, X, W.dtype).T)
-        correct = (lax.argmax(scores, 0, jnp.int32) == y).sum(dtype=jnp.int32)
-        return Totals(correct, LOSSES[kind](scores, y, axis=0).sum())
+        return Evaluation(lax.argmax(scores, 0, jnp.int32) == y, LOSSES[kind](scores, y, axis=0).sum())
 
-    def add(total: Totals, start: Int[Array, ""]) -> tuple[Totals, None]:
-        return jax.tree.map(jnp.add, total, totals(start, block)), None
+    def add(total: Float[Array, ""], start: Int[Array, ""]) -> tuple[Float[Array, ""], Bool[Array, " B"]]:
+        correct, loss = part(start, block)
+        return total + loss, correct
 
     whole, rest = divmod(len(examples.y), block)
-    total, _ = lax.scan(add, totals(whole * block, rest), block * jnp.arange(whole, dtype=jnp.int32))
-    return total
+    last = part(whole * block, rest)
+    loss, correct = lax.scan(add, last.loss, block * jnp.arange(whole, dtype=jnp.int32))
+    return Evaluation(jnp.concatenate([correct.ravel(), last.correct]), loss)
 
 
-def penalty(W: Float[Array, "K D"], reg: Float[Array, ""], objective: Objective) -> Float[Array, ""]:
+def penalty(
+    W: Float[Array, "K D"], reg: Float[Array, ""], hyper: Hyperparameters, method: Method
+) -> Float[Array, ""]:
     """The penalty of weights (K, D), as it stands in the objective."""
-    penalized = W if objective.penalize_bias else W[:, :-1]
-    return penalty_value(penalized, reg, objective.penalty, jnp.asarray(objective.l1_ratio, reg.dtype))
-
-
-def _init_key(key: Key[Array, ""]) -> Key[Array, ""]:
-    return jax.random.fold_in(key, 0)
-
-
-def _batch_key(key: Key[Array, ""]) -> Key[Array, ""]:
-    return jax.random.fold_in(key, 1)
+    penalized = W if method.penalize_bias else W[:, :-1]
+    return penalty_value(penalized, reg, method.penalty, hyper.l1_ratio)

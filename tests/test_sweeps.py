@@ -243,7 +243,7 @@ def test_bfloat16_takes_the_products_factors_in_it_and_keeps_the_weights(digits,
 @pytest.mark.parametrize("num_iters", [1, 7, 997, 1000, 1500, 10_007])
 def test_segments_cover_the_run_and_are_alike(digits, num_iters):
     config = SweepConfig(num_iters=num_iters)
-    lengths = program.segment_lengths(config, digits, 100)
+    lengths = program.segment_lengths(config, digits, 100, num_iters)
     assert sum(lengths) == num_iters
     assert len(set(lengths[:-1])) <= 1
     assert lengths[-1] <= lengths[0]
