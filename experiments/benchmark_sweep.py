@@ -26,7 +26,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from softjax import Dataset, InputError, Split, SweepConfig, load_dataset, plots, report, sweep
+from softjax import Dataset, InputError, Split, SweepConfig, benchmark_plots, load_dataset, report, sweep
 from softjax.config import format_range, parse_range
 from softjax.objective import matmul
 
@@ -515,9 +515,9 @@ configuration's time, times their number.
         (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (folder / "run.json").write_text(json.dumps(run, indent=2, default=str) + "\n")
         title = f"{dataset.title}: a step of {C} configurations"
-        plots.step_times(times, SOFTJAX, floor, title).savefig(folder / "peers.png", dpi=150)
+        benchmark_plots.step_times(times, SOFTJAX, floor, title).savefig(folder / "peers.png", dpi=150)
         title = f"{dataset.title}: a step by the number of configurations"
-        plots.scaling(by_size, SOFTJAX, title).savefig(folder / "sizes.png", dpi=150)
+        benchmark_plots.scaling(by_size, SOFTJAX, title).savefig(folder / "sizes.png", dpi=150)
         (folder / "README.md").write_text(text)
     for row in rows:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, (62, 22, 18, 24, 26), strict=True)))

@@ -26,7 +26,7 @@ import tyro
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from softjax import InputError, check_gradient, loss, loss_and_grad, plots, report
+from softjax import InputError, benchmark_plots, check_gradient, loss, loss_and_grad, report
 from softjax.config import Penalty
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -480,7 +480,9 @@ Every verdict is in [results.csv](results.csv).
             writer = csv.DictWriter(file, ["dtype", "seed", "claim", "bounds", *checkers])
             writer.writeheader()
             writer.writerows({**row, "bounds": f"{row['bounds']:.3g}"} for row in rows)
-        figure = plots.detection(rates, list(FAULTS), checkers, "Faults caught above the line, in per cent")
+        figure = benchmark_plots.detection(
+            rates, list(FAULTS), checkers, "Faults caught above the line, in per cent"
+        )
         figure.savefig(folder / "detection.png", dpi=150)
     print(f"report: {config.out / 'README.md'}")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softjax.config import DataConfig as DataConfig
     from softjax.config import InputError as InputError
+    from softjax.config import PathConfig as PathConfig
     from softjax.config import SweepConfig as SweepConfig
     from softjax.datasets import Dataset as Dataset
     from softjax.datasets import Split as Split
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     from softjax.metrics import negative_log_likelihood as negative_log_likelihood
     from softjax.objective import loss as loss
     from softjax.objective import scores as scores
+    from softjax.path import PathResult as PathResult
+    from softjax.path import regularization_path as regularization_path
     from softjax.result import SweepResult as SweepResult
     from softjax.sweeps import Progress as Progress
     from softjax.sweeps import SweepState as SweepState
     from softjax.sweeps import sweep as sweep
 
 _CONTENTS = {
-    "config": ["DataConfig", "InputError", "SweepConfig"],
+    "config": ["DataConfig", "InputError", "PathConfig", "SweepConfig"],
     "objective": ["loss", "scores"],
     "gradient": ["loss_and_grad", "softmax_cross_entropy", "hessian_vector_product"],
     "gradcheck.check": ["check_gradient", "check_hessian"],
@@ -39,6 +42,7 @@ _CONTENTS = {
     "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],
     "sweeps": ["Progress", "SweepState", "sweep"],
+    "path": ["PathResult", "regularization_path"],
     "result": ["SweepResult"],
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}

@@ -19,7 +19,7 @@ Search = Literal["grid", "random", "log_uniform"]
 Optimizer = Literal["sgd", "momentum", "nesterov", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "step"]
 Minibatches = Literal["shared", "independent"]
-Path_ = Literal["auto", "together", "warm"]
+PathOrder = Literal["auto", "together", "warm"]
 
 DATASETS = ("digits", "cifar10", "synthetic")
 
@@ -158,9 +158,9 @@ class SweepConfig:
     seed: int = 0
     """The first seed; the others follow it. Seed of the search too."""
     optimizer: Optimizer = "sgd"
-    """sgd: W ← W − lr ∇L, the course's. momentum, nesterov: with a heavy ball, when sgd is slow on badly scaled features;
-    lr about 1 − momentum times sgd's. adam: per-entry step sizes, lr about 1e-3 whatever the features' scale. adamw: the
-    same with reg as a decoupled weight decay, W ← W − lr reg W, in place of the penalty."""
+    """sgd: W ← W − lr ∇L, the course's. momentum, nesterov: with a heavy ball, when sgd is slow; lr about 1 − momentum
+    times sgd's. adam: a step size an entry, when features differ in scale; lr is about what a weight may move in a step.
+    adamw: the same with reg as a decoupled weight decay, W ← W − lr reg W, in place of the penalty."""
     momentum: float = 0.9
     """momentum, nesterov: share of the last step that is kept; adam, adamw: β₁."""
     beta2: float = 0.999
@@ -274,31 +274,28 @@ class SweepConfig:
         ends = np.array([(min(each), max(each)) for each in (self.learning_rates, self.regs)])
         if self.search == "log_uniform":
             ends = np.log(ends)
-        drawn = rng.uniform(*ends.T, size=(self.num_configurations, 2)).T
+        drawn = rng.uniform(ends[:, 0], ends[:, 1], size=(self.num_configurations, 2)).T
         lr, reg = np.exp(drawn) if self.search == "log_uniform" else drawn
         return lr, reg
 
 
 @dataclass(frozen=True)
-class ConvergeConfig:
-    """The minimum itself in place of SGD's approach to it: full-batch L-BFGS for every penalty strength."""
+class PathConfig:
+    """How the objective is minimized to convergence, for every penalty strength of a path."""
 
-    converge: bool = False
-    """Minimize the objective to convergence for every one of regs (learning rates and all else of SGD do not matter then).
-    For a linear probe on features, where only the penalty strength is to be chosen."""
     tolerance: float = 1e-5
     """Converged: where the gradient's norm is at most this share of that at W = 0."""
     max_lbfgs_iters: int = 1000
     """L-BFGS iterations after which a penalty strength counts as not converged."""
-    path: Path_ = "auto"
-    """together: all penalty strengths at once, in shared matrix products; warm: from the largest on, each started from
-    the last; auto: together for few classes, else warm."""
+    path: PathOrder = "auto"
+    """together: all penalty strengths at once, in shared matrix products, the faster way for few classes; warm: from the
+    largest penalty on, in batches, each started from the one before, for many classes; auto: what the sizes suggest."""
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}")
         check_count("max_lbfgs_iters", self.max_lbfgs_iters)
-        check_choice("path", self.path, Path_)
+        check_choice("path", self.path, PathOrder)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,9 @@ def _loss_and_grad(
     losses, Q = _RESIDUALS[kind](_barrier(s) if narrow else s, y, axis=1)
     Q = (Q / y.shape[0]).astype(X.dtype)
     data_grad = _barrier(matmul(_barrier(Q.T), X)).T if narrow else matmul(X.T, Q)
-    value, slope = _penalty(W, reg, l1_ratio, s.dtype, penalty, slice(None) if penalize_bias else slice(-1))
+    value, slope = penalty_and_slope(
+        W, reg, l1_ratio, s.dtype, penalty, slice(None) if penalize_bias else slice(-1)
+    )
     return losses.mean() + value, (data_grad + slope).astype(W.dtype)
 
 
@@ -204,7 +206,7 @@ def loss_and_grad_kd(
     losses, Q = _RESIDUALS[kind](s, y, axis=0)
     data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X, precision)
     bias = (slice(None), slice(None) if penalize_bias else slice(-1))
-    value, slope = _penalty(W, reg, l1_ratio, s.dtype, penalty, bias)
+    value, slope = penalty_and_slope(W, reg, l1_ratio, s.dtype, penalty, bias)
     return losses.mean() + value, (data_grad + slope).astype(W.dtype)
 
 
@@ -245,7 +247,7 @@ def _hinge_residual(
 _RESIDUALS = {"softmax": _softmax_residual, "hinge": _hinge_residual}
 
 
-def _penalty(
+def penalty_and_slope(
     W: Float[Array, "..."],
     reg: ArrayLike,
     l1_ratio: ArrayLike,

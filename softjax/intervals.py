@@ -9,7 +9,7 @@ Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters
 """
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 
 LEVEL = 0.95
 REPLICATES = 2000
@@ -27,7 +27,7 @@ def accuracy_intervals(
     - `seed`: of the replicates.
     """
     means = _means_over_images(hits, accuracy.shape[1], seed)
-    return np.clip(_interval(means, accuracy, seed), 0, 1)
+    return _interval(means, accuracy, seed).clip(0, 1)
 
 
 def difference_intervals(
@@ -40,6 +40,15 @@ def difference_intervals(
     """
     means = _means_over_images(hits, accuracy.shape[1], seed)
     return _interval(means - means[reference], accuracy - accuracy[reference], seed)
+
+
+def tied_with(
+    hits: Integer[np.ndarray, "C N"], accuracy: Float[np.ndarray, "C S"], reference: int
+) -> Bool[np.ndarray, " C"]:
+    """Which configurations' difference from configuration `reference` has an interval that contains 0."""
+    low, high = difference_intervals(hits, accuracy, reference).T
+    tied: np.ndarray = (low <= 0) & (high >= 0)
+    return tied
 
 
 def _means_over_images(

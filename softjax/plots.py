@@ -1,6 +1,6 @@
-"""Every picture the project draws. Each function returns a matplotlib `Figure`; nothing touches pyplot."""
+"""The pictures of sweeps. Each function returns a matplotlib `Figure`; nothing touches pyplot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,64 +10,100 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
+from softjax.path import PathResult
 from softjax.result import SweepResult
 
 COLOR_MAP = "viridis"  # monotonic in lightness, readable for the colour-blind and in grey
 MOST_CURVES = 400
 ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
+BLUE = "#0072b2"  # of the same
 
 
 def heat_map(result: SweepResult, title: str) -> Figure:
-    """Validation accuracy over lr × reg, averaged over the seeds; the best cell is framed."""
-    order_lr, order_reg = np.argsort(result.config.learning_rates), np.argsort(result.config.regs)
-    accuracy = result.grid("val_accuracy").mean(axis=-1)[np.ix_(order_lr, order_reg)]
-    best_lr, best_reg = np.unravel_index(result.best, result.grid_shape)
-    row, column = int(np.flatnonzero(order_lr == best_lr)[0]), int(np.flatnonzero(order_reg == best_reg)[0])
+    """Validation accuracy over lr × reg, averaged over the seeds.
 
+    The best configuration is framed, those tied with it thinly. Where they were drawn, each is a dot.
+    """
+    accuracy = result.val_accuracy.mean(axis=1)
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     axes = figure.subplots()
-    x = _axis(axes, "x", np.sort(result.config.regs), "penalty strength reg")
-    y = _axis(axes, "y", np.sort(result.config.learning_rates), "learning rate lr")
+    axes.set_facecolor("0.85")
     # The colours resolve the better half of the cells; what is far below is as dark as the map gets.
     finite = accuracy[np.isfinite(accuracy)]
     low = max(finite.min(), finite.max() - 3 * (finite.max() - np.median(finite)) - 0.02)
     norm = Normalize(low, finite.max())
-    axes.set_facecolor("0.85")
-    mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(accuracy), cmap=COLOR_MAP, norm=norm)
-    bar = figure.colorbar(mesh, ax=axes, extend="min" if finite.min() < low else "neither")
+    if result.grid_shape is None:
+        _dots(axes, result, accuracy, norm)
+    else:
+        _cells(axes, result, accuracy, norm)
+    bar = figure.colorbar(_mappable(norm), ax=axes, extend="min" if finite.min() < low else "neither")
     bar.set_label("validation accuracy" + (", mean over seeds" if len(result.seed) > 1 else ""))
-    if accuracy.size <= 200:
-        for i, j in np.ndindex(*accuracy.shape):
-            center = (_middle(x[j], x[j + 1], axes.get_xscale()), _middle(y[i], y[i + 1], axes.get_yscale()))
-            value = accuracy[i, j]
-            dark = np.isfinite(value) and norm(value) < 0.6
+    handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2.5, label="best")]
+    if result.tied.sum() > 1:
+        handles.append(
+            Patch(facecolor="none", edgecolor=ACCENT, linewidth=0.9, label="statistically tied with it")
+        )
+    if result.diverged.any():
+        handles.append(Patch(facecolor="0.85", label="× diverged"))
+    if result.steps.min() < result.steps.max():
+        how = "italic" if result.grid_shape else "small"
+        handles.append(Patch(facecolor="none", edgecolor="none", label=f"{how}: stopped early"))
+    figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False, fontsize=8)
+    axes.set_title(title)
+    return figure
+
+
+def _cells(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], norm: Normalize) -> None:
+    """A grid's configurations as cells with their accuracy, framed as `heat_map` says."""
+    order = np.ix_(np.argsort(result.config.learning_rates), np.argsort(result.config.regs))
+    x = _axis(axes, "x", np.sort(result.config.regs), "penalty strength reg")
+    y = _axis(axes, "y", np.sort(result.config.learning_rates), "learning rate lr")
+    shape = result.grid_shape or ()
+    grid = accuracy.reshape(shape)[order]
+    axes.pcolormesh(x, y, np.ma.masked_invalid(grid), cmap=COLOR_MAP, norm=norm)
+    stopped = (result.steps < result.steps.max()).reshape(shape)[order]
+    widths = np.where(np.arange(accuracy.size) == result.best, 2.5, np.where(result.tied, 0.9, 0))
+    for (i, j), width in np.ndenumerate(widths.reshape(shape)[order]):
+        center = (_middle(x[j], x[j + 1], axes.get_xscale()), _middle(y[i], y[i + 1], axes.get_yscale()))
+        value = grid[i, j]
+        if grid.size <= 200:
             axes.text(
                 *center,
                 f"{value:.3f}" if np.isfinite(value) else "×",
                 ha="center",
                 va="center",
                 fontsize=7,
-                color="white" if dark else "black",
+                fontstyle="italic" if stopped[i, j] else "normal",
+                color="white" if np.isfinite(value) and norm(value) < 0.6 else "black",
             )
-    axes.add_patch(
-        Rectangle(
-            (x[column], y[row]),
-            x[column + 1] - x[column],
-            y[row + 1] - y[row],
-            fill=False,
-            edgecolor=ACCENT,
-            linewidth=2.5,
-            zorder=3,
-        )
+        if width:
+            corner, width_x, height = (float(x[j]), float(y[i])), x[j + 1] - x[j], y[i + 1] - y[i]
+            frame = Rectangle(
+                corner, width_x, height, fill=False, edgecolor=ACCENT, linewidth=width, zorder=2 + width
+            )
+            axes.add_patch(frame)
+
+
+def _dots(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], norm: Normalize) -> None:
+    """Drawn configurations, ringed as `heat_map` says."""
+    scale = "log" if result.config.search == "log_uniform" else "linear"
+    axes.set(xlabel="penalty strength reg", ylabel="learning rate lr", xscale=scale, yscale=scale)
+    lost = np.isnan(accuracy)
+    axes.scatter(result.reg[lost], result.learning_rate[lost], marker="x", color="0.3", s=30)
+    order = np.argsort(accuracy[~lost])  # the best on top
+    drawn = np.flatnonzero(~lost)[order]
+    axes.scatter(
+        result.reg[drawn],
+        result.learning_rate[drawn],
+        c=accuracy[drawn],
+        cmap=COLOR_MAP,
+        norm=norm,
+        s=[70 if result.steps[c] == result.steps.max() else 25 for c in drawn],
+        edgecolors=[ACCENT if result.tied[c] else "none" for c in drawn],
+        linewidths=[2.5 if c == result.best else 0.9 for c in drawn],
     )
-    handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2, label="best")]
-    if result.diverged.any():
-        handles.append(Patch(facecolor="0.85", label="× diverged"))
-    figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False)
-    axes.set_title(title)
-    return figure
 
 
 def loss_curves(result: SweepResult, title: str) -> Figure:
@@ -84,7 +120,9 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     rates = np.sort(result.learning_rate)
-    log_rates = rates[0] < rates[-1] and _spacing(np.unique(rates)) == "log"
+    log_rates = rates[0] < rates[-1] and (
+        result.config.search == "log_uniform" or _spacing(np.unique(rates)) == "log"
+    )
     norm = (LogNorm if log_rates else Normalize)(
         rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
     )
@@ -97,16 +135,49 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     best = f"best: lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
     axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=best)
 
-    stable = smooth[~result.diverged[:, result.best_seed]]
+    stable = smooth[~result.diverged[:, result.best_seed]]  # NaN from where a configuration was stopped on
     # What rises far above the start leaves the picture.
-    top = 2 * max(history[:, 0].max(), np.quantile(stable[:, -1], 0.9))
-    axes.set(yscale="log", ylim=(0.8 * stable.min(), top), xlim=(0, steps[-1] + 1))
+    top = 2 * max(history[:, 0].max(), np.nanquantile(stable[:, -1], 0.9))
+    axes.set(yscale="log", ylim=(0.8 * np.nanmin(stable), top), xlim=(0, steps[-1] + 1))
     over = window * (steps[1] - steps[0]) if window > 1 else 1
-    axes.set_xlabel("SGD step" + (f" (curves: mean over {over} steps)" if window > 1 else ""))
+    axes.set_xlabel("step" + (f" (curves: mean over {over} steps)" if window > 1 else ""))
     axes.set_ylabel("minibatch objective (nats, with penalty)")
     axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     axes.legend(frameon=False, loc="upper right")
     axes.set_title(title)
+    return figure
+
+
+def path(result: PathResult, title: str) -> Figure:
+    """Accuracy on the three splits against the penalty strength, the interval of the validation accuracy, and the best."""
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.subplots()
+    order = np.argsort(result.reg)
+    reg = result.reg[order]
+    if reg[0] > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=reg[reg > 0].min() if reg.any() else 1)
+    axes.fill_between(
+        reg, *result.val_interval[order].T, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval"
+    )
+    for name, values, color, line in (
+        ("training", result.train_accuracy, "0.5", "--"),
+        ("validation", result.val_accuracy, BLUE, "-"),
+        ("test", result.test_accuracy, "black", ":"),
+    ):
+        axes.plot(reg, values[order], marker=".", label=name, color=color, linestyle=line)
+    best = result.best
+    axes.plot(
+        result.reg[best],
+        result.val_accuracy[best],
+        "o",
+        color=ACCENT,
+        label=f"best: reg {result.reg[best]:.3g}",
+    )
+    axes.set(xlabel="penalty strength reg", ylabel="accuracy", title=title)
+    axes.grid(color="0.93")
+    axes.legend(frameon=False)
     return figure
 
 
@@ -150,81 +221,8 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     return figure
 
 
-def detection(
-    rates: dict[str, Float[np.ndarray, "F P"]], faults: Sequence[str], checkers: Sequence[str], title: str
-) -> Figure:
-    """The share of planted faults that each gradient checker catches: one panel a type, faults × checkers."""
-    figure = Figure(figsize=(2.1 * len(rates) + 3.4, 0.27 * len(faults) + 2.0), layout="constrained")
-    panels = figure.subplots(1, len(rates), sharey=True, squeeze=False)[0]
-    for axes, (dtype, share) in zip(panels, rates.items(), strict=True):
-        image = axes.imshow(share, cmap=COLOR_MAP, vmin=0, vmax=1, aspect="auto")
-        axes.set_title(dtype, fontsize=10)
-        axes.set_xticks(range(len(checkers)), checkers, rotation=60, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(faults)), faults)
-        axes.tick_params(labelsize=8)
-        for i, j in np.ndindex(*share.shape):
-            text = "–" if np.isnan(share[i, j]) else f"{100 * share[i, j]:.0f}"
-            color = "white" if share[i, j] < 0.6 else "black"
-            axes.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
-    figure.colorbar(image, ax=panels, label="share of problems", shrink=0.7)
-    figure.suptitle(title)
-    return figure
-
-
 def _mappable(norm: Normalize) -> ScalarMappable:
     return ScalarMappable(norm=norm, cmap=COLOR_MAP)
-
-
-def step_times(times: Mapping[str, Float[np.ndarray, " R"]], ours: str, floor: str, title: str) -> Figure:
-    """Milliseconds of a step for each competitor, medians over the rounds with quartiles; the floor as a line."""
-    figure = Figure(figsize=(7.6, 0.36 * len(times) + 1.4), layout="constrained")
-    axes = figure.subplots()
-    for row, (name, values) in enumerate(times.items()):
-        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-        color = ACCENT if name == ours else "#0072b2"
-        axes.errorbar(
-            middle, row, xerr=[[middle - low], [high - middle]], fmt="o", color=color, ecolor="0.4", capsize=2
-        )
-        axes.annotate(
-            f"{middle:.3g}", (middle, row), (0, 5), textcoords="offset points", ha="center", fontsize=7
-        )
-    axes.axvline(float(np.median(times[floor])), color="0.3", linewidth=1, linestyle="--", label="floor")
-    axes.set_yticks(range(len(times)), list(times), fontsize=8)
-    axes.set_ylim(len(times) - 0.5, -0.7)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("ms a step (log scale)")
-    axes.grid(color="0.93")
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    axes.set_title(title, fontsize=10)
-    return figure
-
-
-def scaling(by_size: Mapping[int, Mapping[str, float]], ours: str, title: str) -> Figure:
-    """Milliseconds of a step against the number of configurations, a line for each competitor."""
-    figure = Figure(figsize=(7.6, 5.0), layout="constrained")
-    axes = figure.subplots()
-    sizes = list(by_size)
-    for k, name in enumerate(next(iter(by_size.values()))):
-        style = {"color": ACCENT, "linewidth": 2.2, "zorder": 3} if name == ours else {"linewidth": 1.2}
-        axes.plot(
-            sizes,
-            [line[name] for line in by_size.values()],
-            marker="osD^v<>P"[k % 8],
-            markersize=4,
-            label=name,
-            **style,
-        )
-    axes.set(xscale="log", yscale="log", xlabel="configurations", ylabel="ms a step of all of them")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.minorticks_off()
-    axes.grid(color="0.93")
-    axes.legend(frameon=False, fontsize=7)
-    axes.set_title(title, fontsize=10)
-    return figure
 
 
 def _spacing(values: Float[np.ndarray, " n"]) -> str:

@@ -87,10 +87,11 @@ def compiled(problem: Problem, arguments: Any) -> Program:
     types.
     """
     leaves, structure = jax.tree.flatten(arguments)
-    return _compiled(problem, tuple(_shape(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+    return _compiled(problem, tuple(shape_of(leaf.shape, leaf.dtype) for leaf in leaves), structure)
 
 
-def _shape(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+def shape_of(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+    """What a program is compiled for."""
     return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
 
 
@@ -109,11 +110,13 @@ def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struct
             return initial(key, problem.num_classes, num_weights, dtype, problem.method, hyper)
 
         if not shared:
-            return jax.vmap(jax.vmap(one))(keys.initial)
-        return jax.tree.map(
+            own: Carry = jax.vmap(jax.vmap(one))(keys.initial)
+            return own
+        copies: Carry = jax.tree.map(
             lambda leaf: jnp.broadcast_to(leaf[:, None], (len(leaf), len(lr), *leaf.shape[1:])),
             jax.vmap(one)(keys.initial),
         )
+        return copies
 
     def segment(
         carry: Any,
@@ -160,13 +163,13 @@ def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struct
 
         return over_seeds(one_seed)(W)
 
-    carry, start = jax.eval_shape(initialize, keys, lr, hyper), _shape((), jnp.int32)
+    carry, start = jax.eval_shape(initialize, keys, lr, hyper), shape_of((), jnp.int32)
     return Program(
         jax.jit(initialize).lower(keys, lr, hyper).compile(),
         {
             length: jax.jit(segment, donate_argnums=0)
             .lower(
-                carry, lr, reg, keys, start, _shape((length,), jnp.float32), hyper, splits[0], preprocessing
+                carry, lr, reg, keys, start, shape_of((length,), jnp.float32), hyper, splits[0], preprocessing
             )
             .compile()
             for length in problem.segment_lengths

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from softjax.config import InputError, SweepConfig
 from softjax.datasets import Split
 from softjax.datasets.preprocess import Preprocessing, apply
-from softjax.intervals import accuracy_intervals, difference_intervals
+from softjax.intervals import accuracy_intervals, tied_with
 from softjax.objective import scores
 
 
@@ -58,7 +58,18 @@ def ranked(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
     Equals stay in order.
     """
     mean = val_accuracy.mean(axis=1)
-    return np.argsort(-np.where(np.isnan(mean), -1, mean), kind="stable")
+    order: np.ndarray = np.argsort(-np.where(np.isnan(mean), -1, mean), kind="stable")
+    return order
+
+
+def raw_scores(
+    W: Float[np.ndarray, "D K"], preprocessing: Preprocessing, split: Split
+) -> Float[np.ndarray, "N K"]:
+    """The scores of a classifier on examples as the data set holds them, 1,000 at a time."""
+    with jax.enable_x64(W.dtype == np.float64):
+        blocks = (jnp.asarray(split.X[i : i + 1000]) for i in range(0, len(split), 1000))
+        parts = [scores(W, apply(preprocessing, X, W.dtype)) for X in blocks]
+        return np.concatenate([np.asarray(part) for part in parts])
 
 
 @dataclass(frozen=True)
@@ -148,8 +159,7 @@ class SweepResult:
 
         The best is among them; one that diverged or was stopped early is not.
         """
-        low, high = difference_intervals(self.val_hits, self._contending, self.best).T
-        return (low <= 0) & (high >= 0)
+        return tied_with(self.val_hits, self._contending, self.best)
 
     def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
         """The array called `name` with the axis of configurations unfolded into learning rates × regs.
@@ -184,7 +194,4 @@ class SweepResult:
                 f"the weights of configuration {config}, seed {seed} were not kept: only those of the best "
                 f"({self.best}, {self.best_seed}) are; keep_weights='all' keeps all"
             )
-        with jax.enable_x64(W.dtype == np.float64):
-            blocks = (jnp.asarray(split.X[i : i + 1000]) for i in range(0, len(split), 1000))
-            parts = [scores(W, apply(self.preprocessing, X, W.dtype)) for X in blocks]
-            return np.concatenate([np.asarray(part) for part in parts])
+        return raw_scores(W, self.preprocessing, split)

@@ -269,7 +269,7 @@ class _Run:
         """Where a leg goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
         leaves, structure = jax.tree.flatten(first)
         if state.carry is not None:
-            leaves = state.carry
+            leaves = list(state.carry)
         elif leg.rung > 0:
             before = self._rung(state, leg.rung - 1)
             every = np.concatenate([part.configs for part in before])
@@ -371,7 +371,7 @@ class _Run:
             for name in names:
                 if name == "loss_history":
                     columns[name][
-                        np.ix_(part.configs, range(config.num_seeds), self._kept(leg.start, leg.end))
+                        np.ix_(part.configs, np.arange(config.num_seeds), self._kept(leg.start, leg.end))
                     ] = part.loss_history
                 else:
                     columns[name][part.configs] = getattr(part, name)
@@ -407,9 +407,9 @@ def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) ->
     dtype = weight_dtype(config.dtype)
     numbers = (config.l1_ratio, config.init_scale, config.momentum, config.beta2, config.eps)
     splits = (
-        _to_device(dataset.train, dtype),
-        _to_device(dataset.val, dtype),
-        _to_device(dataset.test, dtype),
+        to_device(dataset.train, dtype),
+        to_device(dataset.val, dtype),
+        to_device(dataset.test, dtype),
     )
     most = chunk_size(config, dataset) if state is None else state.chunk_size
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
@@ -439,6 +439,6 @@ def _filled(values: np.ndarray, size: int) -> np.ndarray:
     return np.append(values, np.repeat(values[-1:], size - len(values)))
 
 
-def _to_device(split: Split, dtype: str) -> Examples:
+def to_device(split: Split, dtype: str) -> Examples:
     """Pixels stay uint8; other features take the type of the weights."""
     return Examples(jnp.asarray(split.X, None if split.X.dtype == np.uint8 else dtype), jnp.asarray(split.y))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import cli, gradient, report
+from softjax import cli, gradient, sweep_report
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
@@ -367,7 +367,7 @@ def test_a_sweep_of_which_nothing_is_left_is_not_kept(tmp_path, capsys, monkeypa
 @pytest.mark.usefixtures("own_messages")
 def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(report, "write_sweep", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sweep_report, "write_sweep", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["sweep", *SMALL, "--checkpoint-every", "0"])
     assert (tmp_path / "reports" / "digits.partial" / "state.npz").is_file()

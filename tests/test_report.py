@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import InputError, SweepConfig, plots, report, sweep
+from softjax import InputError, SweepConfig, plots, report, sweep, sweep_report
 
 FILES = {
     "README.md",
     "results.csv",
+    "cells.csv",
     "run.json",
     "classifier.npz",
     "heat_map.png",
@@ -27,7 +28,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def written(small_result, digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("reports") / "digits"
-    report.write_sweep(small_result, digits, out, command="softjax sweep --num-seeds 2")
+    sweep_report.write_sweep(small_result, digits, out, command="softjax sweep --num-seeds 2")
     return out
 
 
@@ -60,7 +61,7 @@ def test_the_classifier_is_there_to_be_used(written, digits, small_result):
 
 def test_all_weights_are_there_where_all_were_kept(written, small_result, digits, tmp_path):
     np.testing.assert_array_equal(np.load(written / "weights.npy"), small_result.weights)
-    report.write_sweep(replace(small_result, weights=None), digits, tmp_path / "few", command="")
+    sweep_report.write_sweep(replace(small_result, weights=None), digits, tmp_path / "few", command="")
     assert not (tmp_path / "few" / "weights.npy").exists()
     assert "weights.npy" not in (tmp_path / "few" / "README.md").read_text()
 
@@ -105,17 +106,17 @@ def test_a_report_that_fails_leaves_nothing(small_result, digits, tmp_path, monk
 
     monkeypatch.setattr(plots.Figure, "savefig", fail)
     with pytest.raises(RuntimeError, match="no picture"):
-        report.write_sweep(small_result, digits, tmp_path / "out", command="")
+        sweep_report.write_sweep(small_result, digits, tmp_path / "out", command="")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_path):
     out = tmp_path / "out"
-    report.write_sweep(small_result, digits, out, command="first")
+    sweep_report.write_sweep(small_result, digits, out, command="first")
     with pytest.raises(InputError, match="out exists; give --overwrite to replace it, or another --out"):
-        report.write_sweep(small_result, digits, out, command="second")
+        sweep_report.write_sweep(small_result, digits, out, command="second")
     assert json.loads((out / "run.json").read_text())["command"] == "first"
-    report.write_sweep(small_result, digits, out, command="second", overwrite=True)
+    sweep_report.write_sweep(small_result, digits, out, command="second", overwrite=True)
     assert json.loads((out / "run.json").read_text())["command"] == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -133,14 +134,14 @@ def test_what_is_no_report_is_never_overwritten(tmp_path):
 def test_features_that_are_no_image_have_no_templates(tmp_path):
     dataset = softjax.load_dataset("synthetic", num_examples=510, num_features=7, num_classes=3)
     result = sweep(dataset, SweepConfig(learning_rates=(1e-4,), regs=(0.0,), num_iters=5))
-    report.write_sweep(result, dataset, tmp_path / "out", command="")
+    sweep_report.write_sweep(result, dataset, tmp_path / "out", command="")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"templates.png"}
     assert "templates" not in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_diverged_runs_are_counted_and_written_as_such(digits, tmp_path):
     result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e30), regs=(0.1,), num_iters=20))
-    report.write_sweep(result, digits, tmp_path / "out", command="")
+    sweep_report.write_sweep(result, digits, tmp_path / "out", command="")
     with (tmp_path / "out" / "results.csv").open() as file:
         assert [row["diverged"] for row in csv.DictReader(file)] == ["False", "True"]
     assert "1 of them diverged" in (tmp_path / "out" / "README.md").read_text()

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, print_table, progress_bar, say
-from softjax.config import DataConfig, InputError, SweepConfig
+from softjax.config import DataConfig, InputError, PathConfig, SweepConfig
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train a linear classifier for every learning rate × penalty strength × seed, and write a report.
+    """Train a linear classifier for every learning rate × penalty strength × seed, and write a report. With --converge
+    minimize the objective itself, for every penalty strength.
 
     While it trains, what it needs to go on is kept in a folder beside the report, OUT.partial. Ctrl-C ends it after
     the segment of about a second that it is in, and prints the command that resumes it; killed, it can be resumed too.
@@ -26,11 +27,19 @@ class Sweep:
       softjax sweep --dataset features.npz --standardize
       softjax sweep --dataset cifar10 --data-dir DIR --learning-rates 1e-7:5e-7:10
         --regs 2.5e4:5e4:10 --num-iters 1500 --out reports/cifar10
+      softjax sweep --search log_uniform --num-configs 200 --halvings 4 --num-iters 8000
+      softjax sweep --optimizer adam --learning-rates log:1e-4:1e-1:7 --schedule cosine --num-seeds 5
+      softjax sweep --kind hinge --penalty half_l2
+      softjax sweep --dataset features.npz --standardize --converge --regs log:1e-6:1:20
       softjax sweep --num-iters 100000 --resume
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     training: SweepConfig = field(default_factory=SweepConfig)
+    converge: bool = False
+    """Minimize the objective to convergence for every one of regs, by full-batch L-BFGS; what concerns SGD does not matter
+    then. For linear probes, where only the penalty strength is to be chosen: minutes instead of days."""
+    solver: PathConfig = field(default_factory=PathConfig)
     out: Path | None = None
     """Folder of the report; reports/ and the name of the data set by default."""
     overwrite: bool = False
@@ -44,12 +53,18 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
             raise InputError(f"checkpoint_every must be zero or positive, got {self.checkpoint_every!r}")
+        if self.converge and self.resume:
+            raise InputError(
+                "a path to convergence takes minutes and keeps no checkpoints: leave out --resume"
+            )
 
     def run(self, command: str) -> int:
         """Trains, prints the best cells, writes the report."""
-        from softjax import checkpoint, report
+        from softjax import checkpoint, report, sweep_report
 
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
+        if self.converge:
+            return self._converged(out, command)
         folder = report.partial_folder(out)
         command = command.replace(" --resume", "")
         report.restore_earlier(out)
@@ -78,7 +93,7 @@ class Sweep:
             say(
                 f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
                 f"{len(dataset.test):,} test examples\n"
-                f"{report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
+                f"{sweep_report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
             )
             try:
                 result = self._trained(dataset, state, folder)
@@ -86,7 +101,7 @@ class Sweep:
                 result = replace(result, seconds=seconds)
                 if result.diverged.any(axis=1).all():
                     checkpoint.discard(folder)  # what could be resumed from it is no use
-                report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+                sweep_report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
             except KeyboardInterrupt:
                 if checkpoint.exists(folder):
                     say(f"to go on: {command} --resume")
@@ -100,7 +115,41 @@ class Sweep:
             + (f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else "")
             + "\n"
         )
-        print_table(report.best_cells(result, most=5))
+        print_table(sweep_report.best_cells(result, most=5))
+        print(f"\nreport: {out / 'README.md'}")
+        return 0
+
+    def _converged(self, out: Path, command: str) -> int:
+        """Follows the regularization path, prints it, writes the report."""
+        from softjax import path, report, sweep_report
+
+        report.restore_earlier(out)
+        report.check_free(out, self.overwrite)
+        path.check_smooth(self.training)
+        dataset = load(self.data)
+        say(
+            f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
+            f"K = {dataset.num_classes}\n{len(self.training.regs)} penalty strengths to convergence"
+        )
+        with progress_bar(len(self.training.regs), unit="reg", desc="converged") as bar:
+
+            def show(progress: path.PathProgress) -> None:
+                bar.set_postfix_str(
+                    f"iteration {progress.iterations}, gradient {progress.gradient_norm:.1e} of that at 0",
+                    refresh=False,
+                )
+                bar.update(progress.converged - bar.n)
+                bar.refresh()
+
+            result = path.regularization_path(dataset, self.training, self.solver, on_progress=show)
+        sweep_report.write_path(result, dataset, out, command=command, overwrite=self.overwrite)
+        left = len(result.reg) - int(result.converged.sum())
+        say(
+            f"converged in {result.seconds.solve:.1f} s"
+            + (f", but for {left} of {len(result.reg)} penalty strengths" if left else "")
+            + "\n"
+        )
+        print_table([row[:7] for row in sweep_report.path_rows(result)])
         print(f"\nreport: {out / 'README.md'}")
         return 0
 
