@@ -283,8 +283,9 @@ class SweepConfig:
 class PathConfig:
     """How the objective is minimized to convergence, for every penalty strength of a path."""
 
-    tolerance: float = 1e-5
-    """Converged: where the gradient's norm is at most this share of that at W = 0."""
+    tolerance: float = 1e-6
+    """Converged: where the gradient is so small that the objective is within this share of its minimum, ‖∇L‖² / 2c ≤
+    tolerance · L with c the penalty's curvature (without one, where ‖∇L‖ is at most this share of that at W = 0)."""
     max_lbfgs_iters: int = 1000
     """L-BFGS iterations after which a penalty strength counts as not converged."""
     path: PathOrder = "auto"

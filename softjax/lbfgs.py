@@ -89,8 +89,8 @@ class Solver(NamedTuple):
     """The programs, compiled, for R penalty strengths at once.
 
     - `start(regs, W, axes, problem)`: a `Point` for each, at weights W (K, D).
-    - `advance(point, regs, enough, until, axes, problem)`: the same after iterations up to number `until`, or until the
-      gradient's norm is `enough`. `point` is donated.
+    - `advance(point, regs, tolerance, unit, until, axes, problem)`: the same after iterations up to number `until`, or
+      until the `gap` is `tolerance`. `point` is donated.
     - `finish(point, regs, axes, problem)`: the `End`s.
     """
 
@@ -199,6 +199,16 @@ def compiled(smooth: Smooth, arguments: Any) -> Solver:
     return _compiled(smooth, shapes, structure)
 
 
+def gap(smooth: Smooth, norm: Any, value: Any, reg: Any, unit: Any) -> Any:
+    """How far an objective may be from its minimum, as a share of it: (L − min L) / L ≤ ‖∇L‖² / 2cL, c being the
+    curvature of the penalty. Without one ‖∇L‖ as a share of its norm at W = 0, `unit`.
+
+    Source: Boyd and Vandenberghe, *Convex Optimization*, 2004, section 9.1.2.
+    """
+    c = CURVATURE[smooth.penalty] * reg
+    return jnp.where(c > 0, norm**2 / (2 * jnp.where(c > 0, c, 1) * value), norm / unit)
+
+
 @lru_cache(maxsize=8)
 def _compiled(kind: Smooth, leaves: tuple[jax.ShapeDtypeStruct, ...], structure: Any) -> Solver:
     optimizer = optax.lbfgs(
@@ -239,26 +249,29 @@ def _compiled(kind: Smooth, leaves: tuple[jax.ShapeDtypeStruct, ...], structure:
         norm, count = norm_of(grad, steepness), jnp.zeros((), jnp.int32)
         return Point(V, memory, norm, norm, value, count, count, count)
 
-    def advance(point: Any, reg: Any, enough: Any, until: Any, axes: Any, problem: Any) -> Any:
+    def advance(point: Any, reg: Any, tolerance: Any, unit: Any, until: Any, axes: Any, problem: Any) -> Any:
         steepness = scale(reg, axes, problem)
 
         def unfinished(point: Any) -> Any:
-            return (point.norm > enough) & (point.stalled < STALLED) & (point.iterations < until)
+            value = optax.tree.get(point.memory, "value")
+            rest = gap(kind, point.norm, value, reg, unit)
+            return (rest > tolerance) & (point.stalled < STALLED) & (point.iterations < until)
 
         def iterate(point: Any) -> Any:
             value, grad = (optax.tree.get(point.memory, name) for name in ("value", "grad"))
-            updates, memory = optimizer.update(
-                grad,
-                point.memory,
-                point.V,
-                value=value,
-                grad=grad,
-                value_fn=objective,
-                reg=reg,
-                steepness=steepness,
-                axes=axes,
-                problem=problem,
-            )
+            with jax.numpy_dtype_promotion("standard"):  # optax counts in integers of the default type
+                updates, memory = optimizer.update(
+                    grad,
+                    point.memory,
+                    point.V,
+                    value=value,
+                    grad=grad,
+                    value_fn=objective,
+                    reg=reg,
+                    steepness=steepness,
+                    axes=axes,
+                    problem=problem,
+                )
             value, grad = (optax.tree.get(memory, name) for name in ("value", "grad"))
             norm = norm_of(grad, steepness)
             progress = (norm < point.least) | (value < point.lowest)
@@ -283,8 +296,8 @@ def _compiled(kind: Smooth, leaves: tuple[jax.ShapeDtypeStruct, ...], structure:
     regs, W, axes, problem = jax.tree.unflatten(structure, leaves)
     begin = jax.jit(jax.vmap(start, in_axes=(0, None, None, None)))
     point = jax.eval_shape(begin, regs, W, axes, problem)
-    numbers = shape_of((), W.dtype), shape_of((), jnp.int32)
-    go_on = jax.jit(jax.vmap(advance, in_axes=(0, 0, None, None, None, None)), donate_argnums=0)
+    numbers = shape_of((), W.dtype), shape_of((), W.dtype), shape_of((), jnp.int32)
+    go_on = jax.jit(jax.vmap(advance, in_axes=(0, 0, None, None, None, None, None)), donate_argnums=0)
     end = jax.jit(jax.vmap(finish, in_axes=(0, 0, None, None)))
     return Solver(
         begin.lower(regs, W, axes, problem).compile(),
@@ -301,22 +314,23 @@ def minimized(
     W: Float[Array, "K D"],
     unit: float | None,
     solver: PathConfig,
-    on_segment: Callable[[Point, float], None],
+    on_segment: Callable[[Point, int], None],
 ) -> tuple[End, float]:
     """The minima of a batch of `regs`, each sought from `W` on, and the gradient's norm at W = 0, which is `unit` where it
     is known, and that at `W` where not.
     """
     point = programs.start(regs, W, axes, problem)
     unit = unit or float(point.norm[0])
-    enough = jnp.asarray(solver.tolerance * unit, W.dtype)
+    numbers = jnp.asarray(solver.tolerance, W.dtype), jnp.asarray(unit, W.dtype)
     # about a second's worth of iterations, from a nominal speed
     every = max(1, min(50, round(1e11 / (4 * len(problem.train.y) * W.size * len(regs)))))
     until = 0
     while until < solver.max_lbfgs_iters:
         until = min(until + every, solver.max_lbfgs_iters)
-        point = programs.advance(point, regs, enough, jnp.asarray(until, jnp.int32), axes, problem)
-        on_segment(point, unit)
-        if ((point.norm <= enough) | (point.stalled >= STALLED)).all():
+        point = programs.advance(point, regs, *numbers, jnp.asarray(until, jnp.int32), axes, problem)
+        finished = (point.iterations < until) | (point.stalled >= STALLED)
+        on_segment(point, int(finished.sum()))
+        if finished.all():
             break
     end: End = jax.tree.map(np.asarray, programs.finish(point, regs, axes, problem))
     return end, unit

@@ -15,7 +15,7 @@ from softjax.config import InputError, PathConfig, SweepConfig
 from softjax.datasets import Dataset, Split
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.intervals import accuracy_intervals, tied_with
-from softjax.lbfgs import CURVATURE, STALLED, End, Point, Problem, Smooth, compiled, minimized, principal_axes
+from softjax.lbfgs import CURVATURE, End, Point, Problem, Smooth, compiled, gap, minimized, principal_axes
 from softjax.program import weight_dtype
 from softjax.result import raw_scores
 from softjax.sweeps import to_device
@@ -47,7 +47,7 @@ class PathProgress:
     iterations: int
     """L-BFGS iterations of the batch in work"""
     gradient_norm: float
-    """the largest in the batch, as a share of that at W = 0"""
+    """the largest ‖∇L‖ in the batch"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class PathResult:
 
     - `reg` (R,); `train_accuracy`, `val_accuracy`, `test_accuracy` (R,), shares; `val_hits`, `test_hits` (R, N), 1 for
       each example that is classified rightly.
-    - `objective` (R,): in nats, penalty included; `gradient_norm` (R,): ‖∇L‖ as a share of that at W = 0.
+    - `objective` (R,): in nats, penalty included; `gradient_norm` (R,): ‖∇L‖.
+    - `gap` (R,): the share of itself by which the objective may be off its minimum at most, ‖∇L‖² / 2cL with c the
+      penalty's curvature (certain where the bias is penalized too; without a penalty ‖∇L‖ as a share of that at W = 0).
     - `converged` (R,): whether that is within the tolerance.
     - `iterations`, `evaluations` (R,): L-BFGS iterations, and evaluations of objective and gradient in them.
     - `order`: `"together"` or `"warm"`, as it was done.
@@ -73,6 +75,7 @@ class PathResult:
     test_hits: Integer[np.ndarray, "R N"] = field(repr=False)
     objective: Float[np.ndarray, " R"]
     gradient_norm: Float[np.ndarray, " R"]
+    gap: Float[np.ndarray, " R"]
     converged: Bool[np.ndarray, " R"]
     iterations: Int[np.ndarray, " R"]
     evaluations: Int[np.ndarray, " R"]
@@ -154,14 +157,10 @@ def regularization_path(
         unit = None
         for first in range(0, len(along), size):
 
-            def told(point: Point, unit: float, first: int = first) -> None:
+            def told(point: Point, finished: int, first: int = first) -> None:
                 if on_progress is not None:
-                    share = np.asarray(point.norm) / unit
-                    finished = (share <= solver.tolerance) | (np.asarray(point.stalled) >= STALLED)
-                    iterations = int(np.max(point.iterations))
-                    on_progress(
-                        PathProgress(first + int(finished.sum()), len(along), iterations, float(share.max()))
-                    )
+                    now = int(np.max(point.iterations)), float(point.norm.max())
+                    on_progress(PathProgress(first + finished, len(along), *now))
 
             regs = jnp.asarray([config.regs[i] for i in along[first : first + size]], dtype)
             start = time.perf_counter()
@@ -175,8 +174,8 @@ def regularization_path(
             )
             ends.append(end)
             W = jnp.asarray(end.W[-1])
-        norms = np.concatenate([end.norm for end in ends])[np.argsort(along)]
         end = jax.tree.map(lambda *each: np.concatenate(each)[np.argsort(along)], *ends)
+        gaps = np.asarray(gap(smooth, end.norm, end.value, np.asarray(config.regs, dtype), unit))
         start = time.perf_counter()
         accuracies, hits = _evaluated(end.W, splits, problem.preprocessing)
         seconds = replace(seconds, evaluate=time.perf_counter() - start)
@@ -192,8 +191,9 @@ def regularization_path(
         val_hits,
         test_hits,
         end.value,
-        norms / (unit or 1),
-        norms <= solver.tolerance * (unit or 1),
+        end.norm,
+        gaps,
+        gaps <= solver.tolerance,
         end.iterations,
         end.evaluations,
         order,

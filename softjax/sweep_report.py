@@ -42,7 +42,7 @@ class _Report:
     best: dict[str, Any]
     """of the best classifier, as in run.json"""
     best_rows: list[tuple[str, str]]
-    tables: dict[str, list[tuple[str, ...]]]
+    tables: dict[str, list[tuple[Any, ...]]]
     """CSV files, the first row their header"""
     sections: str
     how: list[tuple[str, str]]
@@ -173,8 +173,9 @@ paired difference in validation accuracy contains 0. The intervals count the fin
         "All converged"
         if not left
         else f"{left} did not converge within {result.solver.max_lbfgs_iters:,} iterations, or to the rounding of {config.dtype}"
-    }; gradient norms are shares of that at W = 0. An evaluation is one pass over the training examples for objective and
-gradient. The same figures in full are in [path.csv](path.csv)."""
+    } to {
+        result.solver.tolerance:g}: the gap is the share of itself by which the objective may be off its minimum at most, by
+its gradient's norm. An evaluation is one pass over the training examples for objective and gradient. The same figures in full are in [path.csv](path.csv)."""
     figure = plots.path(result, f"{dataset.title}: accuracy along the regularization path")
     report = _Report(
         f"Regularization path on {dataset.title}",
@@ -250,7 +251,7 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
     """Every penalty strength of a path, as text under a header row."""
     header = (
         "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
-        "gradient norm", "iterations", "evaluations",
+        "gradient norm", "gap", "iterations", "evaluations",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (
@@ -261,7 +262,8 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
             _interval(result.val_interval[r]),
             "•" if result.tied[r] else "",
             f"{result.test_accuracy[r]:.4f}",
-            f"{result.gradient_norm[r]:.1e}" + ("" if result.converged[r] else " (not converged)"),
+            f"{result.gradient_norm[r]:.1e}",
+            f"{result.gap[r]:.1e}" + ("" if result.converged[r] else " (not converged)"),
             str(result.iterations[r]),
             str(result.evaluations[r]),
         )
@@ -321,8 +323,8 @@ def _cells(result: SweepResult) -> Iterator[tuple[Any, ...]]:
 
 def _path_csv(result: PathResult) -> Iterator[tuple[Any, ...]]:
     names = (
-        "reg", "objective", "train_accuracy", "val_accuracy", "test_accuracy", "gradient_norm", "iterations",
-        "evaluations", "converged",
+        "reg", "objective", "train_accuracy", "val_accuracy", "test_accuracy", "gradient_norm", "gap",
+        "iterations", "evaluations", "converged",
     )  # fmt: skip
     yield (*names, "val_low", "val_high", "tied")
     for r in range(len(result.reg)):

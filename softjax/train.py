@@ -110,7 +110,7 @@ def update_rule(
             adam = optax.scale_by_adam(hyper.momentum, hyper.beta2, hyper.eps)
             if method.optimizer == "adam":
                 return optax.chain(adam, optax.scale_by_learning_rate(lr))
-            decayed = jnp.ones((1, num_weights), reg.dtype).at[:, -1].set(method.penalize_bias)
+            decayed = jnp.ones((1, num_weights), reg.dtype).at[:, -1].set(float(method.penalize_bias))
             return optax.chain(
                 adam, optax.add_decayed_weights(reg * decayed), optax.scale_by_learning_rate(lr)
             )
@@ -174,7 +174,8 @@ def train_segment(
         # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
         # weights over the old, which it copies otherwise, every step.
         rate = jnp.where(jnp.isfinite(value), lr * factor, jnp.nan)
-        updates, memory = update_rule(method, rate, reg, hyper, W.shape[1]).update(grad, memory, W)
+        with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and corrects in floats
+            updates, memory = update_rule(method, rate, reg, hyper, W.shape[1]).update(grad, memory, W)
         return Carry(optax.apply_updates(W, updates), memory), value
 
     steps = start + jnp.arange(len(factors), dtype=jnp.int32)

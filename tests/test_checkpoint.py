@@ -37,6 +37,18 @@ def states_of(digits, config):
     return states, result
 
 
+@pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"halvings": 2, "optimizer": "momentum"}])
+def test_an_optimizer_s_memory_and_the_rungs_are_kept_too(digits, config, tmp_path, monkeypatch, options):
+    monkeypatch.setattr(sweeps, "segment_lengths", lambda *arguments: [2, arguments[-1] - 2])
+    config = replace(config, minibatches="independent", **options)
+    states, whole = states_of(digits, config)
+    identity = checkpoint.identity(config, digits)
+    checkpoint.start(tmp_path / "saved", identity)
+    for state in states:
+        checkpoint.save(tmp_path / "saved", state)
+        assert_same(sweep(digits, config, state=checkpoint.load(tmp_path / "saved", identity)), whole)
+
+
 @pytest.mark.parametrize("keep_weights", ["best", "all"])
 def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, tmp_path, keep_weights):
     config = replace(config, keep_weights=keep_weights)

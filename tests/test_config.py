@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softjax import DataConfig, InputError, SweepConfig
+from softjax import DataConfig, InputError, PathConfig, SweepConfig
 from softjax.config import format_range, parse_range
 
 
@@ -57,6 +57,24 @@ def test_a_range_prints_in_its_shortest_form(text):
         ({"l1_ratio": 1.5}, "l1_ratio must lie between 0 and 1, got 1.5"),
         ({"kind": "svm"}, "kind must be one of softmax, hinge, got 'svm'"),
         ({"penalty": "l3"}, "penalty must be one of"),
+        ({"search": "sobol"}, "search must be one of grid, random, log_uniform, got 'sobol'"),
+        ({"num_configs": 5}, "num_configs is for search random or log_uniform"),
+        ({"search": "random", "num_configs": 0}, "num_configs must be a whole number of at least 1, got 0"),
+        ({"search": "log_uniform", "regs": (0.0, 1.0)}, "log_uniform needs positive regs, got 0"),
+        ({"halvings": -1}, "halvings must be a whole number of at least 0, got -1"),
+        (
+            {"halvings": 7},
+            "7 halvings need at least 128 configurations and as many steps, got 100 configurations and 1000 steps",
+        ),
+        ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, momentum, nesterov, adam, adamw"),
+        ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), got 1.0"),
+        ({"beta2": -0.1}, r"beta2 must lie in \[0, 1\), got -0.1"),
+        ({"eps": 0.0}, "eps must be finite and positive, got 0.0"),
+        ({"schedule": "linear"}, "schedule must be one of constant, cosine, step, got 'linear'"),
+        ({"decay_every": 5}, "decay_every is for the schedule step, not for 'constant'"),
+        ({"decay_rate": 0.0}, r"decay_rate must lie in \(0, 1\], got 0.0"),
+        ({"optimizer": "adamw", "penalty": "l1"}, "adamw takes reg as its weight decay"),
+        ({"minibatches": "own"}, "minibatches must be one of shared, independent, got 'own'"),
         ({"dtype": "int8"}, "dtype must be one of float32, float64, bfloat16, got 'int8'"),
     ],
 )
@@ -81,3 +99,17 @@ def test_a_sweep_s_options_are_checked(options, message):
 def test_a_data_set_s_options_are_checked(options, message):
     with pytest.raises(InputError, match=message):
         DataConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tolerance": 0.0}, "tolerance must lie between 0 and 1, got 0.0"),
+        ({"max_lbfgs_iters": 0}, "max_lbfgs_iters must be a whole number of at least 1, got 0"),
+        ({"path": "cold"}, "path must be one of auto, together, warm, got 'cold'"),
+    ],
+)
+@pytest.mark.usefixtures("own_messages")
+def test_a_path_s_options_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        PathConfig(**options)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from softjax import SweepConfig, plots, sweep
+from softjax import SweepConfig, plots, regularization_path, sweep
 
 
 def with_grid(result, learning_rates, regs, accuracy):
@@ -20,6 +20,9 @@ def with_grid(result, learning_rates, regs, accuracy):
         learning_rate=grid[:, 0],
         reg=grid[:, 1],
         seed=np.array([0]),
+        steps=np.full(C, 50),
+        val_hits=np.zeros((C, 10), int),
+        test_hits=np.zeros((C, 10), int),
         train_accuracy=accuracy,
         val_accuracy=accuracy,
         test_accuracy=accuracy,
@@ -61,10 +64,45 @@ def test_a_heat_map_scales_its_axes_as_the_grid_is_spaced(small_result, learning
 def test_a_heat_map_frames_the_best_cell_and_crosses_out_the_diverged(small_result):
     result = with_grid(small_result, (1e-3, 1e-2), (1.0, 10.0, 100.0), [0.1, 0.2, 0.3, 0.2, 0.5, np.nan])
     axes = draw(plots.heat_map(result, "title"))
-    (frame,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    (frame,) = [frame for frame in frames if frame.get_linewidth() > 2]
     assert frame.get_x() < 10 < frame.get_x() + frame.get_width()
     assert frame.get_y() < 1e-2 < frame.get_y() + frame.get_height()
     assert [text.get_text() for text in axes.texts].count("×") == 1
+
+
+def test_a_heat_map_frames_what_is_tied_with_the_best(small_result):
+    result = with_grid(small_result, (1e-3, 1e-2), (1.0, 10.0), [0.1, 0.5, 0.6, 0.6])
+    hits = np.array([[1] * 1 + [0] * 9, [1] * 5 + [0] * 5, [1] * 6 + [0] * 4, [1] * 6 + [0] * 4])
+    result = replace(result, val_hits=hits.repeat(10, axis=1))
+    assert result.tied.tolist() == [False, False, True, True]
+    axes = draw(plots.heat_map(result, "title"))
+    widths = sorted(patch.get_linewidth() for patch in axes.patches if isinstance(patch, Rectangle))
+    assert widths == [0.9, 2.5]
+
+
+def test_a_drawn_search_is_a_dot_a_configuration(digits):
+    config = SweepConfig(search="log_uniform", num_configs=8, num_iters=20, halvings=1)
+    axes = draw(plots.heat_map(sweep(digits, config), "title"))
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 8
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_curves_end_where_a_configuration_was_stopped(digits):
+    result = sweep(digits, SweepConfig(regs=(0.1,), num_iters=40, halvings=2))
+    axes = draw(plots.loss_curves(result, "title"))
+    ends = {int(np.isfinite(line.get_ydata()).sum()) for line in axes.lines}
+    assert ends == {10, 20, 40}
+
+
+def test_a_path_shows_three_splits_the_interval_and_the_best(digits):
+    for regs in ((0.01, 1.0, 0.1), (0.0, 0.1)):
+        result = regularization_path(digits, SweepConfig(regs=regs))
+        axes = draw(plots.path(result, "title"))
+        assert axes.get_xscale() == ("symlog" if 0 in regs else "log")
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert labels[:4] == ["95 % interval", "training", "validation", "test"]
+        assert labels[4] == f"best: reg {result.reg[result.best]:.3g}"
 
 
 def test_loss_curves_show_every_configuration_and_name_the_best(small_result):

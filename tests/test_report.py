@@ -93,7 +93,10 @@ def test_run_json_says_how_it_was_made(written, digits, small_result):
 def test_the_readme_shows_the_best_cell_the_pictures_and_the_command(written):
     text = (written / "README.md").read_text()
     run = json.loads((written / "run.json").read_text())
-    assert f"| test accuracy (270 examples) | {run['best']['test_accuracy']:.4f} |" in text
+    low, high = run["best"]["test_interval"]
+    mean = run["best"]["mean_test_accuracy"]
+    row = f"| test accuracy (270 examples, mean over 2 seeds) | {mean:.4f} ({low:.4f} to {high:.4f}) |"
+    assert row in text
     assert "    softjax sweep --num-seeds 2\n" in text
     assert "digits (scikit-learn)" in text
     pictures = set(re.findall(r"!\[.*?\]\((.*?)\)", text))

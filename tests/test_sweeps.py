@@ -6,27 +6,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 import softjax
 from softjax import InputError, SweepConfig, load_dataset, program, sweep, sweeps
 from softjax.datasets import preprocess
 
 
-def by_loop(dataset, config, lr, reg, seed):
-    """One run in plain NumPy, float64: weights (D, K) and the loss of every step."""
+def by_loop(dataset, config, lr, reg, seed, number=0):
+    """Run number `number` in plain NumPy, float64: the weights (D, K) before each step and after the last, and the loss of
+    every step.
+    """
     fitted = preprocess.fit(dataset.train.X, config.standardize)
     X = (dataset.train.X - fitted.mean) * (1 if fitted.scale is None else fitted.scale)
     X = np.hstack([X, np.ones((len(X), 1))])
-    y, num_classes = dataset.train.y, dataset.num_classes
-    key = jax.random.key(seed)
-    draw = jax.random.normal(jax.random.fold_in(key, 0), (num_classes, X.shape[1]), jnp.float32)
-    W = config.init_scale * np.asarray(draw, np.float64).T
+    y, num_classes, T = dataset.train.y, dataset.num_classes, config.num_iters
+    init_key, batch_key = (jax.random.fold_in(jax.random.key(seed), stream) for stream in (0, 1))
+    if config.minibatches == "independent":
+        init_key, batch_key = (jax.random.fold_in(key, number) for key in (init_key, batch_key))
+    W = (
+        config.init_scale
+        * np.asarray(jax.random.normal(init_key, (num_classes, X.shape[1]), jnp.float32), np.float64).T
+    )
     penalized = np.ones_like(W)
     penalized[-1] = config.penalize_bias
-    losses = []
-    for t in range(config.num_iters):
-        step_key = jax.random.fold_in(jax.random.fold_in(key, 1), t)
-        rows = np.asarray(jax.random.randint(step_key, (config.batch_size,), 0, len(y), jnp.int32))
+    v, m, n = np.zeros_like(W), np.zeros_like(W), np.zeros_like(W)
+    weights, losses = [W], []
+    for t in range(T):
+        rows = np.asarray(
+            jax.random.randint(jax.random.fold_in(batch_key, t), (config.batch_size,), 0, len(y), jnp.int32)
+        )
         x, label = X[rows], np.eye(num_classes)[y[rows]]
         s = x @ W
         if config.kind == "softmax":
@@ -46,10 +55,35 @@ def by_loop(dataset, config, lr, reg, seed):
             "l1": (l1, np.sign(V)),
             "elastic_net": (r * l1 + (1 - r) * l2 / 2, r * np.sign(V) + (1 - r) * V),
             "none": (0, 0 * V),
-        }[config.penalty]
+        }["none" if config.optimizer == "adamw" else config.penalty]
         losses.append(loss + reg * value)
-        W = W - lr * (x.T @ Q / len(x) + reg * slope)
-    return W, np.array(losses)
+        g = x.T @ Q / len(x) + reg * slope
+        match config.schedule:
+            case "constant":
+                rate = lr
+            case "cosine":
+                rate = lr * (1 + np.cos(np.pi * t / T)) / 2
+            case "step":
+                rate = lr * config.decay_rate ** (t // (config.decay_every or -(-T // 3)))
+        mu, b2 = config.momentum, config.beta2
+        match config.optimizer:
+            case "sgd":
+                W = W - rate * g
+            case "momentum":
+                v = mu * v + g
+                W = W - rate * v
+            case "nesterov":
+                v = mu * v + g
+                W = W - rate * (g + mu * v)
+            case _:
+                m, n = mu * m + (1 - mu) * g, b2 * n + (1 - b2) * g**2
+                adam = m / (1 - mu ** (t + 1)) / (np.sqrt(n / (1 - b2 ** (t + 1))) + config.eps)
+                decay = reg * V if config.optimizer == "adamw" else 0
+                W = W - rate * (adam + decay)
+        if not np.isfinite(losses[-1]):  # such a run is over
+            W = np.full_like(W, np.nan)
+        weights.append(W)
+    return weights, np.array(losses)
 
 
 @pytest.mark.parametrize(
@@ -60,24 +94,113 @@ def by_loop(dataset, config, lr, reg, seed):
         {"penalty": "elastic_net", "l1_ratio": 0.2, "penalize_bias": False},
         {"penalty": "l1", "standardize": True},
         {"penalty": "none", "num_seeds": 2, "seed": 5},
+        {"optimizer": "momentum", "momentum": 0.8},
+        {"optimizer": "nesterov", "schedule": "cosine"},
+        {"optimizer": "adam", "momentum": 0.7, "beta2": 0.95, "eps": 1e-3, "schedule": "step"},
+        {"optimizer": "adamw", "schedule": "step", "decay_every": 7, "decay_rate": 0.3},
+        {"optimizer": "adamw", "penalize_bias": False},
+        {"minibatches": "independent", "num_seeds": 2},
+        {"minibatches": "independent", "optimizer": "momentum", "chunk_size": 3},
+        {"search": "log_uniform", "num_configs": 3, "regs": (0.01, 0.1)},
     ],
 )
 def test_every_run_is_what_a_plain_loop_gives(digits, options):
     config = SweepConfig(
-        learning_rates=(0.001, 0.02),
-        regs=(0.0, 0.1),
-        num_iters=25,
-        batch_size=20,
-        dtype="float64",
-        keep_weights="all",
-        **options,
+        **{
+            "learning_rates": (0.001, 0.02),
+            "regs": (0.0, 0.1),
+            "num_iters": 25,
+            "batch_size": 20,
+            "dtype": "float64",
+            "keep_weights": "all",
+        }
+        | options
     )
     result = sweep(digits, config)
     for c, (lr, reg) in enumerate(zip(result.learning_rate, result.reg, strict=True)):
         for s, seed in enumerate(result.seed):
-            W, losses = by_loop(digits, config, lr, reg, int(seed))
-            np.testing.assert_allclose(result.weights[c, s], W, rtol=1e-9, atol=1e-12)
-            np.testing.assert_allclose(result.loss_history[c, s], losses, rtol=1e-10)
+            weights, losses = by_loop(digits, config, lr, reg, int(seed), c)
+            rtol = TOLERANCE[config.schedule]
+            np.testing.assert_allclose(result.weights[c, s], weights[-1], rtol=rtol, atol=1e-3 * rtol)
+            np.testing.assert_allclose(result.loss_history[c, s], losses, rtol=TOLERANCE[config.schedule])
+
+
+# learning rates on a schedule are rounded to float32
+TOLERANCE = {"constant": 1e-9, "cosine": 1e-5, "step": 1e-5}
+
+
+@pytest.mark.parametrize("chunk_size", [None, 3])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_successive_halving_keeps_the_better_half_and_stops_the_others(digits, x64, optimizer, chunk_size):
+    """Against plain loops that train every configuration to the end and look at the rungs."""
+    config = SweepConfig(
+        learning_rates=(1e-4, 1e-3, 0.01, 0.1, 1e300),
+        regs=(0.01, 1.0),
+        num_iters=21,
+        halvings=2,
+        batch_size=20,
+        num_seeds=2,
+        dtype="float64",
+        optimizer=optimizer,
+        keep_weights="all",
+        chunk_size=chunk_size,
+    )
+    result = sweep(digits, config)
+    X = np.asarray(preprocess.apply(result.preprocessing, digits.val.X, np.float64))
+    with np.errstate(all="ignore"):
+        loops = [
+            [by_loop(digits, config, lr, reg, int(seed)) for seed in result.seed]
+            for lr, reg in zip(result.learning_rate, result.reg, strict=True)
+        ]
+
+    def accuracy(c, step):
+        right = [((X @ weights[step]).argmax(axis=1) == digits.val.y).mean() for weights, _ in loops[c]]
+        finite = all(np.isfinite(weights[step]).all() for weights, _ in loops[c])
+        return np.mean(right) if finite else -1
+
+    alive, steps = list(range(10)), np.zeros(10, int)
+    for end, left in ((6, 10), (11, 5), (21, 3)):
+        alive = sorted(sorted(alive, key=lambda c: -accuracy(c, steps[c]))[:left]) if end > 6 else alive
+        steps[alive] = end
+    np.testing.assert_array_equal(result.steps, steps)
+    for c, step in enumerate(steps):
+        assert np.isnan(result.loss_history[c, :, step:]).all()
+        for s, (weights, losses) in enumerate(loops[c]):
+            if np.isfinite(weights[step]).all():
+                np.testing.assert_allclose(result.weights[c, s], weights[step], rtol=1e-8, atol=1e-12)
+                np.testing.assert_allclose(result.loss_history[c, s, :step], losses[:step], rtol=1e-8)
+    assert result.steps[result.best] == 21
+    assert result.best == max(alive, key=lambda c: accuracy(c, 21))
+    assert not result.tied[result.steps < 21].any()
+    np.testing.assert_array_equal(result.best_weights, result.weights[result.best, result.best_seed])
+
+
+def test_a_drawn_search_lies_between_the_ends_and_follows_the_seed(digits):
+    config = SweepConfig(learning_rates=(1e-4, 1.0), regs=(0.5, 0.001), search="log_uniform", num_configs=500)
+    lr, reg = config.configurations()
+    assert ((lr > 1e-4) & (lr < 1)).all()
+    assert ((reg > 0.001) & (reg < 0.5)).all()
+    even = scipy.stats.uniform(-4, 4).cdf
+    assert scipy.stats.kstest(np.log10(lr), even).pvalue > 1e-3
+    uniform, _ = replace(config, search="random").configurations()
+    assert scipy.stats.kstest(uniform, scipy.stats.uniform(1e-4, 1 - 1e-4).cdf).pvalue > 1e-3
+    np.testing.assert_array_equal(config.configurations(), (lr, reg))
+    assert not np.isin(replace(config, seed=1).configurations()[0], lr).any()
+    result = sweep(digits, replace(config, num_configs=3, num_iters=2))
+    np.testing.assert_array_equal(result.learning_rate, replace(config, num_configs=3).configurations()[0])
+    assert result.grid_shape is None
+    with pytest.raises(InputError, match="a log_uniform search is no grid"):
+        result.grid("val_accuracy")
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_hits_count_the_seeds_that_are_right_about_each_example(digits, small_result, name):
+    split, hits = getattr(digits, name), getattr(small_result, f"{name}_hits")
+    for c in range(6):
+        right = sum(
+            (small_result.scores(split, c, s).argmax(axis=1) == split.y).astype(int) for s in range(2)
+        )
+        np.testing.assert_array_equal(hits[c], right)
 
 
 def test_the_result_has_named_axes_and_a_grid_view(small_result, small_config):
@@ -157,7 +280,7 @@ def test_where_all_diverge_the_learning_rates_are_blamed(digits):
         _ = result.best
 
 
-def test_a_second_sweep_of_equal_shapes_does_not_compile(digits):
+def test_new_values_of_the_numbers_do_not_compile_anew(digits):
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, *_, **__: compiled.append(event) if event.endswith("backend_compile_duration") else None
@@ -168,6 +291,22 @@ def test_a_second_sweep_of_equal_shapes_does_not_compile(digits):
         compiled.clear()
         sweep(digits, SweepConfig(learning_rates=(0.03, 0.04), regs=(0.2,), num_iters=11, seed=3))
         assert not compiled
+        for optimizer in ("momentum", "adamw"):
+            config = SweepConfig(
+                learning_rates=(0.01, 0.02),
+                regs=(0.1,),
+                num_iters=11,
+                optimizer=optimizer,
+                penalty="l2",
+                schedule="step",
+            )
+            for schedule in ("step", "cosine"):
+                sweep(digits, replace(config, schedule=schedule))
+            compiled.clear()
+            other = replace(config, momentum=0.5, beta2=0.9, eps=1e-4, init_scale=0.1, l1_ratio=0.3)
+            sweep(digits, replace(other, decay_every=2, decay_rate=0.7))
+            sweep(digits, replace(other, schedule="cosine"))
+            assert not compiled, optimizer
     finally:
         jax.monitoring.clear_event_listeners()
 

@@ -135,7 +135,7 @@ class Sweep:
 
             def show(progress: path.PathProgress) -> None:
                 bar.set_postfix_str(
-                    f"iteration {progress.iterations}, gradient {progress.gradient_norm:.1e} of that at 0",
+                    f"iteration {progress.iterations}, gradient norm {progress.gradient_norm:.1e}",
                     refresh=False,
                 )
                 bar.update(progress.converged - bar.n)

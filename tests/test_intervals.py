@@ -1,0 +1,77 @@
+"""An interval holds the truth as often as it says, whether images or seeds are what is uncertain."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from softjax import SweepConfig, intervals, sweep
+
+
+def simulated(rng, num_seeds, num_images, seed_spread, configs=(0.5,)):
+    """Runs whose chance to be right about an image depends on the configuration, the image and the seed."""
+    difficulty = rng.normal(0, 0.2, (1, 1, num_images))
+    luck = rng.normal(0, seed_spread, (len(configs), num_seeds, 1))
+    chance = np.clip(np.asarray(configs)[:, None, None] + difficulty + luck, 0, 1)
+    right = rng.random((len(configs), num_seeds, num_images)) < chance
+    return right.sum(axis=1), right.mean(axis=2)
+
+
+@pytest.mark.parametrize(
+    ("num_seeds", "num_images", "seed_spread"),
+    [(1, 300, 0.0), (3, 300, 0.05), (10, 1000, 0.03), (2, 1000, 0.002)],
+)
+def test_about_95_of_100_intervals_hold_the_truth(num_seeds, num_images, seed_spread):
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        low, high = intervals.accuracy_intervals(*simulated(rng, num_seeds, num_images, seed_spread))[0]
+        held += low <= 0.5 <= high
+    assert 180 <= held <= 200  # 190 ± 10; few seeds make them wide, rather than wrong
+
+
+def test_of_one_seed_it_is_the_interval_of_a_binomial_proportion():
+    hits = np.zeros((1, 1000), int)
+    hits[:, :400] = 1
+    low, high = intervals.accuracy_intervals(hits, np.array([[0.4]]))[0]
+    expected = scipy.stats.norm.interval(0.95, 0.4, np.sqrt(0.4 * 0.6 / 1000))
+    np.testing.assert_allclose((low, high), expected, atol=0.002)
+
+
+def test_seeds_count_by_student_s_distribution():
+    """With images that all runs agree on, the seeds alone are left: a t interval of their mean."""
+    accuracy = np.array([[0.52, 0.48, 0.5]])
+    low, high = intervals.difference_intervals(np.full((2, 10), 3), np.vstack([accuracy, 0 * accuracy]), 1)[0]
+    half = scipy.stats.t.ppf(0.975, 2) * 0.02 / np.sqrt(3)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1)
+
+
+def test_a_difference_on_the_same_images_is_surer_than_either_accuracy():
+    rng = np.random.default_rng(0)
+    hits, accuracy = simulated(rng, 1, 1000, 0.0, (0.5, 0.5))
+    hits[1] = hits[0]
+    hits[1, np.flatnonzero(hits[0] == 0)[:10]] = 1  # right about ten images more
+    accuracy[1] = hits[1].mean()
+    low, high = intervals.difference_intervals(hits, accuracy, 0)[1]
+    assert 0 < low < 0.01 < high < 0.02
+    each = intervals.accuracy_intervals(hits, accuracy)
+    assert each[0, 1] > each[1, 0]
+    assert intervals.tied_with(hits, accuracy, 1).tolist() == [False, True]
+
+
+def test_a_diverged_run_has_no_interval_and_is_tied_with_none():
+    hits, accuracy = np.ones((2, 10), int), np.array([[0.5, np.nan], [0.5, 0.5]])
+    assert np.isnan(intervals.accuracy_intervals(hits, accuracy)[0]).all()
+    assert intervals.tied_with(hits, accuracy, 1).tolist() == [False, True]
+
+
+def test_a_sweep_s_intervals_hold_its_means(small_result):
+    mean = small_result.val_accuracy.mean(axis=1)
+    assert (small_result.val_interval[:, 0] <= mean).all()
+    assert (mean <= small_result.val_interval[:, 1]).all()
+    assert (small_result.test_interval[:, 0] < small_result.test_interval[:, 1]).all()
+    assert small_result.tied[small_result.best]
+
+
+def test_a_clearly_worse_configuration_is_not_tied(digits):
+    result = sweep(digits, SweepConfig(learning_rates=(1e-7, 0.01), regs=(0.01,), num_iters=50, num_seeds=5))
+    assert result.tied.tolist() == [False, True]
