@@ -1,0 +1,63 @@
+"""Grades a student's softmax loss: what is right, what is wrong, and the likely reason, in plain words."""
+
+import jax
+
+from softjax.cs231n import checks, trials
+from softjax.cs231n.examples import EXAMPLES
+from softjax.cs231n.findings import Finding, Grade
+from softjax.cs231n.student import LossFunction, Raised, Student
+
+
+def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
+    """Grades a student's softmax loss, and says in plain words what is wrong with it and why, likely.
+
+    It is called on small problems of several shapes, and its loss and gradient are held against the mean of
+    −log softmax(X[i] @ W)[y[i]] and 1/N Xᵀ (p − onehot(y)); what it adds for `reg` against reg · ΣW² and
+    ½ · reg · ΣW², with or without the bias; its gradient against its own loss, by `softjax.check_gradient`. Then come
+    scores too large for exp, and other inputs: one example, two classes, a class without examples, float32, labels of
+    other types, arrays that are not contiguous. Where numbers are wrong, those of some fifty typical mistakes, and
+    pairs of them, are tried.
+
+    **Arguments:**
+
+    - `softmax_loss`: `f(W, X, y, reg)` with NumPy arrays W (D, K), X (N, D), y (N,), returning (loss, dW). What it
+      prints is not shown, and what it raises is a finding.
+    - `verbose`: whether to print the report.
+
+    **Returns:** a `Grade`.
+    """
+    with jax.enable_x64(True):  # for solutions in JAX
+        found = _grade(Student(softmax_loss))
+    if verbose:
+        print(found)
+    return found
+
+
+def _grade(student: Student) -> Grade:
+    """All there is to say; where the function raises on an ordinary problem, what was found till then."""
+    findings: list[Finding] = []
+    convention = check = None
+    try:
+        first, again = [student.answer(e.W, e.X, e.y) for e in (EXAMPLES[0], EXAMPLES[0])]
+        findings += checks.form(first)
+        if first.loss is None and first.gradient is None:
+            return Grade(student.name, tuple(findings))
+        findings.append(checks.arguments(student, EXAMPLES[0]))
+        if changing := checks.repeated(first, again):
+            return Grade(student.name, (*findings, changing))
+        answers = [first, *(student.answer(e.W, e.X, e.y) for e in EXAMPLES[1:])]
+        loss, gradient = checks.part("loss", answers), checks.part("gradient", answers)
+        judged = checks.formula(loss, gradient, answers)
+        if loss.finite and gradient.finite and first.loss is not None:
+            convention, found = checks.penalty(student, answers)
+            judged += found
+            if not first.faults and not (loss.rough or gradient.rough):
+                check = checks.own_gradient(student)
+                judged += checks.about(check, judged, named=loss.named and gradient.named)
+        findings += judged
+        exact = loss.exact and gradient.exact
+        findings += trials.large_scores(student, exact)
+        findings += trials.other_inputs(student, exact)
+    except Raised as raised:
+        findings.append(Finding("wrong", *checks.with_ten_classes(student, raised)))
+    return Grade(student.name, tuple(findings), str(convention) if convention else "none", check)
