@@ -32,6 +32,11 @@ class Part:
     named: bool = True
 
     @property
+    def known(self) -> bool:
+        """Whether there was something to read."""
+        return self.error is not None
+
+    @property
     def finite(self) -> bool:
         """Whether no number is NaN or infinite."""
         return self.error is None or self.error < np.inf
@@ -47,10 +52,11 @@ class Part:
         return self.error is not None and EXACT < self.error <= ROUGH
 
 
-def form(answer: Answer) -> list[Finding]:
-    """Whether a number and an array shaped like W come back."""
-    if answer.faults:
-        return [Finding("wrong", *fault) for fault in answer.faults]
+def form(answers: Sequence[Answer]) -> list[Finding]:
+    """Whether a number and an array shaped like W come back, every time."""
+    faults = next((answer.faults for answer in answers if answer.faults), ())
+    if faults:
+        return [Finding("wrong", *fault) for fault in faults]
     return [Finding("right", "form: it returns a number and an array shaped like W")]
 
 
@@ -99,10 +105,18 @@ def part(name: Literal["loss", "gradient"], answers: Sequence[Answer]) -> Part:
     mistakes = explain(seen, EXAMPLES, name)
     if mistakes is not None:
         return Part(largest, tuple((mistake.what, mistake.reason) for mistake in mistakes))
-    off = f"wrong, off by {100 * error(seen[0], right[0]):.3g} %, in no pattern that has a name"
+    if name == "gradient" and all(
+        np.allclose(g * e.N, np.round(g * e.N)) for g, e in zip(seen, EXAMPLES, strict=True)
+    ):
+        return Part(
+            largest,
+            ((_WHOLE, "dW = np.zeros(W.shape) is of floats; one of integers drops what follows the point"),),
+        )
+    off = f"wrong, off by up to {100 * largest:.3g} %, in no pattern that has a name"
     return Part(largest, ((off, _UNNAMED[name]),), named=False)
 
 
+_WHOLE = "whole numbers before they are divided by N: they are kept in an array of integers"
 _UNNAMED = {
     "loss": "compute the loss of one example by hand, at W = 0 too, where it is log K",
     "gradient": "compare it with eval_numerical_gradient for one example, one class",
@@ -137,24 +151,23 @@ def formula(loss: Part, gradient: Part, answers: Sequence[Answer]) -> list[Findi
         findings.append(Finding("right", "gradient: 1/N Xᵀ (p − 1[y = k]), on the same problems"))
     rough = [name for name, part in (("loss", loss), ("gradient", gradient)) if part.rough]
     if rough:
-        findings.append(_roughness(" and ".join(rough), answers))
+        findings.append(_roughness(" and ".join(rough), answers if loss.rough else ()))
     return findings
 
 
 def _roughness(where: str, answers: Sequence[Answer]) -> Finding:
-    """Where only some ten digits are lost: a small number is added within the logarithm, or float32 was at work."""
+    """Where only some digits are lost: in the loss by a small number within the logarithm, or float32 was at work."""
+    losses = [answer.loss for answer in answers]
     for epsilon in 10.0 ** -np.arange(5, 11):
-        added = {
-            f"log(p + {epsilon:g})": [-np.log(e.p[e.label] + epsilon).mean() for e in EXAMPLES],
-            f"p = exp(s) / (Σ exp(s) + {epsilon:g})": [
-                (e.losses + np.log1p(epsilon * e.p.max(axis=1))).mean() for e in EXAMPLES
-            ],
-        }
-        for text, losses in added.items():
-            if all(
-                a.loss is not None and error(a.loss, right) <= EXACT
-                for a, right in zip(answers, losses, strict=True)
-            ):
+        for text, added in (
+            (f"log(p + {epsilon:g})", [np.log1p(epsilon / e.p[e.label]) for e in EXAMPLES]),
+            (
+                f"p = exp(s) / (Σ exp(s) + {epsilon:g})",
+                [-np.log1p(epsilon * e.p.max(axis=1)) for e in EXAMPLES],
+            ),
+        ):
+            right = [(e.losses - more).mean() for e, more in zip(EXAMPLES, added, strict=True)]
+            if losses and max(map(error, losses, right)) <= 1e-3 * EXACT:
                 reason = "with the largest score subtracted, log Σ exp(s) − s[y] needs nothing added"
                 return Finding("note", f"{where}: right but for {text}, which is off by a little", reason)
     return Finding(
@@ -170,8 +183,9 @@ def penalty(student: Student, answers: Sequence[Answer]) -> tuple[Convention | N
     for e, without in zip(EXAMPLES, answers, strict=True):
         for reg in REGS:
             answer = student.answer(e.W, e.X, e.y, reg)
-            if answer.loss is None or without.loss is None:
-                return None, []
+            if answer.loss is None or without.loss is None or (answer.faults and not without.faults):
+                text = f"penalty: with reg = {reg:g} the answer is not what it is without"
+                return None, [Finding("wrong", f"{text}: {what}", reason) for what, reason in answer.faults]
             slope, size = None, 0.0
             if answer.gradient is not None and without.gradient is not None:
                 slope, size = answer.gradient - without.gradient, float(np.abs(without.gradient).max())
@@ -190,7 +204,8 @@ def own_gradient(student: Student) -> GradientCheck:
     e = EXAMPLES[1]
 
     def loss(W: Any, X: Any, y: Any, reg: float) -> Any:
-        return student.call(np.array(W), X.copy(), y.copy(), reg)[0]
+        value = student.call(np.array(W), X.copy(), y.copy(), reg)[0]
+        return 1.0 * np.asarray(value).reshape(())  # a skeleton's loss may be the integer 0
 
     def gradient(W: Any, X: Any, y: Any, reg: float) -> Any:
         return student.answer(W, X, y, reg).gradient

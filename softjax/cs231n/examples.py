@@ -17,13 +17,13 @@ class Example:
 
     @classmethod
     def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> "Example":
-        """Normal features, weights of half their size, every class among the labels, as far as N goes.
+        """Normal features, weights that give scores of size 1 or so, every class among the labels, as far as N goes.
 
         `shift` raises all scores of an example, by an additional feature; that leaves loss and gradient as they were.
         """
         rng = np.random.default_rng([N, D, K])
         X = np.hstack([rng.normal(size=(N, D - 1)), np.ones((N, 1))])
-        W, y = 0.5 * rng.normal(size=(D, K)), rng.permutation(np.arange(N) % K)
+        W, y = rng.normal(size=(D, K)) / np.sqrt(D), rng.permutation(np.arange(N) % K)
         if shift is not None:
             X, W = np.hstack([shift[:, None], X]), np.vstack([np.ones((1, K)), W])
         return cls(W, X, y)
@@ -76,10 +76,10 @@ class Example:
         return gradient
 
 
-def softmax(s: Float[np.ndarray, "N K"], axis: int | None = 1) -> Float[np.ndarray, "N K"]:
-    """exp(s) / Σ exp(s) along `axis`, over all of `s` where that is None."""
-    e = np.exp(s - s.max(axis, keepdims=True))
-    p: Float[np.ndarray, "N K"] = e / e.sum(axis, keepdims=True)
+def softmax(s: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
+    """exp(s) / Σ exp(s), over the classes."""
+    e = np.exp(s - s.max(axis=1, keepdims=True))
+    p: Float[np.ndarray, "N K"] = e / e.sum(axis=1, keepdims=True)
     return p
 
 

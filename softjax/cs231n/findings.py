@@ -50,6 +50,6 @@ class Grade:
     def __str__(self) -> str:
         count = len(self.faults)
         result = (
-            "passed" if not count else f"not yet: {count} {'thing is' if count == 1 else 'things are'} wrong"
+            "passed" if not count else f"not yet, {count} {'thing is' if count == 1 else 'things are'} wrong"
         )
         return "\n".join([f"{self.function}: {result}", *map(str, self.findings)])

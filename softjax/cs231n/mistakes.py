@@ -36,6 +36,27 @@ def _of_probabilities(what: str, reason: str, p: Value) -> Mistake:
     return Mistake(what, reason, lambda e: -np.log(p(e)[e.label]).mean(), lambda e: e.back(p(e) - e.label))
 
 
+def _over_examples(shifted: int) -> Mistake:
+    return _of_probabilities(
+        "the softmax is taken over the examples (axis 0), not over the classes",
+        "sum and maximum go over the classes: axis=1, keepdims=True",
+        lambda e: _exponentials(e, shifted) / _exponentials(e, shifted).sum(axis=0),
+    )
+
+
+def _over_everything(shifted: int) -> Mistake:
+    return _of_probabilities(
+        "the softmax is taken over all N × K scores at once",
+        "np.sum without axis sums over everything: axis=1, keepdims=True",
+        lambda e: _exponentials(e, shifted) / _exponentials(e, shifted).sum(),
+    )
+
+
+def _exponentials(e: Example, shifted: int) -> Any:
+    """Of the scores, or of the scores less their maximum."""
+    return np.exp(e.s - shifted * e.s.max(axis=1, keepdims=True))
+
+
 def _of_labels(what: str, reason: str, by: int) -> Mistake:
     def label(e: Example) -> Any:
         return np.roll(e.label, by, axis=1)
@@ -98,16 +119,8 @@ MISTAKES = (
         lambda e: 0.0,
         lambda e: np.zeros_like(e.W),
     ),
-    _of_probabilities(
-        "the softmax is taken over the examples (axis 0), not over the classes",
-        "sum and maximum go over the classes: axis=1, keepdims=True",
-        lambda e: softmax(e.s, axis=0),
-    ),
-    _of_probabilities(
-        "the softmax is taken over all N × K scores at once",
-        "np.sum without axis sums over everything: axis=1, keepdims=True",
-        lambda e: softmax(e.s, axis=None),
-    ),
+    *map(_over_examples, (0, 1)),
+    *map(_over_everything, (0, 1)),
     _of_probabilities(
         "the maximum of each class over the examples (axis 0) is subtracted, which changes the softmax",
         "subtract from each example the maximum of its own scores: scores.max(axis=1, keepdims=True)",
@@ -214,11 +227,13 @@ MISTAKES = (
     _of_residual(
         "the scores stand in it where their softmax is due", "Q = p − 1[y = k]", lambda e: e.s - e.label
     ),
-    _of_residual("exp(scores) stands in it where p is due", _NORMALIZE, lambda e: np.exp(e.s) - e.label),
+    _of_residual(
+        "exp(scores) stands in it where p is due", _NORMALIZE, lambda e: _exponentials(e, 0) - e.label
+    ),
     _of_residual(
         "exp(scores − max) stands in it where p is due",
         _NORMALIZE,
-        lambda e: np.exp(e.s - e.s.max(axis=1, keepdims=True)) - e.label,
+        lambda e: _exponentials(e, 1) - e.label,
     ),
     Mistake(
         "a (K, D) array reshaped to (D, K), not transposed",

@@ -106,15 +106,15 @@ def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:
             None, None, ((f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW"),)
         )
     faults: list[Fault] = []
-    loss, gradient = (_array(part) for part in output)
-    if loss.shape in (shape, shape[::-1]) and gradient.ndim == 0:
+    if np.ndim(_array(output[0])) == 2 and np.ndim(_array(output[1])) == 0:
         faults.append(("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"))
-        loss, gradient = gradient, loss
+        output = output[::-1]
+    loss, gradient = (_array(part) for part in output)
     value: float | None = None
     if loss.dtype.kind not in "fiu":
         faults.append(
             (
-                f"the loss is {_describe(loss)}, not a number",
+                f"the loss is {_describe(output[0])}, not a number",
                 "the loss is a float: the mean over the examples",
             )
         )
@@ -147,7 +147,7 @@ def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:
         )
     elif gradient.dtype.kind != "f":
         faults.append(
-            (f"the gradient is {_describe(gradient)}, not an array of floats", "dW is an array like W")
+            (f"the gradient is {_describe(output[1])}, not an array of floats", "dW is an array like W")
         )
     elif gradient.shape == shape:
         return Answer(value, gradient.astype(np.float64), tuple(faults))
@@ -174,12 +174,12 @@ def _array(part: Any) -> np.ndarray:
 
 
 def _describe(output: Any) -> str:
-    if isinstance(output, np.ndarray) and output.ndim == 0:
-        output = output.item()
     if output is None:
         return "None"
     if isinstance(output, np.ndarray):
         return f"an array {output.shape} of {output.dtype}"
     if isinstance(output, tuple | list):
         return f"{len(output)} values"
-    return f"one value, {type(output).__name__}"
+    return (
+        "one number" if isinstance(output, int | float | np.number) else f"one value, {type(output).__name__}"
+    )
