@@ -122,6 +122,7 @@ VECTORIZED_MISTAKES = {
         [(".max(axis=1, keepdims=True)", ".max()")],
         ["one maximum is subtracted from all examples"],
     ),
+    "the mean subtracted": ([(".max(axis", ".mean(axis")], ["not its smallest or their mean"]),
     "maximum over the examples": (
         [("max(axis=1", "max(axis=0")],
         ["loss and gradient: the maximum of each class", "one maximum is subtracted"],
@@ -361,7 +362,13 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize(("source", "penalty"), RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize(
+    ("source", "penalty"),
+    [
+        pytest.param(*case, id=name, marks=pytest.mark.slow if name == "jax" else ())
+        for name, case in RIGHT.items()
+    ],
+)
 def test_a_right_solution_passes_and_its_penalty_is_named(source, penalty):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         found = graded(student(source))
@@ -381,6 +388,7 @@ def test_ours_pass_without_a_note(function):
     assert {finding.verdict for finding in found.findings} == {"right"}, str(found)
 
 
+@pytest.mark.slow
 def test_a_solution_in_pytorch_passes():
     torch = pytest.importorskip("torch")
 
@@ -444,6 +452,29 @@ def test_what_has_no_name_is_wrong_all_the_same():
     assert "penalty, in the loss: reg = 0.3 adds" in str(found)
     found = graded(student(VECTORIZED, (SLOPE, "    dW += reg * np.cos(W)\n")))
     assert "penalty, in the gradient: neither 2 · reg · W nor reg · W" in str(found)
+
+
+def test_an_answer_that_changes_its_form_is_seen():
+    found = graded(student(VECTORIZED, ("return loss, dW", "return loss, dW if N != 9 else dW.ravel()")))
+    assert "the gradient has the shape (12,), where W has (4, 3)" in str(found.faults[0])
+    found = graded(student(VECTORIZED, ("return loss, dW", "return (loss, dW) if reg == 0 else None")))
+    assert "with reg = 0.3 the answer is not what it is without: returns None" in str(found)
+    found = graded(student(VECTORIZED, ("return loss, dW", "return 0, 0 * dW")))  # the integer 0
+    assert "loss and gradient: 0: nothing is computed yet" in str(found)
+
+
+LINES = [(source, line) for source in (LOOP, HALF, VECTORIZED, ONE_HOT) for line in source.splitlines()[2:]]
+
+
+@pytest.mark.parametrize(("source", "line"), LINES)
+def test_no_line_can_be_left_out(source, line):
+    """But for those that do nothing to the result."""
+    try:
+        function = student(source, (line + "\n", ""))
+    except SyntaxError:
+        return
+    idle = "print" in line or "Q = p.copy()" in line
+    assert graded(function).passed == ("print" in line), line or idle
 
 
 def test_whatever_it_raises_is_a_finding():

@@ -40,14 +40,13 @@ def _grade(student: Student) -> Grade:
         return Grade(student.name, (Finding("wrong", *checks.with_ten_classes(student, raised)),))
     if first.loss is None and first.gradient is None:
         return Grade(student.name, tuple(checks.form([first])))
+    if changing := checks.repeated(first, again):
+        return Grade(student.name, (*checks.form([first]), changing))
     findings: list[Finding] = []
     convention = check = None
     try:
-        findings.append(checks.arguments(student, EXAMPLES[0]))
-        if changing := checks.repeated(first, again):
-            return Grade(student.name, (*findings, changing))
         answers = [first, *(student.answer(e.W, e.X, e.y) for e in EXAMPLES[1:])]
-        findings = checks.form(answers) + findings
+        findings += checks.form(answers)
         loss, gradient = checks.part("loss", answers), checks.part("gradient", answers)
         judged = checks.formula(loss, gradient, answers)
         findings += judged
@@ -60,6 +59,7 @@ def _grade(student: Student) -> Grade:
         if finite and known and not (loss.rough or gradient.rough):
             check = checks.own_gradient(student)
             findings += checks.about(check, judged, named=loss.named and gradient.named)
+        findings.append(checks.arguments(student, EXAMPLES[0]))
         if finite:
             findings += trials.large_scores(student, sound)
         if sound:

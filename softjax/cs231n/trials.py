@@ -51,8 +51,11 @@ def _hopeless_labels(student: Student) -> list[Finding]:
     right = e.loss
     answer = student.answer(e.W, e.X, e.y)
     if error(answer.gradient, e.gradient) > TOLERANCE:
-        text = "large scores: where p[y] rounds to 0, the gradient is not p − 1[y = k]"
-        return [Finding("wrong", text, "the gradient needs no logarithm and no division by p[y]")]
+        text = (
+            "large scores: where those of an example lie a thousand apart, the gradient is not p − 1[y = k]"
+        )
+        reason = "exp overflows: it is each example's largest score that is subtracted, not its smallest or their mean"
+        return [Finding("wrong", text, reason)]
     if error(answer.loss, right) <= TOLERANCE:
         return []
     text = f"large scores: where p[y] rounds to 0, the loss is {answer.loss:.6g}; {right:.6g} is right"
