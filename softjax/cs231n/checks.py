@@ -137,19 +137,19 @@ def _not_finite(name: str, seen: Sequence[Any]) -> Fault:
 
 def formula(loss: Part, gradient: Part, answers: Sequence[Answer]) -> list[Finding]:
     """What is to be said of both."""
-    findings = []
     shared = [fault for fault in loss.faults if fault in gradient.faults]
-    for where, faults in (
-        ("loss and gradient", shared),
-        ("loss", [fault for fault in loss.faults if fault not in shared]),
-        ("gradient", [fault for fault in gradient.faults if fault not in shared]),
+    findings = [Finding("wrong", f"loss and gradient: {what}", reason) for what, reason in shared]
+    rough = []
+    for name, part, right in (
+        ("loss", loss, "the mean of −log p[y]"),
+        ("gradient", gradient, "1/N Xᵀ (p − 1[y = k])"),
     ):
-        findings += [Finding("wrong", f"{where}: {what}", reason) for what, reason in faults]
-    if loss.exact:
-        findings.append(Finding("right", "loss: the mean of −log p[y], on problems of three shapes"))
-    if gradient.exact:
-        findings.append(Finding("right", "gradient: 1/N Xᵀ (p − 1[y = k]), on the same problems"))
-    rough = [name for name, part in (("loss", loss), ("gradient", gradient)) if part.rough]
+        own = [fault for fault in part.faults if fault not in shared]
+        findings += [Finding("wrong", f"{name}: {what}", reason) for what, reason in own]
+        if part.exact:
+            findings.append(Finding("right", f"{name}: {right}, on problems of three shapes"))
+        if part.rough:
+            rough.append(name)
     if rough:
         findings.append(_roughness(" and ".join(rough), answers if loss.rough else ()))
     return findings

@@ -7,11 +7,15 @@ from jaxtyping import Float, Int
 
 from softjax.datasets import cifar10
 
-Images = Float[np.ndarray, "N 32 32 3"]
-Labels = Int[np.ndarray, " N"]
 
-
-def load_CIFAR10(root: str | Path) -> tuple[Images, Labels, Images, Labels]:
+def load_CIFAR10(
+    root: str | Path,
+) -> tuple[
+    Float[np.ndarray, "N 32 32 3"],
+    Int[np.ndarray, " N"],
+    Float[np.ndarray, "M 32 32 3"],
+    Int[np.ndarray, " M"],
+]:
     """Xtr (50000, 32, 32, 3), ytr, Xte (10000, 32, 32, 3), yte: pixels 0..255 as float64, in all 1.5 GB; labels 0..9.
 
     **Arguments:**

@@ -24,15 +24,15 @@ def large_scores(student: Student, sound: bool) -> list[Finding]:
         if failed := _failure(student, Example.draw(N, 7, 5, shift), sound):
             text = f"large scores: where all are around {shift[0]:,.0f}, {failed}"
             reason = (
-                "no maximum is subtracted, so that exp overflows (above 709 in float64) or underflows: subtract each "
-                "example's largest score before exp, scores.max(axis=1, keepdims=True); p stays what it is"
+                "no maximum is subtracted, so that exp overflows (above 709) or all of it underflows: subtract "
+                "each example's largest score first, scores.max(axis=1, keepdims=True)"
             )
             return [Finding("wrong", text, reason)]
     if failed := _failure(student, Example.draw(N, 7, 5, both), sound):
         text = f"large scores: where some examples have them around {LARGE:,.0f}, others around {-LARGE:,.0f}, {failed}"
         reason = (
-            "one maximum is subtracted from all examples, so that exp of the others underflows to 0: subtract from "
-            "each example its own, scores.max(axis=1, keepdims=True)"
+            "one maximum is subtracted from all examples, so that exp of the others underflows to 0: subtract "
+            "from each its own, scores.max(axis=1, keepdims=True)"
         )
         return [Finding("wrong", text, reason)]
     return [
@@ -46,26 +46,23 @@ def large_scores(student: Student, sound: bool) -> list[Finding]:
 
 def _hopeless_labels(student: Student) -> list[Finding]:
     """Labels far below the largest score, where p[y] rounds to 0: the course does not ask for them."""
-    e = Example.draw(12, 7, 5)
-    e = Example(STEEP * e.W, e.X, e.y)
-    right = e.loss
-    answer = student.answer(e.W, e.X, e.y)
+    steep = Example.draw(12, 7, 5)
+    e = Example(STEEP * steep.W, steep.X, steep.y)
+    limit = "log of 0, or of a p that is kept from being 0; log Σ exp(s) − s[y] has no such limit"
+    try:
+        answer = student.answer(e.W, e.X, e.y)
+    except Raised as raised:
+        return [Finding("note", f"large scores: where p[y] rounds to 0, it {raised.fault[0]}", limit)]
     if error(answer.gradient, e.gradient) > TOLERANCE:
         text = (
             "large scores: where those of an example lie a thousand apart, the gradient is not p − 1[y = k]"
         )
         reason = "exp overflows: it is each example's largest score that is subtracted, not its smallest or their mean"
         return [Finding("wrong", text, reason)]
-    if error(answer.loss, right) <= TOLERANCE:
+    if error(answer.loss, e.loss) <= TOLERANCE:
         return []
-    text = f"large scores: where p[y] rounds to 0, the loss is {answer.loss:.6g}; {right:.6g} is right"
-    return [
-        Finding(
-            "note",
-            text,
-            "log of 0, or of a p that is kept from being 0; log Σ exp(s) − s[y] has no such limit",
-        )
-    ]
+    text = f"large scores: where p[y] rounds to 0, the loss is {answer.loss:.6g}; {e.loss:.6g} is right"
+    return [Finding("note", text, limit)]
 
 
 def other_inputs(student: Student) -> list[Finding]:
@@ -93,9 +90,9 @@ def other_inputs(student: Student) -> list[Finding]:
             "a number of examples is written into the code",
         ),
         (
-            "arrays that are not contiguous",
-            Example(np.repeat(e.W, 2, axis=1)[:, ::2], np.asfortranarray(e.X), e.y),
-            "the memory's layout is taken for the array's: reshape and ravel by index, not by memory",
+            "W and X in Fortran's order",
+            Example(np.asfortranarray(e.W), np.asfortranarray(e.X), e.y),
+            "their memory is read as if it were in C's order",
         ),
         (
             "labels of type uint8",
