@@ -190,6 +190,23 @@ def test_float32_weights_and_features_stay_what_they_are():
     assert not jax.config.jax_enable_x64
 
 
+def test_how_the_features_lie_in_memory_changes_nothing(tmp_path):
+    _, X, y = problem()
+    np.save(tmp_path / "X.npy", X)
+    strided = np.zeros((60, 14))[::2, ::2]
+    strided[:] = X
+    histories = []
+    for features in (X, np.asfortranarray(X), strided, np.load(tmp_path / "X.npy", mmap_mode="r")):
+        np.random.seed(1)  # noqa: NPY002
+        histories.append(LinearSVM().train(features, y, num_iters=5))
+    assert histories == [histories[0]] * 4
+    pixels = np.round(10 * X).astype(np.int16)
+    np.random.seed(1)  # noqa: NPY002
+    whole = LinearSVM().train(pixels, y, num_iters=5)
+    np.random.seed(1)  # noqa: NPY002
+    assert whole == LinearSVM().train(pixels.astype(float), y, num_iters=5)
+
+
 def test_features_are_never_copied_as_a_whole():
     """A hundred million examples that share their memory: a copy of all would take 24 GB."""
     x = np.arange(30.0)

@@ -10,6 +10,7 @@ from softjax.gradient import loss_and_grad
 
 INIT_SCALE = 0.001
 LINE_EVERY = 100  # iterations
+ALIGNED = 64  # bytes: arrays that start at a multiple are taken by XLA on CPUs as they are, others copied
 
 
 class LinearClassifier:
@@ -35,7 +36,7 @@ class LinearClassifier:
         Goes on from `W`; where that is None, it is drawn first, as `0.001 * np.random.randn(D, K)` with K = max(y) + 1.
         The minibatches are `np.random.choice(N, batch_size)`. `np.random.seed` thus settles a run, which is that of the
         same loop in NumPy to rounding. A minibatch at a time is gathered and handed to `loss`; `X` as a whole is
-        neither copied nor moved, and may be a memory map.
+        not copied, and may be a memory map.
 
         **Arguments:**
 
@@ -61,7 +62,7 @@ class LinearClassifier:
         history: list[float] = []
         for it in range(num_iters):
             rows = np.random.choice(len(X), batch_size)  # noqa: NPY002 (as above)
-            loss, dW = self.loss(X[rows], y[rows], reg)
+            loss, dW = self.loss(_examples(X, rows), y[rows], reg)
             self.W = self.W - learning_rate * dW  # not in place: it may be the caller's array
             history.append(float(loss))
             if verbose and it % LINE_EVERY == 0:
@@ -114,3 +115,17 @@ class LinearSVM(LinearClassifier):
     ) -> LossAndGrad:
         """`svm_loss_vectorized(W, X_batch, y_batch, reg)`, compiled. Raises `InputError` as that does."""
         return self._loss_by_jax(X_batch, y_batch, reg, "hinge")
+
+
+def _examples(X: Num[np.ndarray, "N D"], rows: Int[np.ndarray, " B"]) -> Num[np.ndarray, "B D"]:
+    """`X[rows]`, where XLA need not copy it, which would take as long as the products."""
+    examples: Num[np.ndarray, "B D"]
+    if not X.flags.c_contiguous:  # np.take would copy all of it first
+        examples = X[rows]
+        return examples
+    size = len(rows) * X.shape[1] * X.itemsize
+    room = np.empty(size + ALIGNED, np.uint8)
+    start = -room.ctypes.data % ALIGNED
+    examples = room[start : start + size].view(X.dtype).reshape(len(rows), X.shape[1])
+    np.take(X, rows, axis=0, out=examples, mode="clip")  # where it checks the rows, it needs a buffer
+    return examples

@@ -89,81 +89,62 @@ class Student:
 def _in_words(error: Exception, function: LossFunction) -> Fault:
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    place = (
-        f" in line {frames[-1].lineno}" + (f", {frames[-1].line}" if frames[-1].line else "")
-        if frames
-        else ""
-    )
-    message = str(error).strip().split("\n")[0]
-    kind = type(error).__name__.removeprefix("_")
+    kind, message = type(error).__name__.removeprefix("_"), str(error).strip().split("\n")[0]
+    text = f"raises {kind}"
+    if frames:
+        text += f" in line {frames[-1].lineno}" + (f", {frames[-1].line}" if frames[-1].line else "")
     reason = next(reason for pattern, reason in _REASONS if re.search(pattern, f"{kind} {message}"))
-    return f"raises {kind}{place}" + (f": {message}" if message else ""), reason
+    return text + (f": {message}" if message else ""), reason
 
 
 def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:
     if not isinstance(output, tuple | list) or len(output) != 2:
-        return Answer(
-            None, None, ((f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW"),)
-        )
-    faults: list[Fault] = []
+        fault = (f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW")
+        return Answer(None, None, (fault,))
+    swapped: tuple[Fault, ...] = ()
     if np.ndim(_array(output[0])) == 2 and np.ndim(_array(output[1])) == 0:
-        faults.append(("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"))
+        swapped = (("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"),)
         output = output[::-1]
-    loss, gradient = (_array(part) for part in output)
-    value: float | None = None
+    loss, loss_faults = _read_loss(output[0], num_examples)
+    gradient, gradient_faults = _read_gradient(output[1], shape)
+    return Answer(loss, gradient, (*swapped, *loss_faults, *gradient_faults))
+
+
+def _read_loss(part: Any, num_examples: int) -> tuple[float | None, tuple[Fault, ...]]:
+    loss = _array(part)
     if loss.dtype.kind not in "fiu":
-        faults.append(
-            (
-                f"the loss is {_describe(output[0])}, not a number",
-                "the loss is a float: the mean over the examples",
-            )
+        return None, ((f"the loss is {_describe(part)}, not a number", "it is a mean over the examples"),)
+    if loss.ndim == 0:
+        return float(loss), ()
+    if loss.size == 1:
+        fault = (
+            f"the loss has the shape {loss.shape}; it is one number",
+            "sum without keepdims, or loss.item()",
         )
-    elif loss.shape == (num_examples,) and num_examples > 1:
-        faults.append(
-            (
-                f"the loss has the shape ({num_examples},), a number for each example",
-                "take their mean: one number",
-            )
-        )
-    elif loss.size != 1:
-        faults.append(
-            (f"the loss has the shape {loss.shape}; it is one number", "a sum over all examples is missing")
-        )
-    else:
-        value = float(loss.reshape(()))
-        if loss.ndim:
-            faults.append(
-                (
-                    f"the loss has the shape {loss.shape}; it is one number",
-                    "sum without keepdims, or loss.item()",
-                )
-            )
+        return float(loss.item()), (fault,)
+    if loss.shape == (num_examples,):
+        return None, ((f"the loss has the shape {loss.shape}, a number for each example", "take their mean"),)
+    return None, ((f"the loss has the shape {loss.shape}; it is one number", "a sum or mean is missing"),)
+
+
+def _read_gradient(
+    part: Any, shape: tuple[int, int]
+) -> tuple[Float[np.ndarray, "D K"] | None, tuple[Fault, ...]]:
+    gradient = _array(part)
     if gradient.dtype.kind in "iu":
-        faults.append(
-            (
-                f"the gradient is of integers ({gradient.dtype}), which lose all after the point",
-                "dW = np.zeros(W.shape), which is of floats",
-            )
+        text = f"the gradient is of integers ({gradient.dtype}), which have nothing after the point"
+        return None, ((text, "dW = np.zeros(W.shape) is of floats"),)
+    if gradient.dtype.kind != "f":
+        return None, (
+            (f"the gradient is {_describe(part)}, not an array of floats", "dW is an array like W"),
         )
-    elif gradient.dtype.kind != "f":
-        faults.append(
-            (f"the gradient is {_describe(output[1])}, not an array of floats", "dW is an array like W")
-        )
-    elif gradient.shape == shape:
-        return Answer(value, gradient.astype(np.float64), tuple(faults))
-    elif gradient.shape == shape[::-1]:
-        faults.append(
-            (
-                f"the gradient is transposed: {gradient.shape}, where W is {shape}",
-                "dW is (D, K) like W: X.T @ Q, not Q.T @ X",
-            )
-        )
-        return Answer(value, gradient.T.astype(np.float64), tuple(faults))
-    else:
-        faults.append(
-            (f"the gradient has the shape {gradient.shape}, where W has {shape}", "dW is an array like W")
-        )
-    return Answer(value, None, tuple(faults))
+    if gradient.shape == shape:
+        return gradient.astype(np.float64), ()
+    if gradient.shape == shape[::-1]:
+        text = f"the gradient is transposed: {gradient.shape}, where W is {shape}"
+        return gradient.T.astype(np.float64), ((text, "dW is (D, K) like W: X.T @ Q, not Q.T @ X"),)
+    text = f"the gradient has the shape {gradient.shape}, where W has {shape}"
+    return None, ((text, "dW is an array like W"),)
 
 
 def _array(part: Any) -> np.ndarray:
