@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softjax import cs231n as cs231n
     from softjax.config import DataConfig as DataConfig
     from softjax.config import InputError as InputError
     from softjax.config import PathConfig as PathConfig
@@ -47,12 +48,14 @@ _CONTENTS = {
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
-__all__ = list(_HOME)
+__all__ = [*_HOME, "cs231n"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("softjax-suite")
+    if name == "cs231n":  # a module of many names, with its own table of contents
+        return import_module("softjax.cs231n")
     if name not in _HOME:
         raise AttributeError(f"module 'softjax' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"softjax.{_HOME[name]}"), name)  # asked for once

@@ -21,6 +21,9 @@ def test_the_examples_run(block, tmp_path):
     if "check_gradient" in block:
         shown = re.search(r"```\n\n((?:    .*\n)+)\nIn a test", README)[1]
         assert done.stdout.startswith(re.sub(r"^    ", "", shown, flags=re.MULTILINE))
+    if "cs231n.grade" in block:
+        shown = re.search(r"cs231n\.grade\(.*\)\n```\n\n((?:    .*\n)+)", README)[1]
+        assert done.stdout == re.sub(r"^    ", "", shown, flags=re.MULTILINE)
 
 
 def test_pictures_and_links_lead_somewhere():

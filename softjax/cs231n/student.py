@@ -1,0 +1,166 @@
+"""A student's function: called quietly, its answer taken apart, its exceptions put in words."""
+
+import io
+import re
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+LossFunction = Callable[..., Any]
+Fault = tuple[str, str]  # what is wrong, and the likely reason
+
+# Of an exception's type and message; the first that fits.
+_REASONS = (
+    (r"positional argument|unexpected keyword", "it is called as softmax_loss(W, X, y, reg) and takes these four"),
+    (r"NotImplementedError", "it is not written yet"),
+    (r"math range error", "math.exp overflows: subtract each example's largest score first, and use np.exp"),
+    (r"math domain error", "a logarithm of 0 or of a negative number"),
+    (r"only .*(length-1|size-1|0-dimensional|scalar) arrays?", "math.exp and math.log take one number: use np.exp and np.log"),
+    (r"out of bounds", "a label taken one too high, or a loop over more classes or examples than there are"),
+    (r"Cannot cast|same_kind", "an array of integers cannot take fractions: dW = np.zeros(W.shape), which is of floats"),
+    (
+        r"matmul|not aligned|core dimension|incompatible shapes for dot",
+        "X is (N, D) and W (D, K): the scores are X @ W, the gradient X.T @ Q with Q (N, K)",
+    ),
+    (
+        r"broadcast",
+        "shapes that do not fit: sums and maxima over the classes keep their axis with keepdims=True; dW is (D, K)",
+    ),
+    (r"NoneType", "something that has not been computed yet"),
+    (r"NameError|UnboundLocalError", "a name that is not defined when it is used, perhaps misspelled"),
+    (r"", "the message says what Python saw there"),
+)  # fmt: skip
+
+
+class Raised(Exception):
+    """The student's function raised an exception; `fault` says so in words."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault[0])
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Loss and gradient as float64, None where they could not be read, and what is wrong with their form."""
+
+    loss: float | None
+    gradient: Float[np.ndarray, "D K"] | None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Student:
+    """A function f(W, X, y, reg) → (loss, dW). What it prints and warns of is not shown."""
+
+    function: LossFunction
+
+    @property
+    def name(self) -> str:
+        """As it was defined."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def call(self, W: Any, X: Any, y: Any, reg: float) -> Any:
+        """What it returns. Raises `Raised` if it raises anything."""
+        try:
+            with redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                return self.function(W, X, y, reg)
+        except Exception as error:
+            raise Raised(_in_words(error, self.function)) from error
+
+    def answer(
+        self,
+        W: Float[np.ndarray, "D K"],
+        X: Float[np.ndarray, "N D"],
+        y: Integer[np.ndarray, " N"],
+        reg: float = 0.0,
+    ) -> Answer:
+        """Its answer to copies of the arguments in the layout they have, taken apart. Raises `Raised`."""
+        return _read(self.call(W.copy("K"), X.copy("K"), y.copy(), reg), W.shape, len(X))
+
+
+def _in_words(error: Exception, function: LossFunction) -> Fault:
+    file = getattr(getattr(function, "__code__", None), "co_filename", None)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    kind, message = type(error).__name__.removeprefix("_"), str(error).strip().split("\n")[0]
+    text = f"raises {kind}"
+    if frames:
+        text += f" in line {frames[-1].lineno}" + (f", {frames[-1].line}" if frames[-1].line else "")
+    reason = next(reason for pattern, reason in _REASONS if re.search(pattern, f"{kind} {message}"))
+    return text + (f": {message}" if message else ""), reason
+
+
+def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:
+    if not isinstance(output, tuple | list) or len(output) != 2:
+        fault = (f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW")
+        return Answer(None, None, (fault,))
+    swapped: tuple[Fault, ...] = ()
+    if np.ndim(_array(output[0])) == 2 and np.ndim(_array(output[1])) == 0:
+        swapped = (("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"),)
+        output = output[::-1]
+    loss, loss_faults = _read_loss(output[0], num_examples)
+    gradient, gradient_faults = _read_gradient(output[1], shape)
+    return Answer(loss, gradient, (*swapped, *loss_faults, *gradient_faults))
+
+
+def _read_loss(part: Any, num_examples: int) -> tuple[float | None, tuple[Fault, ...]]:
+    loss = _array(part)
+    if loss.dtype.kind not in "fiu":
+        return None, ((f"the loss is {_describe(part)}, not a number", "it is a mean over the examples"),)
+    if loss.ndim == 0:
+        return float(loss), ()
+    if loss.size == 1:
+        fault = (
+            f"the loss has the shape {loss.shape}; it is one number",
+            "sum without keepdims, or loss.item()",
+        )
+        return float(loss.item()), (fault,)
+    if loss.shape == (num_examples,):
+        return None, ((f"the loss has the shape {loss.shape}, a number for each example", "take their mean"),)
+    return None, ((f"the loss has the shape {loss.shape}; it is one number", "a sum or mean is missing"),)
+
+
+def _read_gradient(
+    part: Any, shape: tuple[int, int]
+) -> tuple[Float[np.ndarray, "D K"] | None, tuple[Fault, ...]]:
+    gradient = _array(part)
+    if gradient.dtype.kind in "iu":
+        text = f"the gradient is of integers ({gradient.dtype}), which have nothing after the point"
+        return None, ((text, "dW = np.zeros(W.shape) is of floats"),)
+    if gradient.dtype.kind != "f":
+        return None, (
+            (f"the gradient is {_describe(part)}, not an array of floats", "dW is an array like W"),
+        )
+    if gradient.shape == shape:
+        return gradient.astype(np.float64), ()
+    if gradient.shape == shape[::-1]:
+        text = f"the gradient is transposed: {gradient.shape}, where W is {shape}"
+        return gradient.T.astype(np.float64), ((text, "dW is (D, K) like W: X.T @ Q, not Q.T @ X"),)
+    text = f"the gradient has the shape {gradient.shape}, where W has {shape}"
+    return None, ((text, "dW is an array like W"),)
+
+
+def _array(part: Any) -> np.ndarray:
+    try:
+        return np.asarray(part)
+    except Exception:  # ragged lists, tensors on a device
+        return np.array(None)
+
+
+def _describe(output: Any) -> str:
+    if output is None:
+        return "None"
+    if isinstance(output, np.ndarray):
+        return f"an array {output.shape} of {output.dtype}"
+    if isinstance(output, tuple | list):
+        return f"{len(output)} values"
+    return (
+        "one number" if isinstance(output, int | float | np.number) else f"one value, {type(output).__name__}"
+    )
