@@ -93,6 +93,9 @@ class DataConfig:
     data_dir: Path | None = None
     """cifar10: folder with cifar-10-batches-bin or cifar-10-batches-py. By default $SOFTJAX_DATA_DIR, then
     the user's cache, and the published archive is downloaded where neither has it."""
+    val_images: int | None = None
+    """cifar10: how many of the 50,000 training images are for validation, from the last on; 1000, as in the course, by
+    default. More of them tell configurations apart that 1000 leave tied."""
     test_images: int | Literal["all"] | None = None
     """cifar10: how many of the 10,000 test images are used, from the first on; 1000 by default."""
     split_seed: int = 0
@@ -111,6 +114,10 @@ class DataConfig:
             )
         if self.data_dir is not None and self.dataset != "cifar10":
             raise InputError(f"data_dir is for the dataset cifar10, not for {self.dataset!r}")
+        if self.val_images is not None:
+            if self.dataset != "cifar10":
+                raise InputError(f"val_images is for the dataset cifar10, not for {self.dataset!r}")
+            check_count("val_images", self.val_images, most=49_999)
         if self.test_images is not None:
             if self.dataset != "cifar10":
                 raise InputError(f"test_images is for the dataset cifar10, not for {self.dataset!r}")

@@ -89,6 +89,8 @@ def test_a_sweep_s_options_are_checked(options, message):
     [
         ({"dataset": "mnist"}, "unknown dataset 'mnist': expected digits, cifar10, synthetic or a path"),
         ({"data_dir": "x"}, "data_dir is for the dataset cifar10, not for 'digits'"),
+        ({"val_images": 10}, "val_images is for the dataset cifar10, not for 'digits'"),
+        ({"dataset": "cifar10", "val_images": 50_000}, "val_images must be a whole number from 1 to 49999"),
         ({"test_images": 10}, "test_images is for the dataset cifar10"),
         ({"dataset": "cifar10", "test_images": 10_001}, "test_images must be a whole number from 1 to 10000"),
         ({"num_classes": 5}, "num_classes is for the dataset synthetic"),

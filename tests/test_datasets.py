@@ -162,8 +162,7 @@ PER_BATCH = 20
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setattr(cifar10, "PER_BATCH", PER_BATCH)
-    monkeypatch.setattr(cifar10, "NUM_TRAIN", 90)
-    monkeypatch.setattr(cifar10, "NUM_VAL", 10)
+    monkeypatch.setattr(cifar10, "VAL", 10)
     monkeypatch.delenv("SOFTJAX_DATA_DIR", raising=False)
 
 
@@ -222,6 +221,10 @@ def test_cifar10_is_read_from_both_layouts(tmp_path, layout):
         np.testing.assert_array_equal(first, pixels[0].reshape(3, 32, 32).transpose(1, 2, 0))
         assert dataset.title == "CIFAR-10 (unrecognized pixels)"
     assert len(load_dataset("cifar10", tmp_path, test_images="all").test) == PER_BATCH
+    more = load_dataset("cifar10", tmp_path, val_images=30, test_images=5)
+    assert [len(part) for part in parts(more)] == [70, 30, 5]
+    np.testing.assert_array_equal(more.val.X[-10:], dataset.val.X)
+    assert more.fingerprint != dataset.fingerprint
 
 
 @pytest.mark.usefixtures("tiny")

@@ -24,7 +24,7 @@ def load_CIFAR10(
 
     Raises `InputError` where the files are missing, incomplete or damaged.
     """
-    dataset = cifar10.load(Path(root), "all")
+    dataset = cifar10.load(Path(root), cifar10.VAL, "all")
     pixels = np.concatenate([dataset.train.X, dataset.val.X], dtype=np.float64)
     labels = np.concatenate([dataset.train.y, dataset.val.y], dtype=np.int64)
     return (

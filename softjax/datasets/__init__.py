@@ -13,6 +13,7 @@ def load_dataset(
     name: str = "digits",
     data_dir: str | Path | None = None,
     *,
+    val_images: int | None = None,
     test_images: int | Literal["all"] | None = None,
     split_seed: int = 0,
     num_examples: int | None = None,
@@ -27,6 +28,8 @@ def load_dataset(
       file with arrays X and y, or X_train, y_train, X_val, y_val, X_test and y_test.
     - `data_dir`: CIFAR-10's folder, and final: nothing else is looked at. Without it `$SOFTJAX_DATA_DIR` is,
       then the user's cache, and the published archive is downloaded where neither has it.
+    - `val_images`: of CIFAR-10's 50,000 training images, how many are for validation, from the last on (1,000, as in
+      the course, by default).
     - `test_images`: of CIFAR-10's 10,000 test images, how many are used from the first on (1,000, as in the
       course, by default), or `"all"`.
     - `split_seed`: seed of the stratified split (digits, .npz) or of the synthetic examples.
@@ -36,7 +39,9 @@ def load_dataset(
     not finite or its labels not 0..K−1, or where an argument is not for this data set.
     """
     data_dir = Path(data_dir) if data_dir is not None else None
-    config = DataConfig(name, data_dir, test_images, split_seed, num_examples, num_features, num_classes)
+    config = DataConfig(
+        name, data_dir, val_images, test_images, split_seed, num_examples, num_features, num_classes
+    )
     match config.dataset:
         case "digits":
             from softjax.datasets import digits
@@ -45,7 +50,9 @@ def load_dataset(
         case "cifar10":
             from softjax.datasets import cifar10
 
-            return cifar10.load(config.data_dir, config.test_images or 1000)
+            return cifar10.load(
+                config.data_dir, config.val_images or cifar10.VAL, config.test_images or cifar10.TEST
+            )
         case "synthetic":
             from softjax.datasets import synthetic
 

@@ -23,7 +23,7 @@ from softjax.datasets.dataset import Dataset, Split
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 PER_BATCH, PIXELS = 10_000, 3072
-NUM_TRAIN, NUM_VAL = 49_000, 1_000  # the course's split of the 50,000 training images
+VAL, TEST = 1_000, 1_000  # images, as in the course
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -51,8 +51,9 @@ KNOWN_PIXELS = {
 UNRECOGNIZED = "CIFAR-10 (unrecognized pixels)"
 
 
-def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
-    """CIFAR-10 in the course's split: 49,000 training, 1,000 validation, the first `test_images` test images.
+def load(data_dir: Path | None, val_images: int, test_images: int | Literal["all"]) -> Dataset:
+    """CIFAR-10 split as in the course: the last `val_images` of the 50,000 training images are for validation, of the test
+    images the first `test_images` for the test.
 
     Pixels are uint8 in rows of height × width × channel, as the course lays them out. `title` says which
     pixels were read: the published ones, those of the JPEG set, or unrecognized ones.
@@ -76,10 +77,11 @@ def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
         hashes = list(pool.map(read, range(len(BATCHES))))
     known = (title for title, pixels in KNOWN_PIXELS.items() if pixels == tuple(hashes))
     num_test = PER_BATCH if test_images == "all" else test_images
+    all_train = 5 * PER_BATCH
     train, val, test = (
-        slice(0, NUM_TRAIN),
-        slice(NUM_TRAIN, NUM_TRAIN + NUM_VAL),
-        slice(5 * PER_BATCH, 5 * PER_BATCH + num_test),
+        slice(0, all_train - val_images),
+        slice(all_train - val_images, all_train),
+        slice(all_train, all_train + num_test),
     )
     return Dataset(
         "cifar10",
@@ -89,7 +91,7 @@ def load(data_dir: Path | None, test_images: int | Literal["all"]) -> Dataset:
         Split(X[test], y[test]),
         CLASS_NAMES,
         (32, 32, 3),
-        hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:16],
+        hashlib.sha256(f"{' '.join(hashes)} {val_images} {num_test}".encode()).hexdigest()[:16],
     )
 
 
