@@ -36,7 +36,12 @@ def check_choice(name: str, value: object, choices: object) -> None:
 
 def check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most and value > most):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or value < least
+        or (most is not None and value > most)
+    ):
         raise InputError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
@@ -304,6 +309,43 @@ class PathConfig:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}")
         check_count("max_lbfgs_iters", self.max_lbfgs_iters)
         check_choice("path", self.path, PathOrder)
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """On which devices: by default all that JAX sees, each with its share of the configurations."""
+
+    data_parallel: int = 1
+    """Devices among which every minibatch is divided too. For few configurations and large minibatches; else leave it."""
+    distributed: bool = False
+    """This process is one of several, started alike on each host. Under Slurm and on Cloud TPUs nothing else need be said;
+    the data set and --out must be there on the first host, the data set on all. Process 0 writes and shows progress."""
+    coordinator: str | None = None
+    """distributed: HOST:PORT of process 0, where there is no such environment."""
+    num_processes: int | None = None
+    """distributed, with a coordinator: how many processes there are."""
+    process_id: int | None = None
+    """distributed, with a coordinator: which of them this is, from 0 on."""
+    heartbeat: int = 60
+    """distributed: seconds without a sign of life after which a process counts as dead, and all others end."""
+
+    def __post_init__(self) -> None:
+        check_count("data_parallel", self.data_parallel)
+        check_count("heartbeat", self.heartbeat)
+        named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
+        given = [name for name, value in named.items() if value is not None]
+        if given and not self.distributed:
+            raise InputError(f"{given[0]} is for a distributed sweep: give --distributed too")
+        if given and len(given) < 3:
+            missing = next(name for name in named if name not in given)
+            raise InputError(f"coordinator, num_processes and process_id go together: {missing} is missing")
+        if self.coordinator is not None:
+            host, _, port = self.coordinator.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+                raise InputError(f"coordinator must be HOST:PORT, got {self.coordinator!r}")
+        if self.num_processes is not None and self.process_id is not None:
+            check_count("num_processes", self.num_processes)
+            check_count("process_id", self.process_id, least=0, most=self.num_processes - 1)
 
 
 @dataclass(frozen=True)

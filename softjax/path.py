@@ -18,7 +18,7 @@ from softjax.intervals import accuracy_intervals, tied_with
 from softjax.lbfgs import CURVATURE, End, Point, Problem, Smooth, compiled, gap, minimized, principal_axes
 from softjax.program import weight_dtype
 from softjax.result import raw_scores
-from softjax.sweeps import to_device
+from softjax.sweeps import examples
 from softjax.train import Examples, evaluate
 
 TOGETHER = 512  # columns of weights, C · K, up to which shared products are the faster way
@@ -141,7 +141,10 @@ def regularization_path(
         start = time.perf_counter()
         dtype = weight_dtype(config.dtype)
         fitted = fit(dataset.train.X, config.standardize)
-        splits = [to_device(split, dtype) for split in (dataset.train, dataset.val, dataset.test)]
+        splits = [
+            jax.tree.map(jnp.asarray, examples(split, dtype))
+            for split in (dataset.train, dataset.val, dataset.test)
+        ]
         problem = Problem(splits[0], jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted))
         smooth = Smooth(config.penalty, config.penalize_bias, dataset.num_classes, dtype)
         loaded = time.perf_counter()

@@ -16,11 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Compiled
 from jaxtyping import Array, Int, Key
 
 from softjax.config import Minibatches, SweepConfig
 from softjax.datasets import Dataset
+from softjax.devices import CONFIG
 from softjax.train import Carry, Hyperparameters, Method, evaluate, initial, penalty, train_segment
 
 CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
@@ -36,6 +38,7 @@ class Problem(NamedTuple):
     segment_lengths: tuple[int, ...]
     minibatches: Minibatches
     backend: str
+    mesh: Mesh
 
 
 class Keys(NamedTuple):
@@ -84,15 +87,16 @@ def weight_dtype(dtype: str) -> str:
 
 def compiled(problem: Problem, arguments: Any) -> Program:
     """The programs for `arguments` (lr, reg, keys, hyper, splits, preprocessing), or for others of these shapes and
-    types.
+    types, on these devices.
     """
     leaves, structure = jax.tree.flatten(arguments)
-    return _compiled(problem, tuple(shape_of(leaf.shape, leaf.dtype) for leaf in leaves), structure)
+    shapes = tuple(shape_of(leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
+    return _compiled(problem, shapes, structure)
 
 
-def shape_of(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+def shape_of(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> jax.ShapeDtypeStruct:
     """What a program is compiled for."""
-    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=32)
@@ -163,13 +167,40 @@ def _compiled(problem: Problem, leaves: tuple[jax.ShapeDtypeStruct, ...], struct
 
         return over_seeds(one_seed)(W)
 
-    carry, start = jax.eval_shape(initialize, keys, lr, hyper), shape_of((), jnp.int32)
+    mesh = problem.mesh
+    every, along, runs = (PartitionSpec(*axes) for axes in ((), (CONFIG,), (None, CONFIG)))  # type: ignore[no-untyped-call]
+    keyed = every if shared else runs
+
+    def local(function: Callable[..., Any], arguments: Any, results: Any) -> Callable[..., Any]:
+        """`function` of each device's own configurations: nothing is exchanged but what it says itself."""
+        if mesh.size == 1:
+            return function
+        return jax.shard_map(function, mesh=mesh, in_specs=arguments, out_specs=results, check_vma=False)
+
+    initialize = local(initialize, (keyed, along, every), runs)
+    segment = local(segment, (runs, along, along, keyed, every, every, every, every, every), (runs, runs))
+    evaluate_all = local(evaluate_all, (runs, along, every, every, every), runs)
+
+    def spread(shapes: Any, spec: PartitionSpec) -> Any:
+        sharding = NamedSharding(mesh, spec)
+        return jax.tree.map(lambda leaf: shape_of(leaf.shape, leaf.dtype, sharding), shapes)
+
+    carry = spread(jax.eval_shape(initialize, keys, lr, hyper), runs)
+    start = spread(shape_of((), jnp.int32), every)
     return Program(
-        jax.jit(initialize).lower(keys, lr, hyper).compile(),
+        jax.jit(initialize, out_shardings=NamedSharding(mesh, runs)).lower(keys, lr, hyper).compile(),
         {
-            length: jax.jit(segment, donate_argnums=0)
+            length: jax.jit(segment, donate_argnums=0, out_shardings=NamedSharding(mesh, runs))
             .lower(
-                carry, lr, reg, keys, start, shape_of((length,), jnp.float32), hyper, splits[0], preprocessing
+                carry,
+                lr,
+                reg,
+                keys,
+                start,
+                spread(shape_of((length,), jnp.float32), every),
+                hyper,
+                splits[0],
+                preprocessing,
             )
             .compile()
             for length in problem.segment_lengths
@@ -186,14 +217,13 @@ def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: lax.map(lambda each: function(*each), arguments)
 
 
-def chunk_size(config: SweepConfig, dataset: Dataset, num_configs: int | None = None) -> int:
-    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks of `num_configs` (all of
-    `config` by default) are equal but for rounding.
+def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
+    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks are equal but for rounding.
 
-    By default what fits a quarter of the device's memory; on CPUs, what keeps a step's scores in the cache.
+    By default what fits a quarter of each device's memory; on CPUs, what keeps a step's scores in the cache.
     """
-    num_configs = num_configs or config.num_configurations
-    most = config.chunk_size or _fitting(config, dataset)
+    num_configs = config.num_configurations
+    most = config.chunk_size or _fitting(config, dataset) * num_devices
     return math.ceil(num_configs / math.ceil(num_configs / most))
 
 

@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
 
-from softjax.config import SweepConfig
+from softjax.config import InputError, SweepConfig
 from softjax.datasets import Dataset, Split
 from softjax.datasets.preprocess import Preprocessing, fit
+from softjax.devices import CONFIG, DATA, fetched, mesh_of, placed
 from softjax.program import (
     Problem,
     Program,
@@ -79,6 +80,7 @@ def sweep(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     state: SweepState | None = None,
+    mesh: Mesh | None = None,
 ) -> SweepResult:
     """Trains a linear classifier for every (lr, reg, seed) of `config`, and evaluates all of them.
 
@@ -95,13 +97,16 @@ def sweep(
     - `on_progress`: called with a `Progress` before the first step, and then after each segment, about every second.
       What it raises ends the sweep.
     - `state`: a `Progress.state()` of an earlier sweep of this data set and configuration, from which this one
-      goes on to the same result.
+      goes on to the same result; on other devices, to rounding.
+    - `mesh`: the devices, as `softjax.mesh_of` lays them out: by default all there are, each with its share of the
+      configurations. Where they belong to several processes, all of these call this function alike, and all get the
+      result; `Progress.state()` is then for all of them to call, or for none.
 
     **Returns:** a `SweepResult`. A run that diverges is marked there, and harms no other.
     """
     config = SweepConfig() if config is None else config
     with _types_of(config):
-        run, state = _started(dataset, config, state)
+        run, state = _started(dataset, config, state, mesh or mesh_of())
         if on_progress is not None:
             on_progress(run.progress(state))
         while len(state.parts) < len(run.legs):
@@ -118,7 +123,7 @@ def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
 @dataclass(frozen=True)
 class Leg:
     """A chunk of configurations from one rung of successive halving to the next: `rows` of those that go on there,
-    from step `start` to `end`. The last chunk of a rung is filled up, so that one program serves all.
+    from step `start` to `end`. It is filled up to `size`, so that one program serves all and every device has as many.
     """
 
     rung: int
@@ -127,6 +132,11 @@ class Leg:
     start: int
     end: int
     lengths: list[int]
+
+    @property
+    def num_configs(self) -> int:
+        """The configurations of its own."""
+        return int(self.rows.stop - self.rows.start)
 
     def remaining(self, step: int) -> list[int]:
         """The segments after `step`, the first of them what is left of one if `step` lies within it."""
@@ -147,15 +157,16 @@ def rungs(config: SweepConfig) -> list[tuple[int, int]]:
     ]
 
 
-def _legs(config: SweepConfig, dataset: Dataset, most: int) -> list[Leg]:
+def _legs(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Leg]:
     legs, start = [], 0
     for rung, (end, num_configs) in enumerate(rungs(config)):
         num_chunks = math.ceil(num_configs / most)
-        size = math.ceil(num_configs / num_chunks)
-        lengths = segment_lengths(config, dataset, size, end - start)
-        for first in range(0, num_configs, size):
-            rows = slice(first, min(first + size, num_configs))
-            legs.append(Leg(rung, rows, size, start, end, lengths))
+        chunk = math.ceil(num_configs / num_chunks)
+        each = math.ceil(chunk / num_devices)  # of the devices along "config"
+        lengths = segment_lengths(config, dataset, each, end - start)
+        for first in range(0, num_configs, chunk):
+            rows = slice(first, min(first + chunk, num_configs))
+            legs.append(Leg(rung, rows, each * num_devices, start, end, lengths))
         start = end
     return legs
 
@@ -173,6 +184,7 @@ class _Run:
     splits: tuple[Examples, Examples, Examples]
     preprocessing: Preprocessing
     num_classes: int
+    mesh: Mesh
     legs: list[Leg]
     history_steps: np.ndarray
     load_seconds: float
@@ -186,7 +198,7 @@ class _Run:
         if len(parts) == len(self.legs):
             return SweepState(chunk_size, parts, self.config.num_iters, None, np.empty((0, 0, 0)), seconds)
         leg = self.legs[len(parts)]
-        shape = (leg.size, self.config.num_seeds, int(self._kept(leg.start, leg.end).sum()))
+        shape = (leg.num_configs, self.config.num_seeds, int(self._kept(leg.start, leg.end).sum()))
         losses = np.full(shape, np.nan, weight_dtype(self.config.dtype))
         return SweepState(chunk_size, parts, leg.start, None, losses, seconds)
 
@@ -208,14 +220,21 @@ class _Run:
 
     def _arguments(self, leg: Leg, configs: Int[np.ndarray, " c"]) -> Any:
         filled = _filled(configs, leg.size)
-        lr, reg = self.grid[:, filled].astype(weight_dtype(self.config.dtype))
-        return lr, reg, keys_of(self.seeds, filled, self.config.minibatches)
+        rates = self.grid[:, filled].astype(weight_dtype(self.config.dtype))
+        lr, reg = (placed(each, self.mesh, CONFIG) for each in rates)
+        keys = keys_of(self.seeds, filled, self.config.minibatches)
+        return lr, reg, placed(keys, self.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG)))
 
     def program(self, leg: Leg, step: int, arguments: Any) -> Program:
         """The compiled programs for a leg from `step` on."""
         lengths = tuple(sorted({*leg.lengths, *leg.remaining(step)}))
         problem = Problem(
-            method(self.config), self.num_classes, lengths, self.config.minibatches, jax.default_backend()
+            method(self.config, self.mesh.shape[DATA]),
+            self.num_classes,
+            lengths,
+            self.config.minibatches,
+            jax.default_backend(),
+            self.mesh,
         )
         return compiled(problem, (*arguments, self.hyper, self.splits, self.preprocessing))
 
@@ -236,13 +255,12 @@ class _Run:
                 lr,
                 reg,
                 keys,
-                np.int32(state.step),
-                factors,
+                *placed((np.int32(state.step), factors), self.mesh),
                 self.hyper,
                 self.splits[0],
                 self.preprocessing,
             )
-            new = np.asarray(new).swapaxes(0, 1)
+            new = fetched(new).swapaxes(0, 1)[: leg.num_configs]
             now = (own_steps >= state.step) & (own_steps < state.step + length)
             state.losses[..., now] = new[..., own_steps[now] - state.step]
             state = replace(
@@ -251,7 +269,7 @@ class _Run:
                 seconds=replace(state.seconds, train=state.seconds.train + time.perf_counter() - start),
             )
             if on_progress is not None:
-                on_progress(self.progress(state, carry, new[: len(configs), :, -1]))
+                on_progress(self.progress(state, carry, new[..., -1]))
             start = time.perf_counter()
         part = self._evaluated(state, leg, configs, program, carry, reg)
         evaluate = state.seconds.evaluate + time.perf_counter() - start
@@ -267,19 +285,20 @@ class _Run:
 
     def _carry(self, state: SweepState, leg: Leg, configs: Int[np.ndarray, " c"], first: Carry) -> Carry:
         """Where a leg goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
-        leaves, structure = jax.tree.flatten(first)
         if state.carry is not None:
             leaves = list(state.carry)
         elif leg.rung > 0:
             before = self._rung(state, leg.rung - 1)
             every = np.concatenate([part.configs for part in before])
-            at = _filled(np.searchsorted(every, configs), leg.size)
+            at = np.searchsorted(every, configs)
             leaves = [
                 np.concatenate(each)[at].swapaxes(0, 1)
-                for each in zip(*(p.carry for p in before), strict=True)
+                for each in zip(*(part.carry for part in before), strict=True)
             ]
-        # a copy, since the segments reuse the memory of their argument
-        carry: Carry = jax.tree.unflatten(structure, [jnp.array(leaf) for leaf in leaves])
+        else:
+            return first
+        full = [leaf[:, _filled(np.arange(leg.num_configs), leg.size)] for leaf in leaves]
+        carry: Carry = jax.tree.unflatten(jax.tree.structure(first), placed(full, self.mesh, None, CONFIG))
         return carry
 
     def progress(
@@ -291,7 +310,10 @@ class _Run:
         done, now = self.legs[: len(state.parts)], self.legs[len(state.parts) : len(state.parts) + 1]
 
         def copied() -> SweepState:
-            arrays = state.carry if carry is None else tuple(map(np.array, jax.tree.leaves(carry)))
+            arrays = state.carry
+            if carry is not None:
+                own = slice(self.legs[len(state.parts)].num_configs)
+                arrays = tuple(np.array(fetched(leaf)[:, own]) for leaf in jax.tree.leaves(carry))
             return replace(state, carry=arrays, losses=state.losses.copy())
 
         return Progress(
@@ -311,11 +333,11 @@ class _Run:
         configs: Int[np.ndarray, " own"],
         program: Program,
         carry: Carry,
-        reg: Float[np.ndarray, " c"],
+        reg: Float[Array, " c"],
     ) -> Part:
         own = slice(len(configs))
         finite, penalties, hits, val, test, loss = (
-            np.asarray(each).swapaxes(0, 1)[own]
+            fetched(each).swapaxes(0, 1)[own]
             for each in program.evaluate(carry.W, reg, self.hyper, self.splits, self.preprocessing)
         )
         diverged = ~finite  # a loss that is not makes the weights NaN
@@ -332,6 +354,9 @@ class _Run:
         best = int(ranked(val_accuracy)[0])
         kept = own if self.config.keep_weights == "all" else slice(best, best + 1)
         last = leg.rung == self.config.halvings
+        # all that may go on, or the weights that are kept alone
+        wanted = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
+        carried = [fetched(leaf).swapaxes(0, 1) for leaf in wanted]
         return Part(
             configs,
             leg.end,
@@ -343,8 +368,8 @@ class _Run:
             final_loss,
             diverged,
             state.losses[own],
-            np.asarray(carry.W[:, kept]).transpose(1, 0, 3, 2),
-            () if last else tuple(np.asarray(leaf).swapaxes(0, 1)[own] for leaf in jax.tree.leaves(carry)),
+            (carried[0] if last else carried[0][kept]).swapaxes(2, 3),
+            () if last else tuple(leaf[own] for leaf in carried),
         )
 
     def result(self, state: SweepState) -> SweepResult:
@@ -380,8 +405,8 @@ class _Run:
                 weights[part.configs] = part.weights
         last = self._rung(state, config.halvings)
         best = int(ranked(np.concatenate([part.val_accuracy for part in last]))[0])
-        part = last[best // self.legs[-1].size]
-        row = best % self.legs[-1].size
+        chunk = last[0].configs.size
+        part, row = last[best // chunk], best % chunk
         best_weights = part.weights[row if all_kept else 0][np.argmax(part.val_accuracy[row])]
         return SweepResult(
             config=config,
@@ -399,30 +424,36 @@ class _Run:
         )
 
 
-def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) -> tuple[_Run, SweepState]:
+def _started(
+    dataset: Dataset, config: SweepConfig, state: SweepState | None, mesh: Mesh
+) -> tuple[_Run, SweepState]:
     """A run with its data on the device and its first programs compiled, and where it goes on."""
     start = time.perf_counter()
     grid = np.array(config.configurations())
     fitted = fit(dataset.train.X, config.standardize)
     dtype = weight_dtype(config.dtype)
     numbers = (config.l1_ratio, config.init_scale, config.momentum, config.beta2, config.eps)
-    splits = (
-        to_device(dataset.train, dtype),
-        to_device(dataset.val, dtype),
-        to_device(dataset.test, dtype),
+    train, val, test = (
+        placed(examples(split, dtype), mesh) for split in (dataset.train, dataset.val, dataset.test)
     )
-    most = chunk_size(config, dataset) if state is None else state.chunk_size
+    if config.batch_size % mesh.shape[DATA]:
+        raise InputError(
+            f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"
+        )
+    num_devices = mesh.shape[CONFIG]
+    most = chunk_size(config, dataset, num_devices) if state is None else state.chunk_size
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     run = _Run(
         config,
         grid,
         fitted,
         schedule(config),
-        Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)),
-        splits,
-        jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted),
+        placed(Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)), mesh),
+        (train, val, test),
+        placed(jax.tree.map(lambda each: each.astype(dtype), fitted), mesh),
         dataset.num_classes,
-        _legs(config, dataset, most),
+        mesh,
+        _legs(config, dataset, most, num_devices),
         np.arange(0, config.num_iters, stride),
         time.perf_counter() - start,
     )
@@ -430,7 +461,7 @@ def _started(dataset: Dataset, config: SweepConfig, state: SweepState | None) ->
     if len(state.parts) < len(run.legs):
         leg = run.legs[len(state.parts)]
         state, _ = run._compiled(state, leg, run._arguments(leg, run.configs(state, leg)))
-    jax.block_until_ready(splits)  # type: ignore[no-untyped-call]  # copied meanwhile
+    jax.block_until_ready(run.splits)  # type: ignore[no-untyped-call]  # copied meanwhile
     return run, state
 
 
@@ -439,6 +470,7 @@ def _filled(values: np.ndarray, size: int) -> np.ndarray:
     return np.append(values, np.repeat(values[-1:], size - len(values)))
 
 
-def to_device(split: Split, dtype: str) -> Examples:
-    """Pixels stay uint8; other features take the type of the weights."""
-    return Examples(jnp.asarray(split.X, None if split.X.dtype == np.uint8 else dtype), jnp.asarray(split.y))
+def examples(split: Split, dtype: str) -> Examples:
+    """A split as training takes it: pixels stay uint8, other features take the type of the weights."""
+    X = split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False)
+    return Examples(X, split.y)

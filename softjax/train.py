@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Num
 
 from softjax.config import Kind, Optimizer, Penalty, Precision, SweepConfig
 from softjax.datasets.preprocess import Preprocessing, apply
+from softjax.devices import DATA
 from softjax.gradient import loss_and_grad_kd
 from softjax.objective import LOSSES, matmul, penalty_value
 
@@ -21,7 +22,8 @@ from softjax.objective import LOSSES, matmul, penalty_value
 class Method(NamedTuple):
     """What is minimized, and how, apart from numbers; hashable, and static in a compiled program.
 
-    `dtype` and `precision` are those of the products' factors.
+    `dtype` and `precision` are those of the products' factors; `data_parallel` is among how many devices, which lie along
+    the mesh's axis "data", a minibatch is divided.
     """
 
     kind: Kind
@@ -31,6 +33,7 @@ class Method(NamedTuple):
     batch_size: int
     dtype: str
     precision: Precision
+    data_parallel: int
 
 
 class Hyperparameters(NamedTuple):
@@ -51,10 +54,10 @@ class Carry(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """A split on the device as it is stored: features without the bias column (N, D − 1), labels (N,)."""
+    """A split as it is stored: features without the bias column (N, D − 1), labels (N,)."""
 
-    X: Num[Array, "N F"]
-    y: Int[Array, " N"]
+    X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
+    y: Int[Array, " N"] | Int[np.ndarray, " N"]
 
 
 class Evaluation(NamedTuple):
@@ -64,7 +67,7 @@ class Evaluation(NamedTuple):
     loss: Float[Array, ""]
 
 
-def method(config: SweepConfig) -> Method:
+def method(config: SweepConfig, data_parallel: int) -> Method:
     """`config` as far as it is no number. AdamW's weight decay stands in place of the penalty."""
     return Method(
         config.kind,
@@ -74,6 +77,7 @@ def method(config: SweepConfig) -> Method:
         config.batch_size,
         config.dtype,
         config.precision,
+        data_parallel,
     )
 
 
@@ -159,6 +163,9 @@ def train_segment(
         rows = jax.random.randint(
             jax.random.fold_in(key, t), (method.batch_size,), 0, len(examples.y), jnp.int32
         )
+        if method.data_parallel > 1:
+            share = method.batch_size // method.data_parallel
+            rows = lax.dynamic_slice_in_dim(rows, share * lax.axis_index(DATA), share)
         X = apply(preprocessing, examples.X[rows], W.dtype).astype(method.dtype)
         value, grad = loss_and_grad_kd(
             W,
@@ -171,6 +178,8 @@ def train_segment(
             penalize_bias=method.penalize_bias,
             precision=method.precision,
         )
+        if method.data_parallel > 1:
+            value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
         # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
         # weights over the old, which it copies otherwise, every step.
         rate = jnp.where(jnp.isfinite(value), lr * factor, jnp.nan)
