@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from softjax.datasets import Dataset as Dataset
     from softjax.datasets import Split as Split
     from softjax.datasets import load_dataset as load_dataset
+    from softjax.devices import mesh_of as mesh_of
     from softjax.gradcheck.check import check_gradient as check_gradient
     from softjax.gradcheck.check import check_hessian as check_hessian
     from softjax.gradcheck.result import GradientCheck as GradientCheck
@@ -42,6 +43,7 @@ _CONTENTS = {
     "gradcheck.result": ["GradientCheck", "GradientError"],
     "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],
+    "devices": ["mesh_of"],
     "sweeps": ["Progress", "SweepState", "sweep"],
     "path": ["PathResult", "regularization_path"],
     "result": ["SweepResult"],

@@ -194,9 +194,9 @@ def _loaded(folder: Path) -> SweepState:
     )
 
 
-def check_space(folder: Path, config: SweepConfig, dataset: Dataset) -> None:
+def check_space(folder: Path, config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> None:
     """Raises `InputError` where the disk of `folder` has no room for a sweep's checkpoints and report."""
-    chunk, num_configs = chunk_size(config, dataset), config.num_configurations
+    chunk, num_configs = chunk_size(config, dataset, num_devices), config.num_configurations
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     copies = 1 + MEMORIES[config.optimizer]
     losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)

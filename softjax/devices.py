@@ -4,13 +4,10 @@ The mesh has two axes. Along "config" lie different configurations, which need n
 for another while it trains. Along "data" lie parts of each minibatch, whose gradients are averaged at every step.
 """
 
-import os
 import pickle
 import socket
-import sys
-import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -125,7 +122,7 @@ def agreed(*values: int) -> np.ndarray:
 
 
 def from_first(value: Callable[[], T]) -> T:
-    """What `value` gives in the first process, or the `InputError` it raises there, in all of them."""
+    """What `value` gives in the first process, in all of them; where it raises `InputError`, the others end."""
     if jax.process_count() == 1:
         return value()
     message: Any = None
@@ -138,15 +135,9 @@ def from_first(value: Callable[[], T]) -> T:
     size = int(agreed(0 if message is None else len(message))[0, 0])
     content = message if message is not None else np.zeros(size, np.uint8)
     good, found = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(content)).tobytes())
-    if not good:
+    if not good and is_first():
         raise InputError(found)
+    if not good:  # the first one says why
+        raise SystemExit(2)
     result: T = found
     return result
-
-
-def end_all(code: int) -> NoReturn:
-    """Ends this process at once, and through the runtime all others, which would wait for it otherwise."""
-    traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
@@ -43,16 +44,24 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("softjax") / "compiled")
     )
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    one_of_several = "--distributed" in (sys.argv[1:] if arguments is None else arguments)
     try:
         code = main(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # as of `softjax --help | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
-    if code > INTERRUPTED:
+    except BaseException as error:
+        if not one_of_several:
+            raise
+        if not isinstance(error, SystemExit):
+            traceback.print_exc()
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    if code > INTERRUPTED or (code and one_of_several):
         sys.stdout.flush()
         sys.stderr.flush()
-        # XLA may still compile in another thread, under which Python's own way out would crash.
+        # XLA may still compile in another thread, under which Python's own way out would crash; and it would wait for
+        # the other processes, which may be waiting for this one.
         os._exit(code)
     sys.exit(code)
 

@@ -1,7 +1,9 @@
 """What the commands show: tables, a progress bar, messages; and the data set they load."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +28,13 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Nothing is shown while the block runs: another process shows it."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def say(text: str) -> None:

@@ -5,12 +5,13 @@ import os
 import signal
 import threading
 import time
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from softjax.cli.console import load, print_table, progress_bar, say
-from softjax.config import DataConfig, InputError, PathConfig, SweepConfig
+from softjax.cli.console import load, muted, print_table, progress_bar, say
+from softjax.config import DataConfig, DeviceConfig, InputError, PathConfig, SweepConfig
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Sweep:
       softjax sweep --kind hinge --penalty half_l2
       softjax sweep --dataset features.npz --standardize --converge --regs log:1e-6:1:20
       softjax sweep --num-iters 100000 --resume
+      srun softjax sweep --dataset features.npz --num-seeds 10 --distributed
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -40,6 +42,7 @@ class Sweep:
     """Minimize the objective to convergence for every one of regs, by full-batch L-BFGS; what concerns SGD does not matter
     then. For linear probes, where only the penalty strength is to be chosen: minutes instead of days."""
     solver: PathConfig = field(default_factory=PathConfig)
+    devices: DeviceConfig = field(default_factory=DeviceConfig)
     out: Path | None = None
     """Folder of the report; reports/ and the name of the data set by default."""
     overwrite: bool = False
@@ -53,61 +56,90 @@ class Sweep:
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
             raise InputError(f"checkpoint_every must be zero or positive, got {self.checkpoint_every!r}")
+        if self.converge and (self.devices.distributed or self.devices.data_parallel > 1):
+            raise InputError(
+                "a path to convergence runs on one device: leave out --distributed and --data-parallel"
+            )
         if self.converge and self.resume:
             raise InputError(
                 "a path to convergence takes minutes and keeps no checkpoints: leave out --resume"
             )
 
     def run(self, command: str) -> int:
-        """Trains, prints the best cells, writes the report."""
-        from softjax import checkpoint, report, sweep_report
+        """Trains, prints the best cells, writes the report: the first process, if there are several."""
+        from softjax import devices
 
+        devices.initialize(self.devices)
+        with nullcontext() if devices.is_first() else muted():
+            return self._run(command)
+
+    def _run(self, command: str) -> int:
+        from softjax import checkpoint, report, sweep_report
+        from softjax.devices import CONFIG, from_first, is_first, mesh_of
+
+        mesh = mesh_of(self.devices.data_parallel)
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
         if self.converge:
             return self._converged(out, command)
         folder = report.partial_folder(out)
         command = command.replace(" --resume", "")
-        report.restore_earlier(out)
-        if not self.resume:  # said before anything takes time
-            report.check_free(out, self.overwrite)
-            report.check_finished(out, checkpoint.exists(folder), self.overwrite)
+
+        def check() -> None:
+            report.restore_earlier(out)
+            if not self.resume:  # said before anything takes time
+                report.check_free(out, self.overwrite)
+                report.check_finished(out, checkpoint.exists(folder), self.overwrite)
+
+        from_first(check)
         start = time.perf_counter()
         dataset = load(self.data)
         load_seconds = time.perf_counter() - start
 
         config = self.training
-        identity, state = checkpoint.identity(config, dataset), None
-        with checkpoint.at_work(folder):
+        identity = checkpoint.identity(config, dataset)
+
+        def state_to_go_on_from() -> tuple[bool, Any]:
+            """Whether all is done, and where to go on."""
+            state = None
             if self.resume:
                 complete = checkpoint.of_report(out) == identity
                 if checkpoint.exists(folder) and (self.overwrite or not complete):
                     state = checkpoint.load(folder, identity)
                 elif complete:
                     checkpoint.discard(folder)
-                    print(f"complete: {out / 'README.md'}")
-                    return 0
+                    return True, None
                 report.check_free(out, self.overwrite)
             if state is None:
-                checkpoint.check_space(folder, config, dataset)
+                checkpoint.check_space(folder, config, dataset, mesh.shape[CONFIG])
                 checkpoint.start(folder, identity)
+            return False, state
+
+        with ExitStack() as work:
+            from_first(lambda: work.enter_context(checkpoint.at_work(folder)))
+            complete, state = from_first(state_to_go_on_from)
+            if complete:
+                print(f"complete: {out / 'README.md'}")
+                return 0
+            on = "" if mesh.size == 1 else f" on {mesh.size} devices"
             say(
                 f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
                 f"{len(dataset.test):,} test examples\n"
-                f"{sweep_report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples"
+                f"{sweep_report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples{on}"
             )
             try:
-                result = self._trained(dataset, state, folder)
+                result = self._trained(dataset, state, folder, mesh)
                 seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
                 result = replace(result, seconds=seconds)
-                if result.diverged.any(axis=1).all():
-                    checkpoint.discard(folder)  # what could be resumed from it is no use
-                sweep_report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
+                if is_first():
+                    if result.diverged.any(axis=1).all():
+                        checkpoint.discard(folder)  # what could be resumed from it is no use
+                    sweep_report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
             except KeyboardInterrupt:
                 if checkpoint.exists(folder):
                     say(f"to go on: {command} --resume")
                 raise
             finally:
-                if not checkpoint.exists(folder):
+                if is_first() and not checkpoint.exists(folder):
                     checkpoint.discard(folder)
         num_diverged = int(result.diverged.sum())
         say(
@@ -153,9 +185,10 @@ class Sweep:
         print(f"\nreport: {out / 'README.md'}")
         return 0
 
-    def _trained(self, dataset: Any, state: Any, folder: Path) -> Any:
+    def _trained(self, dataset: Any, state: Any, folder: Path, mesh: Any) -> Any:
         """The sweep's result, with a bar and checkpoints on the way."""
         from softjax import checkpoint
+        from softjax.devices import agreed, is_first
         from softjax.sweeps import Progress, sweep
 
         due = time.monotonic() + self.checkpoint_every
@@ -164,12 +197,15 @@ class Sweep:
             def save(progress: Progress) -> None:
                 nonlocal due
                 start = time.monotonic()
-                checkpoint.save(folder, progress.state())
+                state = progress.state()  # of all processes
+                if is_first():
+                    checkpoint.save(folder, state)
                 end = time.monotonic()
                 due = end + max(self.checkpoint_every, 20 * (end - start))
 
             def show(progress: Progress) -> None:
-                if not stop.in_training:
+                first = not stop.in_training
+                if first:
                     bar.reset(progress.num_steps)
                     bar.initial = bar.n = progress.step
                     stop.in_training = True
@@ -179,14 +215,17 @@ class Sweep:
                         text += f", mean loss {progress.mean_loss:.4g}"
                     bar.set_postfix_str(text, refresh=False)
                     bar.update(progress.step - bar.n)
-                    if stop.requested or time.monotonic() >= due:
-                        save(progress)
-                if stop.requested:
+                # a signal to any process stops all of them; the first one's clock says when to save
+                asked = agreed(stop.requested, time.monotonic() >= due)
+                requested = int(asked[:, 0].max())
+                if not first and (requested or asked[0, 1]):
+                    save(progress)
+                if requested:
                     bar.close()
                     say(f"stopped after {progress.step:,} of {progress.num_steps:,} steps")
-                    raise KeyboardInterrupt(stop.requested)
+                    raise KeyboardInterrupt(requested)
 
-            return sweep(dataset, self.training, on_progress=show, state=state)
+            return sweep(dataset, self.training, on_progress=show, state=state, mesh=mesh)
 
 
 class _Stop:
