@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softjax import cs231n as cs231n
     from softjax.config import DataConfig as DataConfig
+    from softjax.config import DeviceConfig as DeviceConfig
     from softjax.config import InputError as InputError
     from softjax.config import PathConfig as PathConfig
     from softjax.config import SweepConfig as SweepConfig
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from softjax.sweeps import sweep as sweep
 
 _CONTENTS = {
-    "config": ["DataConfig", "InputError", "PathConfig", "SweepConfig"],
+    "config": ["DataConfig", "DeviceConfig", "InputError", "PathConfig", "SweepConfig"],
     "objective": ["loss", "scores"],
     "gradient": ["loss_and_grad", "softmax_cross_entropy", "hessian_vector_product"],
     "gradcheck.check": ["check_gradient", "check_hessian"],

@@ -1,0 +1,332 @@
+"""However many devices and processes share a sweep, it is the sweep of one; and when one dies, all end and can go on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from softjax import DeviceConfig, InputError, SweepConfig, cli, mesh_of, sweep
+
+GRID = (
+    "--learning-rates",
+    "0.001,0.01,0.1",
+    "--regs",
+    "0.01,0.1,1",
+    "--num-seeds",
+    "2",
+    "--keep-weights",
+    "all",
+)
+SHORT = (*GRID, "--num-iters", "60")  # 9 configurations: no multiple of any number of devices here
+HEARTBEAT = 8  # seconds; a death is noticed up to half a second later than that
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(folder, *arguments, num_devices=1):
+    return subprocess.Popen(
+        [sys.executable, "-m", "softjax", "sweep", *arguments, "--out", "out"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": str(num_devices)},
+    )
+
+
+def start_all(folder, *arguments, num_processes=2, num_devices=1):
+    """The processes of a distributed sweep, process 0 first."""
+    together = (
+        "--distributed",
+        "--coordinator",
+        f"127.0.0.1:{free_port()}",
+        "--num-processes",
+        str(num_processes),
+    )
+    return [
+        start(
+            folder,
+            *arguments,
+            *together,
+            "--process-id",
+            str(k),
+            "--heartbeat",
+            str(HEARTBEAT),
+            num_devices=num_devices,
+        )
+        for k in range(num_processes)
+    ]
+
+
+def ended(processes, seconds=120):
+    """Their outputs and errors; none is left running."""
+    try:
+        return [process.communicate(timeout=seconds) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def contents(folder):
+    with np.load(folder / "out" / "classifier.npz") as arrays:
+        return np.load(folder / "out" / "weights.npy"), arrays["W"]
+
+
+def assert_same(folder, expected):
+    weights, best = contents(folder)
+    np.testing.assert_allclose(weights, expected[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(best, expected[1], rtol=1e-4, atol=1e-6)
+    assert [path.name for path in folder.iterdir()] == ["out"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one device gives."""
+    folder = tmp_path_factory.mktemp("alone")
+    (_, error), *_ = ended([start(folder, *SHORT)])
+    assert "devices" not in error
+    return contents(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--data-parallel", "2"),
+        ("--data-parallel", "8"),
+        ("--minibatches", "independent"),
+        ("--optimizer", "adam", "--data-parallel", "4", "--chunk-size", "4", "--halvings", "1"),
+    ],
+)
+def test_eight_devices_give_what_one_gives(tmp_path, options):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "eight").mkdir()
+    one = tuple(
+        option
+        for k, option in enumerate(options)
+        if "--data-parallel" not in (option, options[max(k - 1, 0)])
+    )
+    processes = [
+        start(tmp_path / "one", *SHORT, *one),
+        start(tmp_path / "eight", *SHORT, *options, num_devices=8),
+    ]
+    (_, _), (_, error) = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], error
+    assert "on 8 devices" in error
+    assert_same(tmp_path / "eight", contents(tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("num_devices", "options"), [(1, ()), (4, ("--data-parallel", "4")), (1, ("--data-parallel", "2"))]
+)
+def test_two_processes_give_what_one_gives_and_the_first_one_speaks(tmp_path, alone, num_devices, options):
+    processes = start_all(tmp_path, *SHORT, *options, num_devices=num_devices)
+    (printed, error), (nothing, quiet) = ended(processes)
+    assert [process.returncode for process in processes] == [0, 0], error + quiet
+    assert printed.rstrip().endswith("report: out/README.md")
+    assert f"on {2 * num_devices} devices" in error
+    # the runtime itself says that it is connected
+    assert all("[Gloo]" in line for line in (nothing + quiet).splitlines())
+    assert_same(tmp_path, alone)
+
+
+LONG = (*GRID, "--num-iters", "40000", "--checkpoint-every", "0")
+
+
+@pytest.fixture(scope="module")
+def long_alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long")
+    process = start(folder, *LONG)
+    (_, error), *_ = ended([process])
+    assert process.returncode == 0, error
+    return contents(folder)
+
+
+def wait_for(file, processes, seconds=120):
+    end = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < end, f"{file} did not appear"
+        assert all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("options", [(), ("--data-parallel", "2")])
+def test_a_process_that_is_killed_ends_the_others_and_the_sweep_goes_on_elsewhere(
+    tmp_path, long_alone, victim, options
+):
+    processes = start_all(tmp_path, *LONG, *options)
+    try:
+        wait_for(tmp_path / "out.partial" / "state.npz", processes)
+        processes[victim].kill()
+        start_of_wait = time.monotonic()
+        assert processes[1 - victim].wait(timeout=60) != 0
+        assert time.monotonic() - start_of_wait < 10
+    finally:
+        ended(processes)
+    assert not (tmp_path / "out").exists()
+    resumed = start(tmp_path, *LONG, "--resume", num_devices=3)  # other devices, one process
+    (_, error), *_ = ended([resumed])
+    assert resumed.returncode == 0, error
+    assert_same(tmp_path, long_alone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signalled", [0, 1])
+def test_a_signal_to_any_process_stops_all_and_they_can_go_on(tmp_path, long_alone, signalled):
+    processes = start_all(tmp_path, *LONG)
+    try:
+        wait_for(tmp_path / "out.partial" / "state.npz", processes)
+        processes[signalled].send_signal(signal.SIGTERM)
+        (_, error), _ = [process.communicate(timeout=60) for process in processes]
+    finally:
+        ended(processes)
+    assert processes[0].returncode == 128 + signal.SIGTERM, error
+    assert processes[1].returncode != 0
+    assert "to go on: softjax sweep" in error
+    again = start_all(tmp_path, *LONG, "--resume", num_devices=2)
+    (_, error), _ = ended(again)
+    assert [process.returncode for process in again] == [0, 0], error
+    assert_same(tmp_path, long_alone)
+
+
+@pytest.mark.slow
+def test_what_the_first_process_refuses_ends_all(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").touch()
+    processes = start_all(tmp_path, *SHORT)
+    (_, error), (_, quiet) = ended(processes)
+    assert processes[0].returncode == 2
+    assert processes[1].returncode != 0
+    assert error.rstrip().endswith("out exists; give --overwrite to replace it, or another --out")
+    assert "exists" not in quiet
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_said(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = start(
+            tmp_path,
+            "--distributed",
+            "--coordinator",
+            f"localhost:{port}",
+            "--num-processes",
+            "2",
+            "--process-id",
+            "0",
+        )
+        (_, error), *_ = ended([process])
+    assert process.returncode == 2
+    assert f"the coordinator's port {port} cannot be opened: Address already in use" in error
+
+
+@pytest.mark.slow
+def test_without_an_environment_it_says_what_to_give(tmp_path):
+    process = start(tmp_path, "--distributed")
+    (_, error), *_ = ended([process])
+    assert process.returncode == 2
+    assert "give --coordinator HOST:PORT, --num-processes and --process-id" in error
+
+
+PROGRAMS = """
+import sys
+import jax
+from softjax import SweepConfig, load_dataset, mesh_of, sweeps
+from softjax.devices import exchanges
+for data_parallel in (1, 2, 8):
+    for minibatches in ("shared", "independent"):
+        config = SweepConfig(num_iters=20, minibatches=minibatches, num_seeds=2, optimizer="momentum")
+        run, state = sweeps._started(load_dataset("digits"), config, None, mesh_of(data_parallel))
+        leg = run.legs[0]
+        program = run.program(leg, 0, run._arguments(leg, run.configs(state, leg)))
+        inside, outside = exchanges(program.segments[20])
+        assert not outside, outside
+        assert set(inside) == (set() if data_parallel == 1 else {"all-reduce"}), (data_parallel, inside)
+print("as promised")
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_exchanged_while_configurations_train_but_the_gradients_of_divided_minibatches():
+    """Read off the compiled programs; that gradients are found there shows that the reading sees what there is."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAMS],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "8"},
+    )
+    assert done.stdout == "as promised\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"data_parallel": 0}, "data_parallel must be a whole number of at least 1, got 0"),
+        ({"heartbeat": 0}, "heartbeat must be a whole number of at least 1, got 0"),
+        ({"coordinator": "a:1"}, "coordinator is for a distributed sweep: give --distributed too"),
+        ({"distributed": True, "coordinator": "a:1"}, "num_processes is missing"),
+        (
+            {"distributed": True, "coordinator": "a", "num_processes": 2, "process_id": 0},
+            "must be HOST:PORT, got 'a'",
+        ),
+        (
+            {"distributed": True, "coordinator": "a:0", "num_processes": 2, "process_id": 0},
+            "must be HOST:PORT",
+        ),
+        (
+            {"distributed": True, "coordinator": "a:1", "num_processes": 2, "process_id": 2},
+            "process_id must be a whole number from 0 to 1, got 2",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("own_messages")
+def test_devices_options_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        DeviceConfig(**options)
+
+
+@pytest.mark.usefixtures("own_messages")
+def test_devices_that_cannot_be_divided_are_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", "--data-parallel", "3"]) == 2
+    assert "data_parallel must divide the number of devices, got 3 and 1 devices" in capsys.readouterr().err
+    assert cli.main(["sweep", "--converge", "--data-parallel", "2"]) == 2
+    assert "runs on one device" in capsys.readouterr().err
+
+
+def test_a_mesh_of_one_s_own_is_taken(digits, small_config, small_result):
+    mesh = mesh_of()
+    assert dict(mesh.shape) == {"config": jax.device_count(), "data": 1}
+    result = sweep(digits, small_config, mesh=mesh)
+    np.testing.assert_array_equal(result.weights, small_result.weights)
+
+
+@pytest.mark.usefixtures("own_messages")
+def test_a_minibatch_that_cannot_be_divided_is_refused(tmp_path):
+    process = start(tmp_path, "--batch-size", "50", "--data-parallel", "4", num_devices=4)
+    (_, error), *_ = ended([process])
+    assert process.returncode == 2
+    assert "batch_size must be a multiple of data_parallel, got 50 and 4" in error
+
+
+def test_sweeps_default_is_every_device(digits):
+    result = sweep(digits, SweepConfig(learning_rates=(0.01,), regs=(0.1,), num_iters=2))
+    assert result.val_accuracy.shape == (1, 1)
