@@ -126,14 +126,16 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     norm = (LogNorm if log_rates else Normalize)(
         rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
     )
-    colors = figure.colorbar(_mappable(norm), ax=axes)
-    colors.set_label("learning rate lr")
+    colors = _mappable(norm)
+    if rates[0] < rates[-1]:
+        figure.colorbar(colors, ax=axes).set_label("learning rate lr")
     drawn = np.unique(np.linspace(0, len(smooth) - 1, MOST_CURVES).astype(int))
     for curve, lr in zip(smooth[drawn], result.learning_rate[drawn], strict=True):
         axes.plot(centers, curve, color=colors.cmap(norm(lr)), linewidth=0.6, alpha=0.6)
     axes.plot(steps, history[result.best], color=ACCENT, linewidth=0.4, alpha=0.5)
-    best = f"best: lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
-    axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=best)
+    best = f"lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
+    label = f"best: {best}" if len(smooth) > 1 else best
+    axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=label)
 
     stable = smooth[~result.diverged[:, result.best_seed]]  # NaN from where a configuration was stopped on
     # What rises far above the start leaves the picture.

@@ -113,6 +113,15 @@ def test_loss_curves_show_every_configuration_and_name_the_best(small_result):
     assert axes.get_yscale() == "log"
 
 
+def test_a_single_loss_curve_has_neither_a_scale_of_colours_nor_a_rank(digits):
+    figure = plots.loss_curves(
+        sweep(digits, SweepConfig(learning_rates=(0.01,), regs=(0.1,), num_iters=20)), "title"
+    )
+    axes = draw(figure)
+    assert len(figure.axes) == 1
+    assert axes.get_legend().get_texts()[0].get_text() == "lr 0.01, reg 0.1"
+
+
 def test_a_diverging_curve_does_not_flatten_the_others(digits):
     result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e30), regs=(0.1,), num_iters=20))
     axes = draw(plots.loss_curves(result, "title"))
