@@ -18,8 +18,7 @@ from softjax.intervals import accuracy_intervals, tied_with
 from softjax.lbfgs import CURVATURE, End, Point, Problem, Smooth, compiled, gap, minimized, principal_axes
 from softjax.program import weight_dtype
 from softjax.result import raw_scores
-from softjax.sweeps import examples
-from softjax.train import Examples, evaluate
+from softjax.train import Examples, evaluate, examples
 
 TOGETHER = 512  # columns of weights, C · K, up to which shared products are the faster way
 WARM = 64  # columns of a batch of the other way

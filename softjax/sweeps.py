@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from softjax.config import InputError, SweepConfig
-from softjax.datasets import Dataset, Split
+from softjax.datasets import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.devices import CONFIG, DATA, fetched, mesh_of, placed
 from softjax.program import (
@@ -31,7 +31,7 @@ from softjax.program import (
     weight_dtype,
 )
 from softjax.result import Part, Seconds, SweepResult, ranked
-from softjax.train import Carry, Examples, Hyperparameters, method, schedule
+from softjax.train import Carry, Examples, Hyperparameters, examples, method, schedule
 
 MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
 
@@ -468,9 +468,3 @@ def _started(
 def _filled(values: np.ndarray, size: int) -> np.ndarray:
     """`values`, the last of them repeated up to `size`."""
     return np.append(values, np.repeat(values[-1:], size - len(values)))
-
-
-def examples(split: Split, dtype: str) -> Examples:
-    """A split as training takes it: pixels stay uint8, other features take the type of the weights."""
-    X = split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False)
-    return Examples(X, split.y)

@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key, Num
 
 from softjax.config import Kind, Optimizer, Penalty, Precision, SweepConfig
+from softjax.datasets import Split
 from softjax.datasets.preprocess import Preprocessing, apply
 from softjax.devices import DATA
 from softjax.gradient import loss_and_grad_kd
@@ -65,6 +66,12 @@ class Evaluation(NamedTuple):
 
     correct: Bool[Array, " N"]
     loss: Float[Array, ""]
+
+
+def examples(split: Split, dtype: str) -> Examples:
+    """A split as training takes it: pixels stay uint8, other features take the type of the weights."""
+    X = split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False)
+    return Examples(X, split.y)
 
 
 def method(config: SweepConfig, data_parallel: int) -> Method:

@@ -36,6 +36,16 @@ def test_a_sweep_writes_its_report_and_prints_the_best_cells(tmp_path, capsys, m
     assert "    softjax sweep --learning-rates 0.01,0.1 --regs 0.01 --num-iters 20\n" in text
 
 
+def test_a_path_to_convergence_writes_its_report_and_prints_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sweep", "--converge", "--regs", "0.1,1", "--tolerance", "1e-4"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("reg  objective  train accuracy")
+    assert printed.endswith("report: reports/digits/README.md\n")
+    text = (tmp_path / "reports" / "digits" / "README.md").read_text()
+    assert "    softjax sweep --converge --regs 0.1,1 --tolerance 1e-4\n" in text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [["-m", "softjax", "sweep"], [str(ROOT / "experiments" / "sweep.py")]])
 def test_every_way_to_start_a_sweep(tmp_path, script):
@@ -161,6 +171,14 @@ def test_help_does_not_import_jax():
         (["--out", "."], ". exists; give --overwrite"),
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
         (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
+        (["--halvings", "9"], "9 halvings need at least 512 configurations"),
+        (["--optimizer", "adamw", "--penalty", "l1"], "adamw takes reg as its weight decay"),
+        (["--search", "log_uniform", "--regs", "0,1"], "log_uniform needs positive regs"),
+        (["--converge", "--kind", "hinge"], "to converge, kind must be softmax"),
+        (["--converge", "--penalty", "l1"], "to converge, penalty must be l2, half_l2 or none"),
+        (["--converge", "--resume"], "keeps no checkpoints: leave out --resume"),
+        (["--converge", "--tolerance", "2"], "tolerance must lie between 0 and 1, got 2.0"),
+        (["--converge", "--out", "taken"], "taken exists; give --overwrite"),
         (["--checkpoint-every", "-1"], "checkpoint_every must be zero or positive, got -1.0"),
         (["--learning-rates", "1e30", "--num-iters", "20"], "every configuration diverged"),
     ],

@@ -41,3 +41,37 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
     again = subprocess.run([*command, *few], capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 1
     assert again.stderr.endswith("exists; give --overwrite to replace it, or another --out\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "options", "words"),
+    [
+        (
+            "wide_sweep.py",
+            ["--num-seeds", "2", "--num-iters", "20"],
+            ["the course's grid", "wide grid, pixels", "minimum, standardized pixels"],
+        ),
+        (
+            "convergence.py",
+            "--regs 0.1 1 --theirs 2 --probe-examples 600 --probe-features 5 --probe-classes 3 --probe-regs 0.1".split(),
+            ["scikit-learn, each from 0", "softjax, all at once", "made features (600 × 5, 3 classes)"],
+        ),
+        (
+            "scaling.py",
+            ["--devices", "1", "2", "--rounds", "1"],
+            ["| 2 | nothing |", "| all-reduce |", "**Predicted, not measured**"],
+        ),
+    ],
+)
+def test_an_experiment_writes_its_report(tmp_path, script, options, words):
+    command = [sys.executable, str(ROOT / "experiments" / script), "--dataset", "digits", *options]
+    done = subprocess.run(
+        [*command, "--out", "out"], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "README.md").read_text()
+    for word in [*words, f"python experiments/{script} --dataset digits"]:
+        assert word in text, word
+    assert (tmp_path / "out" / "run.json").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

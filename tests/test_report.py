@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import InputError, SweepConfig, plots, report, sweep, sweep_report
+from softjax import InputError, SweepConfig, plots, regularization_path, report, sweep, sweep_report
 
 FILES = {
     "README.md",
@@ -140,6 +140,61 @@ def test_features_that_are_no_image_have_no_templates(tmp_path):
     sweep_report.write_sweep(result, dataset, tmp_path / "out", command="")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"templates.png"}
     assert "templates" not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_report_says_which_are_tied_and_how_sure_it_is(written, small_result):
+    with (written / "cells.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["tied"] == "True" for row in rows] == small_result.tied.tolist()
+    for c, row in enumerate(rows):
+        accuracy = small_result.val_accuracy[c]
+        assert float(row["val_accuracy_mean"]) == pytest.approx(accuracy.mean(), abs=1e-6)
+        assert float(row["val_accuracy_sd"]) == pytest.approx(accuracy.std(ddof=1), abs=1e-6)
+        ends = [float(row["val_low"]), float(row["val_high"])]
+        assert ends == pytest.approx(small_result.val_interval[c], abs=1e-6)
+    text = (written / "README.md").read_text()
+    assert f"{small_result.tied.sum()} of 6 configurations are statistically tied" in text
+    assert "count the finite split and the seeds" in text
+
+
+def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(digits, tmp_path):
+    config = SweepConfig(
+        search="log_uniform",
+        num_configs=8,
+        num_iters=16,
+        halvings=2,
+        optimizer="adam",
+        schedule="cosine",
+        minibatches="independent",
+    )
+    sweep_report.write_sweep(sweep(digits, config), digits, tmp_path / "out", command="")
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "by Adam (β₁ 0.9, β₂ 0.999, ε 1e-08) on a cosine schedule" in text
+    assert "8 drawn configurations × 1 seed" in text
+    assert "trained 64 of 128 steps a seed, and saved 50%" in text  # 4 × 4 + 2 × 8 + 2 × 16
+    assert "drawn, log-uniform from 0.001 to 1" in text
+    assert "independent minibatches" in text
+    assert "one seed does not show how much another would differ" in text
+
+
+def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
+    result = regularization_path(digits, SweepConfig(regs=(0.1, 10.0), keep_weights="all"))
+    sweep_report.write_path(result, digits, tmp_path / "out", command="softjax sweep --converge")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == FILES - {"results.csv", "cells.csv", "heat_map.png", "loss_curves.png"} | {
+        "path.csv",
+        "path.png",
+        "weights.npy",
+    }
+    with (tmp_path / "out" / "path.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["reg"]) for row in rows] == [0.1, 10.0]
+    assert [float(row["objective"]) for row in rows] == pytest.approx(result.objective)
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "All converged to 1e-06" in text
+    assert "    softjax sweep --converge\n" in text
+    with np.load(tmp_path / "out" / "classifier.npz") as arrays:
+        np.testing.assert_array_equal(arrays["W"], result.best_weights)
 
 
 def test_diverged_runs_are_counted_and_written_as_such(digits, tmp_path):
