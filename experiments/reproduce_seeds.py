@@ -133,7 +133,7 @@ def write(config: Config, findings: Findings, every: tuple[training.Stage, ...],
         measured = {
             "measurements": asdict(findings.measurements),
             "derivation": asdict(findings.derivation),
-            "corrections": asdict(findings.slips),
+            "corrections": {k: v if np.isfinite(v) else None for k, v in asdict(findings.slips).items()},
             "added_point": asdict(findings.point),
             "pixel_noise": findings.noise and asdict(findings.noise),
         }

@@ -67,9 +67,10 @@ class Findings:
 
     @cached_property
     def near(self) -> Bool[np.ndarray, " C"]:
-        """The cells of the wider grid whose prediction interval holds 001's accuracy."""
-        runs = self.results[training.wide("softmax")].val_accuracy
-        return inside(np.full(len(runs), published.TUTORIAL_VALIDATION), prediction_intervals(runs))
+        """The cells of the wider grid whose mean rounds to 001's accuracy."""
+        means = self.results[training.wide("softmax")].val_accuracy.mean(axis=1)
+        close: Bool[np.ndarray, " C"] = np.abs(means - published.TUTORIAL_VALIDATION) < 0.005
+        return close
 
     @cached_property
     def curves(self) -> dict[Kind, Float[np.ndarray, " T"]]:
@@ -132,7 +133,8 @@ def assignment(findings: Findings) -> dict[str, Verdict]:
 def tutorial(findings: Findings) -> dict[str, Verdict]:
     """001."""
     result, choice = findings.results[training.wide("softmax")], findings.choice(training.wide("softmax"))
-    means, best = result.val_accuracy.mean(axis=1), result.best
+    means = result.val_accuracy.mean(axis=1)
+    closest = int(np.nanargmin(np.abs(means - published.TUTORIAL_VALIDATION)))
     slips, correlation = findings.slips, findings.template_correlation
     low, high = prediction_intervals(choice.val)
     return {
@@ -148,8 +150,8 @@ def tutorial(findings: Findings) -> dict[str, Verdict]:
             yes(findings.curve_correlation >= 0.99),
         ),
         "tutorial": Verdict(
-            f"{means[best]:.4f} at lr {result.learning_rate[best]:.3g}, reg {result.reg[best]:.3g}",
-            f"{findings.near.sum()} of {len(means)} cells of a wider grid hold it in their 95 % prediction interval",
+            f"{means[closest]:.4f} at lr {result.learning_rate[closest]:.3g}, reg {result.reg[closest]:.3g}",
+            f"the mean of {findings.near.sum()} of {len(means)} cells of a wider grid rounds to it",
             yes(bool(findings.near.any())),
         ),
         "hope": Verdict(

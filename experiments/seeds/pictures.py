@@ -82,10 +82,9 @@ def distributions(panels: Sequence[tuple[str, Float[np.ndarray, " n"], float]], 
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
         axes.hist(ours, bins=min(40, max(5, len(ours) // 2)), color=BLUE, alpha=0.7)
-        axes.axvline(theirs, color=ACCENT, linewidth=2, label=f"published: {theirs:g}")
+        axes.axvline(theirs, color=ACCENT, linewidth=2)
+        axes.set_title(f"published: {theirs:g}", color=ACCENT, fontsize=9)
         axes.set(xlabel=name, ylabel="runs")
-        axes.margins(y=0.25)
-        axes.legend(frameon=False, fontsize=8, loc="upper right")
         axes.locator_params(axis="x", nbins=5)
     figure.suptitle(title)
     return figure
