@@ -98,7 +98,7 @@ def complete(config: Config) -> bool:
 def found(dataset: Dataset, results: dict[str, SweepResult], num_repeats: int) -> Findings:
     """The results, with what is measured without training."""
     features = measurements.Features.of(dataset)
-    images = dataset.train.X.dtype == np.uint8
+    jpeg = dataset.title == "CIFAR-10 (JPEG)"
     return Findings(
         dataset,
         results,
@@ -106,7 +106,7 @@ def found(dataset: Dataset, results: dict[str, SweepResult], num_repeats: int) -
         examples.derivation(features),
         examples.slips(features),
         examples.added_point(features, results[training.assignment("hinge", "l2")]),
-        examples.pixel_noise(dataset, results[training.FAITHFUL]) if images else None,
+        examples.pixel_noise(dataset, results[training.FAITHFUL]) if jpeg else None,
     )
 
 

@@ -83,7 +83,7 @@ def distributions(panels: Sequence[tuple[str, Float[np.ndarray, " n"], float]], 
     ):
         axes.hist(ours, bins=min(40, max(5, len(ours) // 2)), color=BLUE, alpha=0.7)
         axes.axvline(theirs, color=ACCENT, linewidth=2)
-        axes.set_title(f"published: {theirs:g}", color=ACCENT, fontsize=9)
+        axes.set_title(f"published: {theirs:.7g}", color=ACCENT, fontsize=9)
         axes.set(xlabel=name, ylabel="runs")
         axes.locator_params(axis="x", nbins=5)
     figure.suptitle(title)

@@ -47,12 +47,8 @@ output (**003**). Here every one of their figures stands beside ours with its un
 The data here are **{data.title}**: {len(data.train):,} training, {len(data.val):,} validation and {len(data.test):,} test examples."""
     if noise is None:
         return text
-    jpeg = (
-        "the images of CIFAR-10 in their published order, every one of them re-encoded as a JPEG of quality 75. "
-        if data.title == "CIFAR-10 (JPEG)"
-        else ""
-    )
-    return f"""{text[:-1]}{": " + jpeg if jpeg else ". "}Re-encoding at that quality leaves an error of about {JPEG_DECIBELS:.0f} dB PSNR,
+    return f"""{text[:-1]}: the images of CIFAR-10 in their published order,
+every one of them re-encoded as a JPEG of quality 75. Re-encoding at that quality leaves an error of about {JPEG_DECIBELS:.0f} dB PSNR,
 {noise.grey_levels:.0f} grey levels, the same one in every run of ours: what it changes is an offset, not a scatter. White noise as strong as that, added to
 the validation images alone, changed {100 * noise.changed:.1f} % of a trained classifier's predictions and moved its accuracy by
 {noise.accuracy_shift:+.4f} ± {noise.accuracy_sd:.4f} (mean ± standard deviation over draws), where another seed moves it by
@@ -61,13 +57,15 @@ the validation images alone, changed {100 * noise.changed:.1f} % of a trained cl
 
 def short(findings: Findings, rows: list[Row]) -> str:
     """The result in a paragraph and two pictures."""
-    verdicts = [row.agrees for row in rows[: -len(published.grid().val)]]
+    others = rows[: -len(published.grid().val)]
+    verdicts = [row.agrees for row in others]
+    differing = [f"{row.seed}'s {row.figure} ({row.theirs})" for row in others if row.agrees == NO]
     train, val = (findings.agreement(training.FAITHFUL, split) for split in ("train", "val"))
     C, S = train.runs.shape
     return f"""## In short
 
-- Of the {len(verdicts)} figures besides the cells of 003's grid, {verdicts.count(YES)} agree, {verdicts.count(NO)} do not, and
-  {verdicts.count(OPEN)} are times on another machine: [the whole table](#every-figure).
+- Of the {len(verdicts)} figures besides the cells of 003's grid, {verdicts.count(YES)} agree, {verdicts.count(OPEN)} are times on another
+  machine, and {len(differing) or "none"} {"does" if len(differing) == 1 else "do"} not agree{": " + "; ".join(differing) if differing else ""}. [The whole table](#every-figure).
 - Of 003's {C} cells, the published train accuracy lies in the 95 % prediction interval of our {S} seeds in
   **{C - train.misses}**, the validation accuracy in **{C - val.misses}**; {PER_CENT_INSIDE:.0f} are expected.
 - Ours less the published, mean over the cells: train {train.offset:+.4f}, validation {val.offset:+.4f}.
@@ -384,7 +382,7 @@ def tutorial(findings: Findings) -> str:
     return f"""## 001: "about 0.39", and the loss curve
 
 The tutorial does not give its grid. Its penalty is ½ λ ΣW², and everybody's grid, reg from 2.5e4 on, is too strong for 0.39. On a wider one, lr {config.learning_rates[0]:.1g} to
-{config.learning_rates[-1]:.2g} × reg {config.regs[0]:g} to {config.regs[-1]:g} ({len(means)} cells, {config.num_iters:,} steps of {config.batch_size}, {config.num_seeds} seeds), {near.sum()} cells have a mean validation accuracy that rounds to {published.TUTORIAL_VALIDATION} (**bold**). {where}
+{config.learning_rates[-1]:.2g} × reg {config.regs[0]:g} to {config.regs[-1]:g} ({len(means)} cells, {config.num_iters:,} steps of {config.batch_size}, {config.num_seeds} seeds), {near.sum()} {"cell has" if near.sum() == 1 else "cells have"} a mean validation accuracy that rounds to {published.TUTORIAL_VALIDATION} (**bold**). {where}
 
 {table(lines)}
 
