@@ -3,7 +3,8 @@
 - `published`: the seeds' own figures, quoted.
 - `training`: the sweeps that reproduce them, stage by stage.
 - `agreement`: the statistics that hold a published run against ours.
-- `measurements`: what takes no training: gradient checks, times, initial losses, the worked examples.
+- `measurements`: what takes no training: gradient checks, times, initial losses.
+- `examples`: the seeds' derivations, questions and slips, in numbers.
 - `figures`: a row for every published figure.
-- `pictures`, `text`: the report.
+- `pictures`, `sections`, `text`: the report.
 """
