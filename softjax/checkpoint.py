@@ -2,7 +2,7 @@
 
 One file for each chunk of configurations that is done, and one for the chunk in training. A file is written beside
 the earlier one, synced, and renamed over it: at every moment a whole checkpoint is there, or none. One process at a
-time writes to a folder.
+time writes to a folder. A run of several sweeps keeps each in a folder of its own within, its stages.
 """
 
 import fcntl
@@ -29,7 +29,8 @@ from softjax.sweeps import MOST_LOSSES, SweepState
 IDENTITY, STATE = "identity.json", "state.npz"
 REPORT_BYTES = 5_000_000
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
-OURS = re.compile(r"(identity\.json|state\.npz|part-\d+\.npz)(\.new)?|report|earlier")
+STAGE = "stage-"
+OURS = re.compile(rf"(identity\.json|state\.npz|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+")
 
 
 def identity(config: SweepConfig, dataset: Dataset) -> dict[str, Any]:
@@ -76,8 +77,13 @@ def _short(value: Any) -> str:
 
 
 def exists(folder: Path) -> bool:
-    """Whether `folder` holds a checkpoint."""
-    return (folder / STATE).is_file()
+    """Whether `folder` holds a checkpoint, or one of a stage."""
+    return (folder / STATE).is_file() or any(folder.glob(f"{STAGE}*/{STATE}"))
+
+
+def stage(folder: Path, name: str) -> Path:
+    """Where the sweep called `name` (small letters, digits, hyphens) of a run of several is kept."""
+    return folder / f"{STAGE}{name}"
 
 
 @contextmanager
@@ -114,7 +120,10 @@ def discard(folder: Path) -> None:
     (folder / STATE).unlink(missing_ok=True)
     for path in folder.glob("*"):
         if OURS.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if path.is_dir() and path.name.startswith(STAGE):
+                discard(path)
+            else:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     with suppress(OSError):
         folder.rmdir()
 

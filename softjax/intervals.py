@@ -51,6 +51,25 @@ def tied_with(
     return tied
 
 
+def prediction_intervals(runs: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "... 2"]:
+    """The ends of the 95 % interval for one run more, mean ± t · sd · √(1 + 1/S), t of S − 1 degrees of freedom.
+
+    It holds the next run's value with that chance where the runs are normal and independent; the images stay the same.
+    NaN of one run alone, and where a run is NaN.
+
+    Source: Hahn and Meeker, *Statistical Intervals*, 1991, section 4.8.
+    """
+    from scipy.stats import t as student
+
+    num_runs = runs.shape[-1]
+    if num_runs < 2:
+        return np.full((*runs.shape[:-1], 2), np.nan)
+    spread = runs.std(axis=-1, ddof=1) * np.sqrt(1 + 1 / num_runs)
+    half = student.ppf((1 + LEVEL) / 2, num_runs - 1) * spread
+    mean = runs.mean(axis=-1)
+    return np.stack([mean - half, mean + half], axis=-1)
+
+
 def _means_over_images(
     hits: Integer[np.ndarray, "C N"], num_seeds: int, seed: int
 ) -> Float[np.ndarray, "C B"]:

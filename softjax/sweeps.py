@@ -58,7 +58,7 @@ class SweepState:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a sweep tells its caller before the first segment and after each."""
+    """What a sweep tells its caller before the first segment, after each, and when all is evaluated."""
 
     step: int
     """steps done, over all chunks of configurations"""
@@ -94,8 +94,8 @@ def sweep(
 
     - `dataset`: raw, as `load_dataset` gives it.
     - `config`: the grid and how to train; `SweepConfig()`'s defaults suit the digits.
-    - `on_progress`: called with a `Progress` before the first step, and then after each segment, about every second.
-      What it raises ends the sweep.
+    - `on_progress`: called with a `Progress` before the first step, after each segment, about every second, and when all
+      is evaluated, with the state of the finished sweep. What it raises ends the sweep.
     - `state`: a `Progress.state()` of an earlier sweep of this data set and configuration, from which this one
       goes on to the same result; on other devices, to rounding.
     - `mesh`: the devices, as `softjax.mesh_of` lays them out: by default all there are, each with its share of the
@@ -111,6 +111,8 @@ def sweep(
             on_progress(run.progress(state))
         while len(state.parts) < len(run.legs):
             state = run.trained(state, on_progress)
+        if on_progress is not None:
+            on_progress(run.progress(state))
         return run.result(state)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from softjax import InputError, SweepConfig, SweepResult, checkpoint, sweep, sweeps
+from softjax.cli.training import trained
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, tmp_p
     config = replace(config, keep_weights=keep_weights)
     states, whole = states_of(digits, config)
     assert [(len(state.parts), state.step) for state in states] == [
-        (0, 0), *((part, step) for part in range(3) for step in (8, 16, 20))
+        (0, 0), *((part, step) for part in range(3) for step in (8, 16, 20)), (3, 20)
     ]  # fmt: skip
     identity = checkpoint.identity(config, digits)
     checkpoint.start(tmp_path / "saved", identity)
@@ -177,3 +178,21 @@ def test_what_the_caller_raises_ends_the_sweep(digits, config):
 
     with pytest.raises(Enough):
         sweep(digits, config, on_progress=stop)
+
+
+def test_a_finished_sweep_is_kept_as_a_stage_and_not_trained_again(digits, config, tmp_path, monkeypatch):
+    partial = tmp_path / "out.partial"
+    stages = [checkpoint.stage(partial, name) for name in ("one", "two-2")]
+    identity = checkpoint.identity(config, digits)
+    with checkpoint.at_work(partial):
+        assert not checkpoint.exists(partial)
+        for folder in stages:
+            checkpoint.start(folder, identity)
+            whole = trained(digits, config, None, folder, keep_last=True)
+        assert checkpoint.exists(partial)
+    with checkpoint.at_work(partial):  # stages are ours
+        state = checkpoint.load(stages[1], identity)
+        monkeypatch.setattr(sweeps, "compiled", lambda *_: pytest.fail("there is nothing left to train"))
+        assert_same(trained(digits, config, state, stages[1], keep_last=True), whole)
+    checkpoint.discard(partial)
+    assert not partial.exists()

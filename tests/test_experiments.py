@@ -1,10 +1,13 @@
 """The longer experiments, cut short: they run, and their reports say how they were made."""
 
+import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from seeds import published
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,7 +57,21 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
         ),
         (
             "convergence.py",
-            "--regs 0.1 1 --theirs 2 --probe-examples 600 --probe-features 5 --probe-classes 3 --probe-regs 0.1".split(),
+            [
+                "--regs",
+                "0.1",
+                "1",
+                "--theirs",
+                "2",
+                "--probe-examples",
+                "600",
+                "--probe-features",
+                "5",
+                "--probe-classes",
+                "3",
+                "--probe-regs",
+                "0.1",
+            ],
             ["scikit-learn, each from 0", "softjax, all at once", "made features (600 × 5, 3 classes)"],
         ),
         (
@@ -75,3 +92,47 @@ def test_an_experiment_writes_its_report(tmp_path, script, options, words):
         assert word in text, word
     assert (tmp_path / "out" / "run.json").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.slow
+def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_path):
+    out, partial = tmp_path / "seeds", tmp_path / "seeds.partial"
+    command = [sys.executable, str(ROOT / "experiments" / "reproduce_seeds.py"), "--out", str(out)]
+    command += ["--dataset", "synthetic", "--num-examples", "3000", "--num-features", "40"]
+    command += ["--num-seeds", "2", "--num-iters", "20", "--num-repeats", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 200
+    while not (partial / "stage-grid-shared" / "state.npz").exists() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+    def run(*more):
+        return subprocess.run([*command, *more], capture_output=True, text=True, timeout=300, check=False)
+
+    if not out.exists():
+        refused = run()
+        assert refused.returncode == 1
+        assert "holds an unfinished run: --resume goes on with it" in refused.stderr
+    resumed = run("--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "10 of 10 sweeps to start" not in resumed.stderr
+    assert not partial.exists()
+    names = {"README.md", "figures.csv", "cells.csv", "runs.csv", "measurements.json", "run.json"}
+    pictures = {"cells.png", "heat_maps.png", "distributions.png", "loss_curves.png"}
+    assert {file.name for file in out.iterdir()} == names | pictures  # synthetic data have no templates
+    text = (out / "README.md").read_text()
+    with (out / "figures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["figure"]) for row in rows] == [
+        (figure.seed, figure.what) for figure in published.figures()
+    ]
+    for row in rows:
+        assert " | ".join(row.values()) in text
+        assert row["ours"]
+    assert "reproduce_seeds.py --out" in text
+    assert "--resume" not in text
+    again = run("--resume")
+    assert again.stdout == f"complete: {out / 'README.md'}\n"
+    assert run().stderr.endswith("exists; give --overwrite to replace it, or another --out\n")

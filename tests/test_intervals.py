@@ -75,3 +75,20 @@ def test_a_sweep_s_intervals_hold_its_means(small_result):
 def test_a_clearly_worse_configuration_is_not_tied(digits):
     result = sweep(digits, SweepConfig(learning_rates=(1e-7, 0.01), regs=(0.01,), num_iters=50, num_seeds=5))
     assert result.tied.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("num_runs", [2, 3, 5, 20])
+def test_about_95_of_100_next_runs_lie_in_the_prediction_interval(num_runs):
+    rng = np.random.default_rng(0)
+    runs = rng.normal(0.3, 0.01, (10_000, num_runs + 1))
+    low, high = intervals.prediction_intervals(runs[:, :-1]).T
+    inside = np.mean((low <= runs[:, -1]) & (runs[:, -1] <= high))
+    assert inside == pytest.approx(0.95, abs=0.007)  # three standard errors
+
+
+def test_a_prediction_interval_is_mean_t_sd_and_unknown_of_one_run():
+    low, high = intervals.prediction_intervals(np.array([0.34, 0.35, 0.33]))
+    half = scipy.stats.t.ppf(0.975, 2) * 0.01 * np.sqrt(4 / 3)
+    np.testing.assert_allclose([low, high], [0.34 - half, 0.34 + half])
+    assert np.isnan(intervals.prediction_intervals(np.ones((3, 1)))).all()
+    assert np.isnan(intervals.prediction_intervals(np.array([[1.0, np.nan, 1.0]]))).all()

@@ -311,15 +311,18 @@ def test_new_values_of_the_numbers_do_not_compile_anew(digits):
         jax.monitoring.clear_event_listeners()
 
 
-def test_progress_is_told_before_the_first_segment_and_after_each(digits, small_config, monkeypatch):
+def test_progress_is_told_before_the_first_segment_after_each_and_at_the_end(
+    digits, small_config, monkeypatch
+):
     monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [10, 10, 10])
     told = []
     result = sweep(digits, replace(small_config, chunk_size=3), on_progress=told.append)
-    assert [progress.step for progress in told] == [0, 10, 20, 30, 40, 50, 60]
-    assert [progress.segment for progress in told] == list(range(7))
+    assert [progress.step for progress in told] == [0, 10, 20, 30, 40, 50, 60, 60]
+    assert [progress.segment for progress in told] == [*range(7), 6]
+    assert [len(progress.state().parts) for progress in told[-2:]] == [1, 2]
     assert {(progress.num_steps, progress.num_segments) for progress in told} == {(60, 6)}
     assert np.isnan(told[0].mean_loss)
-    assert told[-1].mean_loss == pytest.approx(result.loss_history[3:, :, -1].mean(), rel=1e-5)
+    assert told[-2].mean_loss == pytest.approx(result.loss_history[3:, :, -1].mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 4, 5, 100])

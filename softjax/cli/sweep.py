@@ -1,16 +1,12 @@
 """softjax sweep."""
 
-import math
-import os
-import signal
-import threading
 import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from softjax.cli.console import load, muted, print_table, progress_bar, say
+from softjax.cli.training import trained
 from softjax.config import DataConfig, DeviceConfig, InputError, PathConfig, SweepConfig
 
 
@@ -127,7 +123,9 @@ class Sweep:
                 f"{sweep_report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples{on}"
             )
             try:
-                result = self._trained(dataset, state, folder, mesh)
+                result = trained(
+                    dataset, config, state, folder, checkpoint_every=self.checkpoint_every, mesh=mesh
+                )
                 seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
                 result = replace(result, seconds=seconds)
                 if is_first():
@@ -184,72 +182,3 @@ class Sweep:
         print_table([row[:7] for row in sweep_report.path_rows(result)])
         print(f"\nreport: {out / 'README.md'}")
         return 0
-
-    def _trained(self, dataset: Any, state: Any, folder: Path, mesh: Any) -> Any:
-        """The sweep's result, with a bar and checkpoints on the way."""
-        from softjax import checkpoint
-        from softjax.devices import agreed, is_first
-        from softjax.sweeps import Progress, sweep
-
-        due = time.monotonic() + self.checkpoint_every
-        with progress_bar(0) as bar, _Stop() as stop:
-
-            def save(progress: Progress) -> None:
-                nonlocal due
-                start = time.monotonic()
-                state = progress.state()  # of all processes
-                if is_first():
-                    checkpoint.save(folder, state)
-                end = time.monotonic()
-                due = end + max(self.checkpoint_every, 20 * (end - start))
-
-            def show(progress: Progress) -> None:
-                first = not stop.in_training
-                if first:
-                    bar.reset(progress.num_steps)
-                    bar.initial = bar.n = progress.step
-                    stop.in_training = True
-                else:
-                    text = f"segment {progress.segment} of {progress.num_segments}"
-                    if not math.isnan(progress.mean_loss):
-                        text += f", mean loss {progress.mean_loss:.4g}"
-                    bar.set_postfix_str(text, refresh=False)
-                    bar.update(progress.step - bar.n)
-                # a signal to any process stops all of them; the first one's clock says when to save
-                asked = agreed(stop.requested, time.monotonic() >= due)
-                requested = int(asked[:, 0].max())
-                if not first and (requested or asked[0, 1]):
-                    save(progress)
-                if requested:
-                    bar.close()
-                    say(f"stopped after {progress.step:,} of {progress.num_steps:,} steps")
-                    raise KeyboardInterrupt(requested)
-
-            return sweep(dataset, self.training, on_progress=show, state=state, mesh=mesh)
-
-
-class _Stop:
-    """Ctrl-C and SIGTERM: while training the first of them lets the segment end, any other time they end the run."""
-
-    requested = 0
-    """the signal's number"""
-    in_training = False
-
-    def __enter__(self) -> "_Stop":
-        self._earlier = {}
-        if threading.current_thread() is threading.main_thread():
-            self._earlier = {
-                number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)
-            }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._earlier.items():
-            signal.signal(number, handler)
-
-    def __call__(self, number: int, _: object) -> None:
-        if self.requested or not self.in_training:
-            raise KeyboardInterrupt(number)
-        self.requested = number
-        # not print, which the signal may have interrupted
-        os.write(2, b"\nstopping after this segment of training; once more stops at once\n")
