@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from softjax.cli.console import load, muted, print_table, progress_bar, say
 from softjax.cli.training import trained
