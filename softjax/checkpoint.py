@@ -22,7 +22,7 @@ import numpy as np
 
 from softjax.config import InputError, SweepConfig
 from softjax.datasets import Dataset
-from softjax.program import MEMORIES, chunk_size, weight_dtype
+from softjax.legs import MEMORIES, chunk_size, weight_dtype
 from softjax.result import Part, Seconds
 from softjax.sweeps import MOST_LOSSES, SweepState
 

@@ -16,7 +16,7 @@ from softjax.datasets import Dataset, Split
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.intervals import accuracy_intervals, tied_with
 from softjax.lbfgs import CURVATURE, End, Point, Problem, Smooth, compiled, gap, minimized, principal_axes
-from softjax.program import weight_dtype
+from softjax.legs import weight_dtype
 from softjax.result import raw_scores
 from softjax.train import Examples, evaluate, examples
 

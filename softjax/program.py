@@ -4,12 +4,8 @@
 step is two large matrix products on the minibatch they share. Seeds are the outer axis: weights are (S, c, K, D).
 """
 
-import math
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,14 +16,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Compiled
 from jaxtyping import Array, Int, Key
 
-from softjax.config import Minibatches, SweepConfig
-from softjax.datasets import Dataset
+from softjax.config import Minibatches
 from softjax.devices import CONFIG
 from softjax.train import Carry, Hyperparameters, Method, evaluate, initial, penalty, train_segment
-
-CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
-# copies of the weights in an optimizer's memory
-MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
 
 class Problem(NamedTuple):
@@ -78,11 +69,6 @@ def keys_of(
         return fold(own, configurations)
 
     return Keys(stream(0), stream(1))
-
-
-def weight_dtype(dtype: str) -> str:
-    """The type in which weights are kept and updated: sums of small steps need float32 at least."""
-    return "float64" if dtype == "float64" else "float32"
 
 
 def compiled(problem: Problem, arguments: Any) -> Program:
@@ -215,56 +201,3 @@ def _one_after_another(function: Callable[..., Any]) -> Callable[..., Any]:
     One seed's configurations fill a CPU; there, all seeds in one product cost some 15 % more, in copies.
     """
     return lambda *arguments: lax.map(lambda each: function(*each), arguments)
-
-
-def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
-    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks are equal but for rounding.
-
-    By default what fits a quarter of each device's memory; on CPUs, what keeps a step's scores in the cache.
-    """
-    num_configs = config.num_configurations
-    most = config.chunk_size or _fitting(config, dataset) * num_devices
-    return math.ceil(num_configs / math.ceil(num_configs / most))
-
-
-def _fitting(config: SweepConfig, dataset: Dataset) -> int:
-    itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
-    scores = dataset.num_classes * config.batch_size * itemsize
-    # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
-    copies = 4 + MEMORIES[config.optimizer]
-    weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
-    on_cpu = jax.default_backend() == "cpu"
-    side_by_side = 1 if on_cpu else config.num_seeds
-    each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
-    if config.minibatches == "independent" and not on_cpu:
-        each += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
-    most = int(0.25 * _memory()) // each
-    if on_cpu:
-        most = min(most, CACHED_BYTES // scores)
-    return max(most, 1)
-
-
-def _memory() -> int:
-    """Bytes of the device; of the machine, or what its container may use of it, for a CPU."""
-    stats = jax.local_devices()[0].memory_stats()
-    if stats and "bytes_limit" in stats:
-        return int(stats["bytes_limit"])
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # no container, or none with a limit
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(limits)
-
-
-def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps: int) -> list[int]:
-    """Steps in each segment of `num_steps`: about a second's worth, equal where they have a divisor near that.
-
-    From a nominal speed, not a measured one: the same problem is cut, and compiled, the same way every time.
-    """
-    weights = chunk * config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
-    flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13
-    seconds_per_step = 5e-5 + 4 * weights * config.batch_size / flops_per_second
-    aim = min(max(round(1 / seconds_per_step), 1), num_steps)
-    divisors = [n for n in range(aim // 2 + 1, 2 * aim) if num_steps % n == 0]
-    length = min(divisors, key=lambda n: abs(math.log(n / aim)), default=aim)
-    whole, rest = divmod(num_steps, length)
-    return [length] * whole + [rest] * (rest > 0)

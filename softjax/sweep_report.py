@@ -1,22 +1,25 @@
-"""What a sweep, or a regularization path, found: tables, pictures, the best classifier, and how it was made."""
+"""The report of a sweep."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.figure import Figure
 
 from softjax import plots
+from softjax.classifier_report import (
+    SPLITS,
+    Contents,
+    accuracy_rows,
+    interval,
+    loss_name,
+    penalty_name,
+    write,
+)
 from softjax.config import SweepConfig, format_range
 from softjax.datasets import Dataset
-from softjax.metrics import confusion_matrix, negative_log_likelihood
-from softjax.path import PathResult
-from softjax.report import environment, report_folder, table
+from softjax.report import table
 from softjax.result import SweepResult
 
 RUN_COLUMNS = (
@@ -30,28 +33,6 @@ RUN_COLUMNS = (
     "diverged",
 )
 ROWS_SHOWN = 10
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class _Report:
-    """All that goes into a folder."""
-
-    title: str
-    summary: str
-    best: dict[str, Any]
-    """of the best classifier, as in run.json"""
-    best_rows: list[tuple[str, str]]
-    tables: dict[str, list[tuple[Any, ...]]]
-    """CSV files, the first row their header"""
-    sections: str
-    how: list[tuple[str, str]]
-    seconds: Any
-    figures: dict[str, tuple[Figure, str]]
-    """by file name, with their captions"""
-    weights: Float[np.ndarray, "D K"]
-    all_weights: np.ndarray | None
-    config: dict[str, Any]
 
 
 def write_sweep(
@@ -87,7 +68,7 @@ def write_sweep(
     rows = [
         ("learning rate lr", f"{found['lr']:.6g}"),
         ("penalty strength reg", f"{found['reg']:.6g}"),
-        *_accuracy_rows(found, dataset, "mean_" if over_seeds else "", over_seeds),
+        *accuracy_rows(found, dataset, "mean_" if over_seeds else "", over_seeds),
     ]
     num_diverged, num_runs = int(result.diverged.sum()), result.diverged.size
     spread = (
@@ -122,16 +103,16 @@ means, standard deviations over the seeds and intervals in [cells.csv](cells.csv
             "The minibatch objective of every configuration.",
         ),
     }
-    report = _Report(
+    report = Contents(
         f"Sweep on {dataset.title}",
-        f"A linear classifier by {_optimizer(config)} on the {_loss(config)}: {grid_size(config)}.",
+        f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {grid_size(config)}.",
         found,
         rows,
         {"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
         sections,
         [
             ("learning rates", _axis(config, config.learning_rates)),
-            ("penalty strengths", f"{_axis(config, config.regs)}, {_penalty(config)}"),
+            ("penalty strengths", f"{_axis(config, config.regs)}, {penalty_name(config)}"),
             (
                 "training",
                 f"{config.num_iters:,} steps of {config.batch_size} examples, {config.minibatches} minibatches, initial "
@@ -145,66 +126,7 @@ means, standard deviations over the seeds and intervals in [cells.csv](cells.csv
         result.weights,
         asdict(config),
     )
-    _write(report, result, dataset, out, command, overwrite)
-
-
-def write_path(
-    result: PathResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
-) -> None:
-    """Writes the report of a regularization path; all else as `write_sweep`."""
-    best, config = result.best, result.config
-    found = {
-        "reg": float(result.reg[best]),
-        **{f"{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best]) for split in SPLITS},
-        "val_interval": result.val_interval[best].tolist(),
-        "test_interval": result.test_interval[best].tolist(),
-        "tied": int(result.tied.sum()),
-    }
-    rows = [("penalty strength reg", f"{found['reg']:.6g}"), *_accuracy_rows(found, dataset, "", "")]
-    left = int((~result.converged).sum())
-    sections = f"""## The path
-
-{table(path_rows(result))}
-
-{found["tied"]} of {
-        len(result.reg)
-    } penalty strengths are statistically tied with the best (•): the 95 % interval of the
-paired difference in validation accuracy contains 0. The intervals count the finite validation split. {
-        "All converged"
-        if not left
-        else f"{left} did not converge within {result.solver.max_lbfgs_iters:,} iterations, or to the rounding of {config.dtype}"
-    } to {
-        result.solver.tolerance:g}: the gap is the share of itself by which the objective may be off its minimum at most, by
-its gradient's norm. An evaluation is one pass over the training examples for objective and gradient. The same figures in full are in [path.csv](path.csv)."""
-    figure = plots.path(result, f"{dataset.title}: accuracy along the regularization path")
-    report = _Report(
-        f"Regularization path on {dataset.title}",
-        f"The minimum of the {_loss(config)} of a linear classifier, by L-BFGS on all training examples, for "
-        f"{len(result.reg)} penalty strengths.",
-        found,
-        rows,
-        {"path": list(_path_csv(result))},
-        sections,
-        [
-            ("penalty strengths", f"{format_range(config.regs)}, {_penalty(config)}"),
-            (
-                "solver",
-                f"L-BFGS in the features' principal axes, {result.order}; tolerance {result.solver.tolerance:g}, "
-                f"{config.dtype}",
-            ),
-        ],
-        result.seconds,
-        {
-            "path": (
-                figure,
-                "Accuracy against penalty strength, with the 95 % interval of the validation accuracy.",
-            )
-        },
-        result.best_weights,
-        result.weights if config.keep_weights == "all" else None,
-        asdict(config) | asdict(result.solver),
-    )
-    _write(report, result, dataset, out, command, overwrite)
+    write(report, result, dataset, out, command, overwrite)
 
 
 def grid_size(config: SweepConfig) -> str:
@@ -237,7 +159,7 @@ def best_cells(result: SweepResult, most: int = ROWS_SHOWN) -> list[tuple[str, .
             f"{result.reg[c]:.6g}",
             text(result.train_accuracy[c]),
             text(result.val_accuracy[c]),
-            _interval(result.val_interval[c]),
+            interval(result.val_interval[c]),
             "•" if result.tied[c] else "",
             text(result.test_accuracy[c]),
         )
@@ -245,48 +167,6 @@ def best_cells(result: SweepResult, most: int = ROWS_SHOWN) -> list[tuple[str, .
         if not np.isnan(means[c])
     ]
     return [header, *rows]
-
-
-def path_rows(result: PathResult) -> list[tuple[str, ...]]:
-    """Every penalty strength of a path, as text under a header row."""
-    header = (
-        "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
-        "gradient norm", "gap", "iterations", "evaluations",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{result.reg[r]:.6g}",
-            f"{result.objective[r]:.6f}",
-            f"{result.train_accuracy[r]:.4f}",
-            f"{result.val_accuracy[r]:.4f}",
-            _interval(result.val_interval[r]),
-            "•" if result.tied[r] else "",
-            f"{result.test_accuracy[r]:.4f}",
-            f"{result.gradient_norm[r]:.1e}",
-            f"{result.gap[r]:.1e}" + ("" if result.converged[r] else " (not converged)"),
-            str(result.iterations[r]),
-            str(result.evaluations[r]),
-        )
-        for r in range(len(result.reg))
-    ]
-    return [header, *rows]
-
-
-def _interval(ends: np.ndarray) -> str:
-    return f"{ends[0]:.4f} to {ends[1]:.4f}"
-
-
-def _accuracy_rows(
-    found: Mapping[str, Any], dataset: Dataset, prefix: str, over_seeds: str
-) -> list[tuple[str, str]]:
-    names = {"train": "training", "val": "validation", "test": "test"}
-    rows = []
-    for split, name in names.items():
-        value = f"{found[f'{prefix}{split}_accuracy']:.4f}"
-        if f"{split}_interval" in found:
-            value += f" ({_interval(np.array(found[f'{split}_interval']))})"
-        rows.append((f"{name} accuracy ({len(getattr(dataset, split)):,} examples{over_seeds})", value))
-    return rows
 
 
 def _runs(result: SweepResult) -> Iterator[tuple[Any, ...]]:
@@ -321,24 +201,6 @@ def _cells(result: SweepResult) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _path_csv(result: PathResult) -> Iterator[tuple[Any, ...]]:
-    names = (
-        "reg", "objective", "train_accuracy", "val_accuracy", "test_accuracy", "gradient_norm", "gap",
-        "iterations", "evaluations", "converged",
-    )  # fmt: skip
-    yield (*names, "val_low", "val_high", "tied")
-    for r in range(len(result.reg)):
-        yield (
-            *(str(getattr(result, name)[r]) for name in names),
-            *result.val_interval[r],
-            bool(result.tied[r]),
-        )
-
-
-def _loss(config: SweepConfig) -> str:
-    return {"softmax": "softmax cross-entropy", "hinge": "multiclass hinge"}[config.kind]
-
-
 def _optimizer(config: SweepConfig) -> str:
     mu, adam = f"{config.momentum:g}", f"β₁ {config.momentum:g}, β₂ {config.beta2:g}, ε {config.eps:g}"
     name = {
@@ -364,140 +226,3 @@ def _axis(config: SweepConfig, values: tuple[float, ...]) -> str:
         return format_range(values)
     spacing = "log-uniform" if config.search == "log_uniform" else "uniform"
     return f"drawn, {spacing} from {min(values):g} to {max(values):g}"
-
-
-def _penalty(config: SweepConfig) -> str:
-    bias = "" if config.penalize_bias else ", the bias not penalized"
-    if config.optimizer == "adamw":
-        return f"decoupled weight decay reg W{bias}"
-    return (
-        "penalty "
-        + {
-            "l2": "reg ΣW²",
-            "half_l2": "½ reg ΣW²",
-            "l1": "reg Σ|W|",
-            "elastic_net": f"reg ({config.l1_ratio:g} Σ|W| + ½ · {1 - config.l1_ratio:g} ΣW²)",
-            "none": "none",
-        }[config.penalty]
-        + bias
-    )
-
-
-def _write(
-    report: _Report,
-    result: SweepResult | PathResult,
-    dataset: Dataset,
-    out: Path,
-    command: str,
-    overwrite: bool,
-) -> None:
-    scores = result.scores(dataset.test)
-    nll = float(negative_log_likelihood(scores, dataset.test.y))
-    predicted = scores.argmax(axis=1).astype(np.int32)
-    counts = confusion_matrix(predicted, dataset.test.y, dataset.num_classes)
-    figures = dict(report.figures)
-    if dataset.image_shape is not None:
-        figures["templates"] = (
-            plots.templates(
-                report.weights,
-                dataset.class_names,
-                dataset.image_shape,
-                f"{dataset.title}: class templates of the best classifier",
-            ),
-            "The best classifier's weights, class by class, on one scale.",
-        )
-    figures["confusion_matrix"] = (
-        plots.confusion(
-            counts,
-            dataset.class_names,
-            f"{dataset.title}: best classifier, {len(dataset.test):,} test examples",
-        ),
-        "The best classifier on the test examples: counts, coloured by their share of the row.",
-    )
-    run = {
-        "command": command,
-        "config": report.config,
-        "dataset": {
-            "name": dataset.name,
-            "title": dataset.title,
-            "fingerprint": dataset.fingerprint,
-            **{split: len(getattr(dataset, split)) for split in SPLITS},
-            "features": dataset.num_features,
-            "classes": list(dataset.class_names),
-        },
-        "best": report.best | {"test_negative_log_likelihood": nll},
-        "seconds": asdict(report.seconds),
-        **environment(),
-    }
-    with report_folder(out, overwrite) as folder:
-        for name, rows in report.tables.items():
-            with (folder / f"{name}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows(rows)
-        (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
-        classifier: dict[str, Any] = {
-            "W": report.weights,
-            "class_names": np.array(dataset.class_names),
-            **result.preprocessing._asdict(),
-        }
-        np.savez(folder / "classifier.npz", **{k: v for k, v in classifier.items() if v is not None})
-        if report.all_weights is not None:
-            np.save(folder / "weights.npy", report.all_weights)
-        for name, (figure, _) in figures.items():
-            figure.savefig(folder / f"{name}.png", dpi=150)
-        captions = {name: caption for name, (_, caption) in figures.items()}
-        (folder / "README.md").write_text(_readme(report, dataset, run, captions, nll))
-
-
-def _readme(
-    report: _Report, dataset: Dataset, run: dict[str, Any], captions: dict[str, str], nll: float
-) -> str:
-    device, data, config = run["device"], run["dataset"], run["config"]
-    best_rows = [*report.best_rows, ("test negative log-likelihood (nats)", f"{nll:.4f}")]
-    pictures = "\n\n".join(f"![{caption}]({name}.png)\n\n{caption}" for name, caption in captions.items())
-    standardized = ", divided by the standard deviation" if config["standardize"] else ""
-    several = config["num_seeds"] > 1 and "seed" in report.best
-    chosen = " averaged over the seeds" if several else ""
-    whose = f"; the classifier is seed {report.best['seed']}'s" if "seed" in report.best else ""
-    axes = "configurations × seeds × D × K" if "seed" in report.best else "penalty strengths × D × K"
-    kept = "" if report.all_weights is None else f" All of them are in [weights.npy](weights.npy), {axes}."
-    how = [
-        (
-            "data",
-            f"{dataset.title}, {data['train']:,} / {data['val']:,} / {data['test']:,} examples, fingerprint "
-            f"{dataset.fingerprint}",
-        ),
-        ("features", f"{dataset.num_features} and the bias; the training mean subtracted{standardized}"),
-        *report.how,
-        ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
-        ("peak memory", f"{run['peak_memory_mb']:,.0f} MB"),
-        (
-            "device",
-            f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}",
-        ),
-        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("date", run["date"]),
-    ]
-    return f"""# {report.title}
-
-{report.summary}
-
-## The best classifier
-
-Chosen by validation accuracy{chosen}{whose}. Intervals are of 95 %.
-
-{table([("", ""), *best_rows])}
-
-{pictures}
-
-{report.sections}
-
-The best classifier is in [classifier.npz](classifier.npz): scores are ((x − mean){
-        " · scale" if config["standardize"] else ""
-    }, 1) @ W.{kept}
-
-## How it was made
-
-    {run["command"]}
-
-{table([("", ""), *how])}
-"""

@@ -21,15 +21,8 @@ from softjax.config import InputError, SweepConfig
 from softjax.datasets import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.devices import CONFIG, DATA, fetched, mesh_of, placed
-from softjax.program import (
-    Problem,
-    Program,
-    chunk_size,
-    compiled,
-    keys_of,
-    segment_lengths,
-    weight_dtype,
-)
+from softjax.legs import Leg, chunk_size, legs, rungs, weight_dtype
+from softjax.program import Problem, Program, compiled, keys_of
 from softjax.result import Part, Seconds, SweepResult, ranked
 from softjax.train import Carry, Examples, Hyperparameters, examples, method, schedule
 
@@ -120,57 +113,6 @@ def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
     """64-bit types are on exactly for a float64 sweep, whatever the caller's setting."""
     context: AbstractContextManager[None] = jax.enable_x64(config.dtype == "float64")
     return context
-
-
-@dataclass(frozen=True)
-class Leg:
-    """A chunk of configurations from one rung of successive halving to the next: `rows` of those that go on there,
-    from step `start` to `end`. It is filled up to `size`, so that one program serves all and every device has as many.
-    """
-
-    rung: int
-    rows: slice
-    size: int
-    start: int
-    end: int
-    lengths: list[int]
-
-    @property
-    def num_configs(self) -> int:
-        """The configurations of its own."""
-        return int(self.rows.stop - self.rows.start)
-
-    def remaining(self, step: int) -> list[int]:
-        """The segments after `step`, the first of them what is left of one if `step` lies within it."""
-        ends = self.start + np.cumsum(self.lengths)
-        remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
-        return remaining
-
-
-def rungs(config: SweepConfig) -> list[tuple[int, int]]:
-    """Of each rung of successive halving the step at which it ends, and the number of configurations up to there.
-
-    Source: Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*, 2016.
-    """
-    shares = [2**h for h in range(config.halvings + 1)]
-    return [
-        (math.ceil(config.num_iters / left), math.ceil(config.num_configurations / done))
-        for left, done in zip(reversed(shares), shares, strict=True)
-    ]
-
-
-def _legs(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Leg]:
-    legs, start = [], 0
-    for rung, (end, num_configs) in enumerate(rungs(config)):
-        num_chunks = math.ceil(num_configs / most)
-        chunk = math.ceil(num_configs / num_chunks)
-        each = math.ceil(chunk / num_devices)  # of the devices along "config"
-        lengths = segment_lengths(config, dataset, each, end - start)
-        for first in range(0, num_configs, chunk):
-            rows = slice(first, min(first + chunk, num_configs))
-            legs.append(Leg(rung, rows, each * num_devices, start, end, lengths))
-        start = end
-    return legs
 
 
 @dataclass(frozen=True)
@@ -455,7 +397,7 @@ def _started(
         placed(jax.tree.map(lambda each: each.astype(dtype), fitted), mesh),
         dataset.num_classes,
         mesh,
-        _legs(config, dataset, most, num_devices),
+        legs(config, dataset, most, num_devices),
         np.arange(0, config.num_iters, stride),
         time.perf_counter() - start,
     )

@@ -7,14 +7,14 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from softjax import InputError, SweepConfig, SweepResult, checkpoint, sweep, sweeps
+from softjax import InputError, SweepConfig, SweepResult, checkpoint, legs, sweep, sweeps
 from softjax.cli.training import trained
 
 
 @pytest.fixture
 def config(monkeypatch):
     """Three chunks, the last of them filled up, of three segments each."""
-    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [8, 8, 4])
+    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [8, 8, 4])
     return SweepConfig(
         learning_rates=(0.001, 0.01, 0.02, 1e30, 0.1),
         regs=(0.01,),
@@ -40,7 +40,7 @@ def states_of(digits, config):
 
 @pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"halvings": 2, "optimizer": "momentum"}])
 def test_an_optimizer_s_memory_and_the_rungs_are_kept_too(digits, config, tmp_path, monkeypatch, options):
-    monkeypatch.setattr(sweeps, "segment_lengths", lambda *arguments: [2, arguments[-1] - 2])
+    monkeypatch.setattr(legs, "segment_lengths", lambda *arguments: [2, arguments[-1] - 2])
     config = replace(config, minibatches="independent", **options)
     states, whole = states_of(digits, config)
     identity = checkpoint.identity(config, digits)
@@ -67,7 +67,7 @@ def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, tmp_p
 def test_a_state_between_two_segments_of_this_run_is_gone_on_from(digits, config, monkeypatch):
     """A sweep may be cut otherwise on another device."""
     states, whole = states_of(digits, config)
-    monkeypatch.setattr(sweeps, "segment_lengths", lambda *_: [15, 5])
+    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [15, 5])
     assert_same(sweep(digits, config, state=states[1]), whole)
 
 

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import InputError, SweepConfig, plots, regularization_path, report, sweep, sweep_report
+from softjax import (
+    InputError,
+    SweepConfig,
+    path_report,
+    plots,
+    regularization_path,
+    report,
+    sweep,
+    sweep_report,
+)
 
 FILES = {
     "README.md",
@@ -179,7 +188,7 @@ def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(dig
 
 def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
     result = regularization_path(digits, SweepConfig(regs=(0.1, 10.0), keep_weights="all"))
-    sweep_report.write_path(result, digits, tmp_path / "out", command="softjax sweep --converge")
+    path_report.write_path(result, digits, tmp_path / "out", command="softjax sweep --converge")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == FILES - {"results.csv", "cells.csv", "heat_map.png", "loss_curves.png"} | {
         "path.csv",

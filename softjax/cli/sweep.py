@@ -152,7 +152,7 @@ class Sweep:
 
     def _converged(self, out: Path, command: str) -> int:
         """Follows the regularization path, prints it, writes the report."""
-        from softjax import path, report, sweep_report
+        from softjax import path, path_report, report
 
         report.restore_earlier(out)
         report.check_free(out, self.overwrite)
@@ -173,13 +173,13 @@ class Sweep:
                 bar.refresh()
 
             result = path.regularization_path(dataset, self.training, self.solver, on_progress=show)
-        sweep_report.write_path(result, dataset, out, command=command, overwrite=self.overwrite)
+        path_report.write_path(result, dataset, out, command=command, overwrite=self.overwrite)
         left = len(result.reg) - int(result.converged.sum())
         say(
             f"converged in {result.seconds.solve:.1f} s"
             + (f", but for {left} of {len(result.reg)} penalty strengths" if left else "")
             + "\n"
         )
-        print_table([row[:7] for row in sweep_report.path_rows(result)])
+        print_table([row[:7] for row in path_report.path_rows(result)])
         print(f"\nreport: {out / 'README.md'}")
         return 0
