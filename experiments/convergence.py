@@ -317,7 +317,6 @@ def readme(
         )
     flops = 4 * len(probe_dataset.train) * (probe_dataset.num_features + 1) * probe_dataset.num_classes
     rate = flops * int(probe.evaluations.sum()) / probe.seconds.solve
-    device = run["device"]
     apart = max(each.our_objective / each.objective - 1 for each in theirs)
     nearest = max(each.weights_apart for each in theirs)
     how = [
@@ -326,9 +325,7 @@ def readme(
                  f"{dataset.num_classes}; {probe_dataset.title}"),
         ("penalty strengths", f"{format_range(config.regs)}, penalty reg ΣW², the bias's too"),
         ("precision", "float32, both"),
-        ("device", f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("date", run["date"]),
+        *report.made_on(run),
     ]  # fmt: skip
     return f"""# To convergence: what a regularization path costs
 

@@ -201,9 +201,7 @@ def readme(
         ("", ""),
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}"),
         ("grid", f"lr {format_range(GRID.learning_rates)} × reg {format_range(GRID.regs)}, {T:,} steps of {B}, float32"),
-        ("device", f"{run['device']['count']} × {kind}, {run['device']['cpu_cores']} CPU cores, {run['device']['machine']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("date", run["date"]),
+        *report.made_on(run),
     ]  # fmt: skip
     return f"""# How a sweep scales with devices
 

@@ -273,7 +273,6 @@ def readme(
     assert isinstance(wide, SweepResult)
     inside = (wide.learning_rate >= min(SEEDS_GRID.learning_rates)) & (wide.reg >= min(SEEDS_GRID.regs))
     inside &= (wide.learning_rate <= max(SEEDS_GRID.learning_rates)) & (wide.reg <= max(SEEDS_GRID.regs))
-    device = run["device"]
     shown = "\n\n".join(f"![{caption}]({file}.png)" for file, caption in pictures.items())
     how = [
         ("", ""),
@@ -286,9 +285,7 @@ def readme(
         ("minimum", f"L-BFGS to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
         ("seeds", f"{config.num_seeds} for each configuration of a grid; accuracies are means over them"),
         ("time", f"{run['seconds'] / 60:.1f} minutes in all"),
-        ("device", f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("date", run["date"]),
+        *report.made_on(run),
     ]  # fmt: skip
     where = (
         f"Of the wide grid's {len(wide.reg)} configurations {int(inside.sum())} lie in the course's, with validation accuracies "

@@ -16,7 +16,7 @@ from softjax.config import SweepConfig
 from softjax.datasets import Dataset
 from softjax.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path import PathResult
-from softjax.report import environment, report_folder, table
+from softjax.report import environment, made_on, report_folder, table
 from softjax.result import SweepResult
 
 SPLITS = ("train", "val", "test")
@@ -111,7 +111,7 @@ def write(
 def _readme(
     report: Contents, dataset: Dataset, run: dict[str, Any], captions: dict[str, str], nll: float
 ) -> str:
-    device, data, config = run["device"], run["dataset"], run["config"]
+    data, config = run["dataset"], run["config"]
     best_rows = [*report.best_rows, ("test negative log-likelihood (nats)", f"{nll:.4f}")]
     pictures = "\n\n".join(f"![{caption}]({name}.png)\n\n{caption}" for name, caption in captions.items())
     standardized = ", divided by the standard deviation" if config["standardize"] else ""
@@ -130,12 +130,7 @@ def _readme(
         *report.how,
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
         ("peak memory", f"{run['peak_memory_mb']:,.0f} MB"),
-        (
-            "device",
-            f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}",
-        ),
-        ("versions", ", ".join(f"{name} {number}" for name, number in run["versions"].items())),
-        ("date", run["date"]),
+        *made_on(run),
     ]
     return f"""# {report.title}
 

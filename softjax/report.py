@@ -113,6 +113,19 @@ def environment() -> dict[str, Any]:
     }
 
 
+def made_on(environment: dict[str, Any]) -> list[tuple[str, str]]:
+    """What `environment` holds, as rows of a table: device, versions, date."""
+    device = environment["device"]
+    return [
+        (
+            "device",
+            f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}",
+        ),
+        ("versions", ", ".join(f"{name} {number}" for name, number in environment["versions"].items())),
+        ("date", environment["date"]),
+    ]
+
+
 def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of text as a table in Markdown, the first of them its header."""
     header, *body = rows
