@@ -23,10 +23,10 @@ def simulated(rng, num_seeds, num_images, seed_spread, configs=(0.5,)):
 def test_about_95_of_100_intervals_hold_the_truth(num_seeds, num_images, seed_spread):
     rng = np.random.default_rng(0)
     held = 0
-    for _ in range(200):
+    for _ in range(100):
         low, high = intervals.accuracy_intervals(*simulated(rng, num_seeds, num_images, seed_spread))[0]
         held += low <= 0.5 <= high
-    assert 180 <= held <= 200  # 190 ± 10; few seeds make them wide, rather than wrong
+    assert held >= 89  # 95 ± 6; few seeds make them wide, rather than wrong
 
 
 def test_of_one_seed_it_is_the_interval_of_a_binomial_proportion():

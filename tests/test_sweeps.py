@@ -129,8 +129,7 @@ def test_every_run_is_what_a_plain_loop_gives(digits, options):
 TOLERANCE = {"constant": 1e-9, "cosine": 1e-5, "step": 1e-5}
 
 
-@pytest.mark.parametrize("chunk_size", [None, 3])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("optimizer", "chunk_size"), [("sgd", 3), ("adam", None)])
 def test_successive_halving_keeps_the_better_half_and_stops_the_others(digits, x64, optimizer, chunk_size):
     """Against plain loops that train every configuration to the end and look at the rungs."""
     config = SweepConfig(
