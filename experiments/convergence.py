@@ -318,6 +318,7 @@ def readme(
     flops = 4 * len(probe_dataset.train) * (probe_dataset.num_features + 1) * probe_dataset.num_classes
     rate = flops * int(probe.evaluations.sum()) / probe.seconds.solve
     apart = max(each.our_objective / each.objective - 1 for each in theirs)
+    below = "nowhere below ours" if apart <= 0 else f"below ours by {apart:.0e} of it at most"
     nearest = max(each.weights_apart for each in theirs)
     how = [
         ("", ""),
@@ -334,8 +335,7 @@ def readme(
         medians[best_order]:.1f} s, scikit-learn's LogisticRegression {
         cold * scale / medians[best_order]:.1f} times as long, and {
         warm * scale / medians[best_order]:.1f} times where each
-strength starts from the one before. Its objective is nowhere less than ours by more than {
-        max(apart, 0):.0e} of it, and the
+strength starts from the one before. Its objective is {below}, and the
 weights differ by at most {nearest:.0e} of their norm.
 
 {report.table(ways)}

@@ -46,7 +46,7 @@ WIDE = SweepConfig(
 STANDARDIZED = replace(
     WIDE, standardize=True, learning_rates=parse_range("log:3e-4:3e-2:5"), regs=parse_range("log:1e-3:10:9")
 )
-# pixels are what the penalty sees: the same strengths for both, in units of their variance
+# from too weak to too strong: standardized pixels have a variance of 1, pixels one of about 4,000
 PATH = SweepConfig(regs=parse_range("log:1:1e4:17"))
 PATH_STANDARDIZED = SweepConfig(regs=parse_range("log:1e-3:1:13"), standardize=True)
 

@@ -26,7 +26,7 @@ def test_about_95_of_100_intervals_hold_the_truth(num_seeds, num_images, seed_sp
     for _ in range(100):
         low, high = intervals.accuracy_intervals(*simulated(rng, num_seeds, num_images, seed_spread))[0]
         held += low <= 0.5 <= high
-    assert held >= 89  # 95 ± 6; few seeds make them wide, rather than wrong
+    assert held >= 90  # 95 ± 5; few seeds make them wide, rather than wrong
 
 
 def test_of_one_seed_it_is_the_interval_of_a_binomial_proportion():

@@ -183,7 +183,7 @@ The best cell by its mean has {means.max():.4f}; the best of each seed's grid {s
 
 **The loss curve that is "remarkably similar to SVM".** At the first cell of everybody's grid, lr {lr:g} and reg {reg:g}, it is not the loss that one sees fall: ½ λ ΣW² of
 the initial weights is ½ · {reg:g} · {scale:g}² · {D:,} · {K} = {0.5 * reg * scale**2 * D * K:.1f}, of {softmax[0]:.1f} (softmax) and {hinge[0]:.1f} (SVM) in all, and halves every ln 2 / (2 lr λ) = {np.log(2) / (2 * lr * reg):.0f} steps
-whatever the loss. The correlation of the two curves is {findings.curve_correlation:.4f}. On the right the best cell of the wider grid of each, where the penalty is small.
+whatever the loss. The correlation of the two curves is {findings.curve_correlation:.4f}. On the right the best cell of the wider grid of each.
 
 ![Loss curves of softmax and SVM](loss_curves.png)
 
