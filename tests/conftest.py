@@ -1,4 +1,6 @@
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -7,16 +9,36 @@ import jaxtyping
 import matplotlib as mpl
 import numpy as np
 import pytest
+from support.processes import processes
 
 from softjax import SweepConfig, load_dataset, sweep
 
 mpl.use("agg")
+# Programs are compiled once for all tests, and for the processes that they start, which inherit these.
+OWN_CACHE = "JAX_COMPILATION_CACHE_DIR" not in os.environ
+if OWN_CACHE:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="softjax-tests-")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # The library must spell out every broadcast and every conversion.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 # A first call compiles, so examples have no deadline; the same ones are tried every time.
 hypothesis.settings.register_profile("softjax", deadline=None, max_examples=50, derandomize=True)
 hypothesis.settings.load_profile("softjax")
+
+
+def pytest_unconfigure():
+    if OWN_CACHE:
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+
+@pytest.fixture
+def start_process():
+    """Starts a Python process that ends with the test: `support.processes`."""
+    with processes() as start:
+        yield start
 
 
 @pytest.fixture

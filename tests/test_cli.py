@@ -12,18 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.processes import LIMIT, processes, run, wait_for
 
 import softjax
 from softjax import cli, gradient, sweep_report
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
-
-
-def run(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, check=False, **options
-    )
 
 
 def test_a_sweep_writes_its_report_and_prints_the_best_cells(tmp_path, capsys, monkeypatch):
@@ -144,7 +139,9 @@ def test_a_reader_who_stops_reading_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "softjax", "sweep", "--help"]
-    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=LIMIT, check=False
+    )
     os.close(writing)
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
@@ -236,24 +233,18 @@ def test_a_malicious_batch_ends_with_one_line_and_runs_nothing(tmp_path):
     assert not victim.exists()
 
 
-def started(tmp_path, *arguments, out="out"):
-    return subprocess.Popen(
-        [sys.executable, "-m", "softjax", "sweep", *arguments, "--out", out],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+SWEEP = ("-m", "softjax", "sweep")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6])  # into the compilation
-def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_path, seconds):
-    process = started(tmp_path, "--num-iters", "1000000", "--chunk-size", "100000")
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 0.6])  # into the compilation, or wherever a machine is by then
+def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_path, start_process, seconds):
+    arguments = ("--num-iters", "1000000", "--chunk-size", "100000", "--out", "out")
+    process = start_process(*SWEEP, *arguments, cwd=tmp_path)
     assert "digits" in process.stderr.readline()
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
@@ -267,9 +258,8 @@ LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "30
 def long_results(tmp_path_factory):
     """What LONG gives when nothing stops it: one classifier, and every run's accuracies and losses."""
     folder = tmp_path_factory.mktemp("whole")
-    process = started(folder, *LONG)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error
+    done = run(*SWEEP, *LONG, "--out", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
     assert not (folder / "out.partial").exists()
     return contents(folder / "out")
 
@@ -281,24 +271,26 @@ def contents(out):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(tmp_path, long_results, number, code):
-    process = started(tmp_path, *LONG, "--checkpoint-every", "0")
-    wait_for(tmp_path / "out.partial" / "state.npz")
+def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
+    tmp_path, start_process, long_results, number, code
+):
+    process = start_process(*SWEEP, *LONG, "--out", "out", "--checkpoint-every", "0", cwd=tmp_path)
+    wait_for(tmp_path / "out.partial" / "state.npz", process)
     process.send_signal(number)
-    printed, error = process.communicate(timeout=60)
+    printed, error = process.communicate(timeout=LIMIT)
     assert process.returncode == code
     assert printed == ""
     assert "Traceback" not in error
     *_, stopped, to_go_on, last = error.rstrip("\n").split("\n")
     assert re.fullmatch(r"stopped after [\d,]+ of 60,000 steps", stopped)
     assert last == "softjax: interrupted; no report was written"
-    refused = run("-m", "softjax", "sweep", *LONG, "--out", "out", cwd=tmp_path)
+    refused = run(*SWEEP, *LONG, "--out", "out", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
         "out.partial holds an unfinished run: --resume goes on with it, --overwrite discards it"
         in refused.stderr
     )
-    other = run("-m", "softjax", "sweep", *LONG, "--seed", "3", "--out", "out", "--resume", cwd=tmp_path)
+    other = run(*SWEEP, *LONG, "--seed", "3", "--out", "out", "--resume", cwd=tmp_path)
     assert other.returncode == 2
     assert "seed 0 there and 3 here" in other.stderr
     resumed = run("-m", *shlex.split(to_go_on.removeprefix("to go on: ")), cwd=tmp_path)
@@ -311,31 +303,24 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(tmp_path, lon
 def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_bits(tmp_path, long_results):
     rng = np.random.default_rng(0)
     kills = finished = 0
-    while kills < 20:
+    while kills < 8:
         out = f"out{finished}"
-        process = started(tmp_path, *LONG, "--checkpoint-every", "0", "--resume", out=out)
-        try:
-            process.communicate(timeout=rng.uniform(0.5, 5))
-            assert process.returncode == 0
-            assert contents(tmp_path / out) == long_results
-            finished += 1
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
+        with processes() as start:
+            process = start(*SWEEP, *LONG, "--checkpoint-every", "0", "--resume", "--out", out, cwd=tmp_path)
+            try:
+                process.communicate(timeout=rng.uniform(0.5, 5))
+            except subprocess.TimeoutExpired:  # killed at the end of the block
+                kills += 1
+                continue
+        assert process.returncode == 0
+        assert contents(tmp_path / out) == long_results
+        finished += 1
     for out in tmp_path.glob("out*"):
         name = out.name.removesuffix(".partial")
-        done = run("-m", "softjax", "sweep", *LONG, "--out", name, "--resume", cwd=tmp_path)
+        done = run(*SWEEP, *LONG, "--out", name, "--resume", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert contents(tmp_path / name) == long_results
     assert not list(tmp_path.glob("*.partial"))
-
-
-def wait_for(file, seconds=60):
-    end = time.monotonic() + seconds
-    while not file.exists():
-        assert time.monotonic() < end, f"{file} did not appear"
-        time.sleep(0.01)
 
 
 def test_resume_starts_fresh_does_nothing_twice_and_refuses_another_report(tmp_path, capsys, monkeypatch):

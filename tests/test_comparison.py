@@ -2,12 +2,11 @@
 
 import json
 import signal
-import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from support.processes import LIMIT, run, wait_for
 
 from softjax import cli, oracle
 from softjax.comparison import judge
@@ -141,7 +140,7 @@ def disturbed(self, job):
     if job["case"] == "label-K":
         os.kill(os.getpid(), signal.SIGSEGV)
     if job["case"] == "label-minus-1":
-        time.sleep(60)
+        time.sleep(3600)
     return answer(self, job)
 worker.Worker.answer = disturbed
 worker.main()
@@ -306,12 +305,7 @@ def test_the_script_of_a_case_does_what_the_comparison_saw(quick_comparison, fra
     if FRAMEWORKS[framework].version is None:
         pytest.skip(f"{framework} is not installed")
     (record,) = [r for r in quick_comparison.records if (r.framework, r.case) == (framework, case)]
-    script = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", show(case, framework)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    script = run("-W", "ignore", "-c", show(case, framework))
     if record.error is not None:
         assert script.returncode != 0
         assert record.error in script.stderr
@@ -370,32 +364,41 @@ def test_frameworks_take_turns_and_are_timed(tmp_path):
     }
 
 
+# The command line with a worker that answers some cases and then waits for ever.
+WAITING = """
+import sys
+from softjax import cli
+from softjax.comparison import process
+process.WORKER = (sys.executable, "-c", '''
+import time
+from softjax.comparison import worker
+answer = worker.Worker.answer
+def waiting(self, job):
+    if job["case"] == "label-K":
+        time.sleep(3600)
+    return answer(self, job)
+worker.Worker.answer = waiting
+worker.main()
+''')
+cli.run(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "softjax",
-        "compare",
-        "--frameworks",
-        "jax-grad",
-        "--cases",
-        "edge_cases",
-    ]
-    process = subprocess.Popen([*command, "--out", "out"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path, start_process):
+    command = ["compare", "--frameworks", "jax-grad", "--cases", "edge_cases", "--out", "out"]
+    process = start_process("-c", WAITING, *command, cwd=tmp_path)
     journal = tmp_path / "out.partial" / "journal.jsonl"
-    end = time.monotonic() + 60
-    while not (journal.exists() and journal.read_text().count("\n") > 3) and time.monotonic() < end:
-        time.sleep(0.1)
+    before = list(EDGE_CASES).index("label-K")
+    wait_for(lambda: journal.exists() and journal.read_text().count("\n") == before + 1, process)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert "to go on: softjax compare --frameworks jax-grad --cases edge_cases --out out --resume" in error
     assert "Traceback" not in error
-    known = journal.read_text().count("\n")
-    assert 3 < known < len(EDGE_CASES)
-    done = subprocess.run([*command, "--out", "out", "--resume"], cwd=tmp_path, timeout=120, check=False)
-    assert done.returncode == 0
+    assert journal.read_text().count("\n") == before + 1
+    done = run("-m", "softjax", *command, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert not journal.exists()
     results = (tmp_path / "out" / "results.csv").read_text()
     assert len(results.splitlines()) == len(EDGE_CASES) + 1

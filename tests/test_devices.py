@@ -3,13 +3,11 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 
 import jax
 import numpy as np
 import pytest
+from support.processes import LIMIT, processes, run, wait_for
 
 from softjax import DeviceConfig, InputError, SweepConfig, cli, mesh_of, sweep
 
@@ -33,48 +31,36 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(folder, *arguments, num_devices=1):
-    return subprocess.Popen(
-        [sys.executable, "-m", "softjax", "sweep", *arguments, "--out", "out"],
+def start(start_process, folder, *arguments, num_devices=1):
+    return start_process(
+        *("-m", "softjax", "sweep", *arguments, "--out", "out"),
         cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(num_devices)},
     )
 
 
-def start_all(folder, *arguments, num_processes=2, num_devices=1):
+def start_all(start_process, folder, *arguments, num_processes=2, num_devices=1):
     """The processes of a distributed sweep, process 0 first."""
-    together = (
-        "--distributed",
-        "--coordinator",
-        f"127.0.0.1:{free_port()}",
-        "--num-processes",
-        str(num_processes),
-    )
+    together = ("--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--heartbeat", str(HEARTBEAT))
+    count = ("--num-processes", str(num_processes))
     return [
         start(
+            start_process,
             folder,
             *arguments,
             *together,
+            *count,
             "--process-id",
             str(k),
-            "--heartbeat",
-            str(HEARTBEAT),
             num_devices=num_devices,
         )
         for k in range(num_processes)
     ]
 
 
-def ended(processes, seconds=120):
-    """Their outputs and errors; none is left running."""
-    try:
-        return [process.communicate(timeout=seconds) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
+def ended(*running):
+    """Their outputs and errors."""
+    return [process.communicate(timeout=LIMIT) for process in running]
 
 
 def contents(folder):
@@ -93,7 +79,8 @@ def assert_same(folder, expected):
 def alone(tmp_path_factory):
     """What one device gives."""
     folder = tmp_path_factory.mktemp("alone")
-    (_, error), *_ = ended([start(folder, *SHORT)])
+    with processes() as start_process:
+        ((_, error),) = ended(start(start_process, folder, *SHORT))
     assert "devices" not in error
     return contents(folder)
 
@@ -108,7 +95,7 @@ def alone(tmp_path_factory):
         ("--optimizer", "adam", "--data-parallel", "4", "--chunk-size", "4", "--halvings", "1"),
     ],
 )
-def test_eight_devices_give_what_one_gives(tmp_path, options):
+def test_eight_devices_give_what_one_gives(tmp_path, start_process, options):
     (tmp_path / "one").mkdir()
     (tmp_path / "eight").mkdir()
     one = tuple(
@@ -116,22 +103,24 @@ def test_eight_devices_give_what_one_gives(tmp_path, options):
         for k, option in enumerate(options)
         if "--data-parallel" not in (option, options[max(k - 1, 0)])
     )
-    processes = [
-        start(tmp_path / "one", *SHORT, *one),
-        start(tmp_path / "eight", *SHORT, *options, num_devices=8),
+    both = [
+        start(start_process, tmp_path / "one", *SHORT, *one),
+        start(start_process, tmp_path / "eight", *SHORT, *options, num_devices=8),
     ]
-    (_, _), (_, error) = ended(processes)
-    assert [process.returncode for process in processes] == [0, 0], error
+    (_, _), (_, error) = ended(*both)
+    assert [process.returncode for process in both] == [0, 0], error
     assert "on 8 devices" in error
     assert_same(tmp_path / "eight", contents(tmp_path / "one"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("num_devices", "options"), [(1, ()), (4, ("--data-parallel", "4"))])
-def test_two_processes_give_what_one_gives_and_the_first_one_speaks(tmp_path, alone, num_devices, options):
-    processes = start_all(tmp_path, *SHORT, *options, num_devices=num_devices)
-    (printed, error), (nothing, quiet) = ended(processes)
-    assert [process.returncode for process in processes] == [0, 0], error + quiet
+def test_two_processes_give_what_one_gives_and_the_first_one_speaks(
+    tmp_path, start_process, alone, num_devices, options
+):
+    both = start_all(start_process, tmp_path, *SHORT, *options, num_devices=num_devices)
+    (printed, error), (nothing, quiet) = ended(*both)
+    assert [process.returncode for process in both] == [0, 0], error + quiet
     assert printed.rstrip().endswith("report: out/README.md")
     assert f"on {2 * num_devices} devices" in error
     # the runtime itself says that it is connected
@@ -139,84 +128,71 @@ def test_two_processes_give_what_one_gives_and_the_first_one_speaks(tmp_path, al
     assert_same(tmp_path, alone)
 
 
-LONG = (*GRID, "--num-iters", "12000", "--checkpoint-every", "0")
+LONG = (*GRID, "--num-iters", "4000", "--checkpoint-every", "0")
 
 
 @pytest.fixture(scope="module")
 def long_alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("long")
-    process = start(folder, *LONG)
-    (_, error), *_ = ended([process])
+    with processes() as start_process:
+        process = start(start_process, folder, *LONG)
+        ((_, error),) = ended(process)
     assert process.returncode == 0, error
     return contents(folder)
-
-
-def wait_for(file, processes, seconds=120):
-    end = time.monotonic() + seconds
-    while not file.exists():
-        assert time.monotonic() < end, f"{file} did not appear"
-        assert all(process.poll() is None for process in processes)
-        time.sleep(0.01)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("victim", "options"), [(0, ()), (1, ()), (1, ("--data-parallel", "2"))])
 def test_a_process_that_is_killed_ends_the_others_and_the_sweep_goes_on_elsewhere(
-    tmp_path, long_alone, victim, options
+    tmp_path, start_process, long_alone, victim, options
 ):
-    processes = start_all(tmp_path, *LONG, *options)
-    try:
-        wait_for(tmp_path / "out.partial" / "state.npz", processes)
-        processes[victim].kill()
-        start_of_wait = time.monotonic()
-        assert processes[1 - victim].wait(timeout=60) != 0
-        assert time.monotonic() - start_of_wait < 10
-    finally:
-        ended(processes)
+    both = start_all(start_process, tmp_path, *LONG, *options)
+    wait_for(tmp_path / "out.partial" / "state.npz", *both)
+    both[victim].kill()
+    ended(*both)
+    assert both[1 - victim].returncode != 0
     assert not (tmp_path / "out").exists()
-    resumed = start(tmp_path, *LONG, "--resume", num_devices=3)  # other devices, one process
-    (_, error), *_ = ended([resumed])
+    resumed = start(start_process, tmp_path, *LONG, "--resume", num_devices=3)  # other devices, one process
+    ((_, error),) = ended(resumed)
     assert resumed.returncode == 0, error
     assert_same(tmp_path, long_alone)
 
 
 @pytest.mark.slow
-def test_a_signal_to_any_process_stops_all_and_they_can_go_on(tmp_path, long_alone):
-    processes = start_all(tmp_path, *LONG)
-    try:
-        wait_for(tmp_path / "out.partial" / "state.npz", processes)
-        processes[1].send_signal(signal.SIGTERM)
-        (_, error), _ = [process.communicate(timeout=60) for process in processes]
-    finally:
-        ended(processes)
-    assert processes[0].returncode == 128 + signal.SIGTERM, error
-    assert processes[1].returncode != 0
+def test_a_signal_to_any_process_stops_all_and_they_can_go_on(tmp_path, start_process, long_alone):
+    both = start_all(start_process, tmp_path, *LONG)
+    wait_for(tmp_path / "out.partial" / "state.npz", *both)
+    both[1].send_signal(signal.SIGTERM)
+    (_, error), _ = ended(*both)
+    assert both[0].returncode == 128 + signal.SIGTERM, error
+    assert both[1].returncode != 0
     assert "to go on: softjax sweep" in error
-    again = start_all(tmp_path, *LONG, "--resume", num_devices=2)
-    (_, error), _ = ended(again)
+    again = start_all(start_process, tmp_path, *LONG, "--resume", num_devices=2)
+    (_, error), _ = ended(*again)
     assert [process.returncode for process in again] == [0, 0], error
     assert_same(tmp_path, long_alone)
 
 
 @pytest.mark.slow
-def test_what_the_first_process_refuses_ends_all(tmp_path):
+def test_what_the_first_process_refuses_ends_all(tmp_path, start_process):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").touch()
-    processes = start_all(tmp_path, *SHORT)
-    (_, error), (_, quiet) = ended(processes)
-    assert processes[0].returncode == 2
-    assert processes[1].returncode != 0
+    both = start_all(start_process, tmp_path, *SHORT)
+    (_, error), (_, quiet) = ended(*both)
+    assert both[0].returncode == 2
+    assert both[1].returncode != 0
     assert error.rstrip().endswith("out exists; give --overwrite to replace it, or another --out")
     assert "exists" not in quiet
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_said(tmp_path):
+def test_a_port_that_is_taken_is_said(tmp_path, start_process):
     with socket.socket() as taken:
         taken.bind(("", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         process = start(
+            start_process,
             tmp_path,
             "--distributed",
             "--coordinator",
@@ -226,15 +202,15 @@ def test_a_port_that_is_taken_is_said(tmp_path):
             "--process-id",
             "0",
         )
-        (_, error), *_ = ended([process])
+        ((_, error),) = ended(process)
     assert process.returncode == 2
     assert f"the coordinator's port {port} cannot be opened: Address already in use" in error
 
 
 @pytest.mark.slow
-def test_without_an_environment_it_says_what_to_give(tmp_path):
-    process = start(tmp_path, "--distributed")
-    (_, error), *_ = ended([process])
+def test_without_an_environment_it_says_what_to_give(tmp_path, start_process):
+    process = start(start_process, tmp_path, "--distributed")
+    ((_, error),) = ended(process)
     assert process.returncode == 2
     assert "give --coordinator HOST:PORT, --num-processes and --process-id" in error
 
@@ -260,12 +236,9 @@ print("as promised")
 @pytest.mark.slow
 def test_nothing_is_exchanged_while_configurations_train_but_the_gradients_of_divided_minibatches():
     """Read off the compiled programs; that gradients are found there shows that the reading sees what there is."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAMS],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = run(
+        "-c",
+        PROGRAMS,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": "8"},
     )
     assert done.stdout == "as promised\n", done.stderr
@@ -315,9 +288,9 @@ def test_a_mesh_of_one_s_own_is_taken(digits, small_config, small_result):
 
 
 @pytest.mark.usefixtures("own_messages")
-def test_a_minibatch_that_cannot_be_divided_is_refused(tmp_path):
-    process = start(tmp_path, "--batch-size", "50", "--data-parallel", "4", num_devices=4)
-    (_, error), *_ = ended([process])
+def test_a_minibatch_that_cannot_be_divided_is_refused(tmp_path, start_process):
+    process = start(start_process, tmp_path, "--batch-size", "50", "--data-parallel", "4", num_devices=4)
+    ((_, error),) = ended(process)
     assert process.returncode == 2
     assert "batch_size must be a multiple of data_parallel, got 50 and 4" in error
 

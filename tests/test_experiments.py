@@ -2,12 +2,11 @@
 
 import csv
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from seeds import published
+from support.processes import run, wait_for
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.slow
 def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
     out = tmp_path / "benchmark"
-    command = [sys.executable, str(ROOT / "experiments" / "benchmark_sweep.py"), "--dataset", "digits"]
+    command = [str(ROOT / "experiments" / "benchmark_sweep.py"), "--dataset", "digits"]
     few = [
         "--num-rounds",
         "1",
@@ -29,7 +28,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
         "--out",
         str(out),
     ]
-    done = subprocess.run([*command, *few], capture_output=True, text=True, timeout=300, check=False)
+    done = run(*command, *few)
     assert done.returncode == 0, done.stderr
     assert {file.name for file in out.iterdir()} == {
         "README.md",
@@ -41,7 +40,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
     text = (out / "README.md").read_text()
     assert "digits (scikit-learn): 1,257 training examples, D = 65, K = 10" in text
     assert "benchmark_sweep.py --dataset digits --num-rounds 1" in text
-    again = subprocess.run([*command, *few], capture_output=True, text=True, timeout=60, check=False)
+    again = run(*command, *few)
     assert again.returncode == 1
     assert again.stderr.endswith("exists; give --overwrite to replace it, or another --out\n")
 
@@ -82,10 +81,8 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
     ],
 )
 def test_an_experiment_writes_its_report(tmp_path, script, options, words):
-    command = [sys.executable, str(ROOT / "experiments" / script), "--dataset", "digits", *options]
-    done = subprocess.run(
-        [*command, "--out", "out"], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path
-    )
+    command = [str(ROOT / "experiments" / script), "--dataset", "digits", *options]
+    done = run(*command, "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out" / "README.md").read_text()
     for word in [*words, f"python experiments/{script} --dataset digits"]:
@@ -95,27 +92,20 @@ def test_an_experiment_writes_its_report(tmp_path, script, options, words):
 
 
 @pytest.mark.slow
-def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_path):
+def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_path, start_process):
     out, partial = tmp_path / "seeds", tmp_path / "seeds.partial"
-    command = [sys.executable, str(ROOT / "experiments" / "reproduce_seeds.py"), "--out", str(out)]
+    command = [str(ROOT / "experiments" / "reproduce_seeds.py"), "--out", str(out)]
     command += ["--dataset", "synthetic", "--num-examples", "3000", "--num-features", "40"]
     command += ["--num-seeds", "2", "--num-iters", "20", "--num-repeats", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 200
-    while not (partial / "stage-grid-shared" / "state.npz").exists() and process.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    process = start_process(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: (partial / "stage-grid-shared" / "state.npz").exists() or process.poll() is not None)
     process.kill()
     process.wait()
-
-    def run(*more):
-        return subprocess.run([*command, *more], capture_output=True, text=True, timeout=300, check=False)
-
     if not out.exists():
-        refused = run()
+        refused = run(*command)
         assert refused.returncode == 1
         assert "holds an unfinished run: --resume goes on with it" in refused.stderr
-    resumed = run("--resume")
+    resumed = run(*command, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert "10 of 10 sweeps to start" not in resumed.stderr
     assert not partial.exists()
@@ -133,6 +123,6 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_pa
         assert row["ours"]
     assert "reproduce_seeds.py --out" in text
     assert "--resume" not in text
-    again = run("--resume")
+    again = run(*command, "--resume")
     assert again.stdout == f"complete: {out / 'README.md'}\n"
-    assert run().stderr.endswith("exists; give --overwrite to replace it, or another --out\n")
+    assert run(*command).stderr.endswith("exists; give --overwrite to replace it, or another --out\n")

@@ -1,11 +1,10 @@
 """What the README shows runs as printed."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.processes import run
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -14,9 +13,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.mark.slow
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
 def test_the_examples_run(block, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", block], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
-    )
+    done = run("-c", block, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     if "check_gradient" in block:
         shown = re.search(r"```\n\n((?:    .*\n)+)\nIn a test", README)[1]

@@ -6,13 +6,12 @@ import base64
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.processes import run
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 NOTEBOOK = EXPERIMENTS / "tutorial.ipynb"
@@ -55,14 +54,8 @@ def pictures(cell):
     ]
 
 
-def run(notebook, out):
-    return subprocess.run(
-        [sys.executable, str(EXPERIMENTS / "tutorial.py"), str(notebook), "--out", str(out)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def run_notebook(notebook, out):
+    return run(EXPERIMENTS / "tutorial.py", notebook, "--out", out)
 
 
 def assert_complete(notebook):
@@ -106,7 +99,7 @@ def assert_alike(old, new):
 @pytest.mark.slow
 def test_the_tutorial_runs_from_scratch_and_shows_what_was_committed(tmp_path):
     out = tmp_path / "tutorial.ipynb"
-    done = run(NOTEBOOK, out)
+    done = run_notebook(NOTEBOOK, out)
     assert done.returncode == 0, done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["tutorial.ipynb"]
     assert_complete(out)
@@ -160,7 +153,7 @@ def test_a_warning_a_connection_or_an_error_ends_the_run(tmp_path, cell, complai
         "source": cell,
     }
     notebook.write_text(json.dumps({"cells": [one], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    done = run(notebook, tmp_path / "out.ipynb")
+    done = run_notebook(notebook, tmp_path / "out.ipynb")
     assert done.returncode == 1
     assert complaint in done.stderr
     assert not (tmp_path / "out.ipynb").exists()

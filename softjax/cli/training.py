@@ -92,7 +92,11 @@ def trained(
 
 
 class _Stop:
-    """Ctrl-C and SIGTERM: while training the first of them lets the segment end, any other time they end the run."""
+    """Ctrl-C and SIGTERM: while training the first of them lets the segment end, any other time they end the run.
+
+    They are remembered besides: what is raised while Python runs a callback of its garbage collector, JAX's among them,
+    is ignored, and the run would go on.
+    """
 
     requested = 0
     """the signal's number"""
@@ -111,8 +115,8 @@ class _Stop:
             signal.signal(number, handler)
 
     def __call__(self, number: int, _: Any) -> None:
-        if self.requested or not self.in_training:
+        again, self.requested = self.requested, number
+        if again or not self.in_training:
             raise KeyboardInterrupt(number)
-        self.requested = number
         # not print, which the signal may have interrupted
         os.write(2, b"\nstopping after this segment of training; once more stops at once\n")
