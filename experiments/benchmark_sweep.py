@@ -20,15 +20,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import benchmark_plots
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
 from tqdm import tqdm
 
-from softjax import Dataset, InputError, Split, SweepConfig, benchmark_plots, load_dataset, report, sweep
-from softjax.config import format_range, parse_range
-from softjax.objective import matmul
+from softjax import Dataset, InputError, Split, SweepConfig, load_dataset, sweep
+from softjax.objective.scores import matmul
+from softjax.ranges import format_range, parse_range
+from softjax.reports import markdown, run_folder
+from softjax.reports.environment import describe_environment
 
 GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"),
@@ -340,7 +343,7 @@ def whole_processes(config: Config) -> list[dict[str, float]]:
 
 def main(config: Config) -> None:
     """Measures everything, prints the ratios, writes the report."""
-    report.check_free(config.out, config.overwrite)
+    run_folder.check_free(config.out, config.overwrite)
     dataset = load_dataset(config.dataset, config.data_dir)
     peers = [peer for peer in PEERS if installed(peer)]
     batched = [p for p in peers if not p.one and p.title not in (FLOORS[1], "the two products alone, NumPy")]
@@ -439,7 +442,7 @@ def write(
         ),
     ]
     low, middle, high = np.quantile(share, (0.25, 0.5, 0.75))
-    environment = report.environment()
+    environment = describe_environment()
     versions = environment["versions"] | {
         peer.package: version(peer.package) for peer in PEERS if peer.package and installed(peer)
     }
@@ -461,7 +464,7 @@ From the start of the process to the report on disk it takes {
 
 ## A step of all {C} configurations
 
-{report.table(rows)}
+{markdown.table(rows)}
 
 All took turns, {
         config.num_rounds
@@ -476,7 +479,7 @@ peers' features were centred beforehand.
 
 ## From the start of the process to the report
 
-{report.table(wholes)}
+{markdown.table(wholes)}
 
 `softjax sweep` on the same grid, {
         GRID.num_iters:,} steps, checkpoints included, each in a process of its own.
@@ -486,7 +489,7 @@ peers' features were centred beforehand.
 Milliseconds of a step of all of them, with minibatches from the first 1,000 training examples; those that go one by one are one
 configuration's time, times their number.
 
-{report.table(sizes)}
+{markdown.table(sizes)}
 
 ![Time of a step by the number of configurations](sizes.png)
 
@@ -511,7 +514,7 @@ configuration's time, times their number.
         "evaluation_gflops": evaluation,
     }
     run = {"command": command, "config": asdict(config)} | environment | {"versions": versions}
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (folder / "run.json").write_text(json.dumps(run, indent=2, default=str) + "\n")
         title = f"{dataset.title}: a step of {C} configurations"

@@ -32,11 +32,13 @@ from softjax import (
     SweepConfig,
     load_dataset,
     regularization_path,
-    report,
 )
 from softjax.cli.console import progress_bar
-from softjax.config import PathOrder, format_range, parse_range
 from softjax.datasets.dataset import from_splits
+from softjax.path.config import PathOrder
+from softjax.ranges import format_range, parse_range
+from softjax.reports import markdown, run_folder
+from softjax.reports.environment import describe_environment, made_on
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Theirs:
 
 
 def main(config: Config) -> None:
-    report.check_free(config.out, config.overwrite)
+    run_folder.check_free(config.out, config.overwrite)
     dataset = load_dataset(config.dataset, config.data_dir)
     sweep_config = SweepConfig(regs=config.regs)
     picked = np.linspace(0, len(config.regs) - 1, config.theirs).round().astype(int)
@@ -191,7 +193,7 @@ def write(
     totals = {order: [total(result) for result in results] for order, results in ours.items()}
     medians = {order: float(np.median(values)) for order, values in totals.items()}
     best_order = min(medians, key=lambda order: medians[order])
-    environment = report.environment()
+    environment = describe_environment()
     environment["versions"]["scikit-learn"] = version("scikit-learn")
     run = {
         "command": shlex.join(["python", "experiments/convergence.py", *sys.argv[1:]]),
@@ -214,7 +216,7 @@ def write(
         },
         **environment,
     }
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         (folder / "README.md").write_text(
             readme(config, dataset, ours, medians, best_order, theirs, probe_dataset, probe, run)
@@ -326,7 +328,7 @@ def readme(
                  f"{dataset.num_classes}; {probe_dataset.title}"),
         ("penalty strengths", f"{format_range(config.regs)}, penalty reg ΣW², the bias's too"),
         ("precision", "float32, both"),
-        *report.made_on(run),
+        *made_on(run),
     ]  # fmt: skip
     return f"""# To convergence: what a regularization path costs
 
@@ -338,12 +340,12 @@ def readme(
 strength starts from the one before. Its objective is {below}, and the
 weights differ by at most {nearest:.0e} of their norm.
 
-{report.table(ways)}
+{markdown.table(ways)}
 
 softjax's seconds are for principal axes, compilation and minimization, medians of three runs (all in brackets), before,
 amid and after scikit-learn's. An evaluation is one pass over the training examples for objective and gradient.
 
-{report.table(lines)}
+{markdown.table(lines)}
 
 Objectives are evaluated in float64.
 
@@ -356,13 +358,13 @@ Objectives are evaluated in float64.
         int(probe.evaluations.sum())
     } passes over the examples at {flops / 1e9:,.0f} GFLOP each: {rate / 1e9:.0f} GFLOP/s of matrix products.
 
-{report.table(probes)}
+{markdown.table(probes)}
 
 ## How it was made
 
     {run["command"]}
 
-{report.table(how)}
+{markdown.table(how)}
 """
 
 

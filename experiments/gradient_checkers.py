@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import benchmark_plots
 import jax
 import jax.numpy as jnp
 import jax.test_util
@@ -26,11 +27,13 @@ import tyro
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from softjax import InputError, benchmark_plots, check_gradient, loss, loss_and_grad, report
-from softjax.config import Penalty
+from softjax import InputError, check_gradient, loss, loss_and_grad
+from softjax.objective.config import PenaltyName
+from softjax.reports import run_folder
+from softjax.reports.environment import describe_environment
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
-PENALTIES: tuple[Penalty, ...] = get_args(Penalty)
+PENALTIES: tuple[PenaltyName, ...] = get_args(PenaltyName)
 SHAPES = ((20, 8, 3), (30, 12, 4), (16, 10, 5), (40, 6, 4))  # N, D, K
 REG = 0.3
 STEP, RELATIVE = 1e-5, 1e-5  # the course's step, and the relative error its readers accept
@@ -61,7 +64,7 @@ class Problem:
     stale_y: np.ndarray
 
 
-def problem(seed: int, penalty: Penalty = "l2") -> Problem:
+def problem(seed: int, penalty: PenaltyName = "l2") -> Problem:
     """Four in sixteen at an optimum, where the terms of the gradient cancel; one in five with scores that tie."""
     rng = np.random.default_rng(seed)
     N, D, K = SHAPES[seed % 4]
@@ -251,7 +254,7 @@ CHECKERS = {
 
 def main(config: Config) -> None:
     """Runs every checker on every claim, and writes the report."""
-    report.check_free(config.out, config.overwrite)
+    run_folder.check_free(config.out, config.overwrite)
     checkers = dict(CHECKERS)
     try:
         import torch
@@ -321,12 +324,12 @@ def arrays(problem: Problem, dtype: str) -> tuple[Any, tuple[Any, ...]]:
     return W, (X, jnp.asarray(problem.y), REG, stale_X, jnp.asarray(problem.stale_y))
 
 
-def objective(penalty: Penalty) -> Callable[..., Any]:
+def objective(penalty: PenaltyName) -> Callable[..., Any]:
     """The function of (W, X, y, reg, ...) whose gradient is claimed."""
     return jax.jit(lambda W, X, y, reg, *_: loss(W, X, y, reg, penalty=penalty))
 
 
-def right_gradient(penalty: Penalty) -> Callable[..., Any]:
+def right_gradient(penalty: PenaltyName) -> Callable[..., Any]:
     """The gradient by hand of that function."""
     return jax.jit(lambda W, X, y, reg, *_: loss_and_grad(W, X, y, reg, penalty=penalty)[1])
 
@@ -403,7 +406,7 @@ def write(config: Config, rows: list[dict[str, Any]], checkers: list[str], torch
         )
         for dtype in DTYPES
     )
-    environment = report.environment()
+    environment = describe_environment()
     environment["versions"]["torch"] = torch_version
     command = shlex.join(["python", "experiments/gradient_checkers.py", *sys.argv[1:]])
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
@@ -472,7 +475,7 @@ If the claim is a JAX function that computes in float64 when given float64, its 
 
 Every verdict is in [results.csv](results.csv).
 """
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         (folder / "README.md").write_text(text)
         run = {"command": command, "config": {k: str(v) for k, v in asdict(config).items()}, **environment}
         (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n")

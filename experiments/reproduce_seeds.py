@@ -24,9 +24,13 @@ import tyro
 from seeds import examples, measurements, pictures, published, text, training
 from seeds.figures import Findings, Row, rows
 
-from softjax import Dataset, InputError, SweepResult, checkpoint, plots, report
+from softjax import Dataset, InputError, SweepResult, plots
 from softjax.cli.console import load
-from softjax.config import DataConfig, Kind
+from softjax.datasets.config import DataConfig
+from softjax.objective.config import Kind
+from softjax.reports import markdown, run_folder
+from softjax.reports.environment import describe_environment
+from softjax.training import checkpoint
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,11 @@ class Config:
 
 def main(config: Config) -> None:
     """Trains, measures, writes the report."""
-    folder = report.partial_folder(config.out)
-    report.restore_earlier(config.out)
+    folder = run_folder.partial_folder(config.out)
+    run_folder.restore_earlier(config.out)
     if not config.resume:
-        report.check_free(config.out, config.overwrite)
-        report.check_finished(config.out, checkpoint.exists(folder), config.overwrite)
+        run_folder.check_free(config.out, config.overwrite)
+        run_folder.check_finished(config.out, checkpoint.exists(folder), config.overwrite)
     command = shlex.join(["python", *(each for each in sys.argv if each != "--resume")])
     with checkpoint.at_work(folder):
         if not config.resume:
@@ -74,7 +78,7 @@ def main(config: Config) -> None:
             checkpoint.discard(folder)
             print(f"complete: {config.out / 'README.md'}")
             return
-        report.check_free(config.out, config.overwrite)
+        run_folder.check_free(config.out, config.overwrite)
         dataset = load(config.data)
         every = training.stages(config.num_seeds, config.num_iters)
         try:
@@ -113,7 +117,7 @@ def found(dataset: Dataset, results: dict[str, SweepResult], num_repeats: int) -
 def write(config: Config, findings: Findings, every: tuple[training.Stage, ...], command: str) -> None:
     """The report: README.md, figures.csv, cells.csv, runs.csv, measurements.json, run.json, pictures."""
     lines = rows(findings)
-    environment = report.environment()
+    environment = describe_environment()
     seconds = {stage.name: asdict(findings.results[stage.name].seconds) for stage in every}
     run = {
         "command": command,
@@ -122,7 +126,7 @@ def write(config: Config, findings: Findings, every: tuple[training.Stage, ...],
         "seconds": seconds,
         **environment,
     }
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         for name, body in (
             ("figures", [Row._fields, *lines]),
             ("cells", list(cells(findings))),
@@ -173,7 +177,7 @@ def made(
 
     {command}
 
-{report.table(stages)}
+{markdown.table(stages)}
 
 {environment["date"]}, {device["count"]} × {device["kind"]}, {device["cpu_cores"]} CPU cores, {device["machine"]}; {versions}; data fingerprint
 {findings.dataset.fingerprint}. Sweeps in float32, all else in float64 unless said.

@@ -18,11 +18,14 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
+from collectives import exchanges
 
-from softjax import Dataset, InputError, SweepConfig, load_dataset, mesh_of, report, sweep, sweeps
+from softjax import Dataset, InputError, SweepConfig, load_dataset, mesh_of, sweep
 from softjax.cli.console import progress_bar
-from softjax.config import format_range, parse_range
-from softjax.devices import exchanges
+from softjax.ranges import format_range, parse_range
+from softjax.reports import markdown, run_folder
+from softjax.reports.environment import describe_environment, made_on
+from softjax.training.sweep import compile_sweep
 
 GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"), regs=parse_range("2.5e4:5e4:10"), num_iters=1500
@@ -72,7 +75,7 @@ def main(config: Config) -> None:
     if config.simulate is not None:
         print(json.dumps(simulated(config)))
         return
-    report.check_free(config.out, config.overwrite)
+    run_folder.check_free(config.out, config.overwrite)
     dataset = load_dataset(config.dataset, config.data_dir)
     programs = []
     with progress_bar(len(config.devices) + config.rounds, unit="part", desc="measuring") as bar:
@@ -107,12 +110,8 @@ def simulated(config: Config) -> dict[str, Any]:
     dataset = load_dataset(config.dataset, config.data_dir)
     found: dict[str, Any] = {"devices": jax.device_count()}
     for name, data_parallel in (("config", 1), ("data", jax.device_count())):
-        run, state = sweeps._started(
-            dataset, replace(GRID, chunk_size=GRID.num_configurations), None, mesh_of(data_parallel)
-        )
-        leg = run.legs[0]
-        program = run.program(leg, 0, run._arguments(leg, run.configs(state, leg)))
-        segment = program.segments[leg.lengths[0]]
+        whole = replace(GRID, chunk_size=GRID.num_configurations)
+        segment = next(iter(compile_sweep(dataset, whole, mesh_of(data_parallel)).segments.values()))
         inside, outside = exchanges(segment)
         memory: Any = segment.memory_analysis()
         found[name] = {
@@ -132,7 +131,7 @@ def rate(dataset: Dataset) -> float:
 
 
 def write(config: Config, dataset: Dataset, programs: list[dict[str, Any]], rates: np.ndarray) -> None:
-    environment = report.environment()
+    environment = describe_environment()
     run = {
         "command": shlex.join(["python", "experiments/scaling.py", *sys.argv[1:]]),
         "config": asdict(config) | {"data_dir": None, "out": str(config.out)},
@@ -141,7 +140,7 @@ def write(config: Config, dataset: Dataset, programs: list[dict[str, Any]], rate
         "rates": rates.tolist(),
         **environment,
     }
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         (folder / "README.md").write_text(readme(config, dataset, programs, rates, run))
 
@@ -201,14 +200,14 @@ def readme(
         ("", ""),
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}"),
         ("grid", f"lr {format_range(GRID.learning_rates)} × reg {format_range(GRID.regs)}, {T:,} steps of {B}, float32"),
-        *report.made_on(run),
+        *made_on(run),
     ]  # fmt: skip
     return f"""# How a sweep scales with devices
 
 Along the axis of configurations devices exchange nothing while they train: the compiled training loop holds no collective
 operation. Along the axis of data they average the gradient at every step, which the same reading of the program finds.
 
-{report.table(held)}
+{markdown.table(held)}
 
 Read off XLA's programs of the course's {
         GRID.num_configurations
@@ -227,13 +226,13 @@ training examples ({programs[0]["config"]["examples"] / 1e6:,.0f} MB) and its sh
         T:,} steps, training alone, as the work over the rate of all
 devices: nothing is exchanged, so that the rates add up as long as each device has configurations enough to be busy.
 
-{report.table(predicted)}
+{markdown.table(predicted)}
 
 ## How it was made
 
     {run["command"]}
 
-{report.table(how)}
+{markdown.table(how)}
 """
 
 

@@ -28,11 +28,12 @@ from softjax import (
     load_dataset,
     plots,
     regularization_path,
-    report,
     sweep,
 )
 from softjax.cli.console import progress_bar, say
-from softjax.config import format_range, parse_range
+from softjax.ranges import format_range, parse_range
+from softjax.reports import markdown, run_folder
+from softjax.reports.environment import describe_environment, made_on
 
 SEEDS_GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"), regs=parse_range("2.5e4:5e4:10"), num_iters=1500
@@ -89,7 +90,7 @@ class Found:
 
 
 def main(config: Config) -> None:
-    report.check_free(config.out, config.overwrite)
+    run_folder.check_free(config.out, config.overwrite)
     start = time.perf_counter()
     cifar: dict[str, Any] = {"test_images": "all"} if config.dataset == "cifar10" else {}
     course: Dataset = load_dataset(config.dataset, config.data_dir, **cifar)
@@ -165,7 +166,7 @@ def write(
     seconds: float,
 ) -> None:
     command = shlex.join(["python", "experiments/wide_sweep.py", *sys.argv[1:]])
-    environment = report.environment()
+    environment = describe_environment()
     run = {
         "command": command,
         "config": asdict(config) | {"data_dir": None, "out": str(config.out)},
@@ -175,7 +176,7 @@ def write(
         **environment,
     }
     chosen = max(found[1:], key=lambda each: each.val_accuracy)
-    with report.report_folder(config.out, config.overwrite) as folder:
+    with run_folder.report_folder(config.out, config.overwrite) as folder:
         (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         with (folder / "searches.csv").open("w", newline="") as file:
             writer = csv.writer(file)
@@ -285,7 +286,7 @@ def readme(
         ("minimum", f"L-BFGS to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
         ("seeds", f"{config.num_seeds} for each configuration of a grid; accuracies are means over them"),
         ("time", f"{run['seconds'] / 60:.1f} minutes in all"),
-        *report.made_on(run),
+        *made_on(run),
     ]  # fmt: skip
     where = (
         f"Of the wide grid's {len(wide.reg)} configurations {int(inside.sum())} lie in the course's, with validation accuracies "
@@ -297,7 +298,7 @@ def readme(
     )
     return f"""# Where the best linear classifier lies: {course.title}
 
-{report.table(rows)}
+{markdown.table(rows)}
 
 The search in bold has the highest validation accuracy but for the course's, and is the answer: its classifier is right about
 {chosen.test_accuracy:.1%} of the {len(course.test):,} test images, that of the course's grid about {
@@ -321,7 +322,7 @@ Templates are weights in the pixels' own units, on one scale each. Every configu
 
     {run["command"]}
 
-{report.table(how)}
+{markdown.table(how)}
 """
 
 

@@ -8,46 +8,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjax import cs231n as cs231n
-    from softjax.config import DataConfig as DataConfig
-    from softjax.config import DeviceConfig as DeviceConfig
-    from softjax.config import InputError as InputError
-    from softjax.config import PathConfig as PathConfig
-    from softjax.config import SweepConfig as SweepConfig
     from softjax.datasets import Dataset as Dataset
     from softjax.datasets import Split as Split
     from softjax.datasets import load_dataset as load_dataset
-    from softjax.devices import mesh_of as mesh_of
+    from softjax.datasets.config import DataConfig as DataConfig
+    from softjax.errors import InputError as InputError
+    from softjax.evaluation.metrics import accuracy as accuracy
+    from softjax.evaluation.metrics import confusion_matrix as confusion_matrix
+    from softjax.evaluation.metrics import negative_log_likelihood as negative_log_likelihood
     from softjax.gradcheck.check import check_gradient as check_gradient
     from softjax.gradcheck.check import check_hessian as check_hessian
     from softjax.gradcheck.result import GradientCheck as GradientCheck
     from softjax.gradcheck.result import GradientError as GradientError
-    from softjax.gradient import hessian_vector_product as hessian_vector_product
-    from softjax.gradient import loss_and_grad as loss_and_grad
-    from softjax.gradient import softmax_cross_entropy as softmax_cross_entropy
-    from softjax.metrics import accuracy as accuracy
-    from softjax.metrics import confusion_matrix as confusion_matrix
-    from softjax.metrics import negative_log_likelihood as negative_log_likelihood
-    from softjax.objective import loss as loss
-    from softjax.objective import scores as scores
-    from softjax.path import PathResult as PathResult
-    from softjax.path import regularization_path as regularization_path
-    from softjax.result import SweepResult as SweepResult
-    from softjax.sweeps import Progress as Progress
-    from softjax.sweeps import SweepState as SweepState
-    from softjax.sweeps import sweep as sweep
+    from softjax.objective.gradient import loss_and_grad as loss_and_grad
+    from softjax.objective.gradient import softmax_cross_entropy as softmax_cross_entropy
+    from softjax.objective.hessian import hessian_vector_product as hessian_vector_product
+    from softjax.objective.objective import loss as loss
+    from softjax.objective.scores import scores as scores
+    from softjax.path.config import PathConfig as PathConfig
+    from softjax.path.path import regularization_path as regularization_path
+    from softjax.path.result import PathResult as PathResult
+    from softjax.training.config import DeviceConfig as DeviceConfig
+    from softjax.training.config import SweepConfig as SweepConfig
+    from softjax.training.devices import mesh_of as mesh_of
+    from softjax.training.result import SweepResult as SweepResult
+    from softjax.training.state import Progress as Progress
+    from softjax.training.state import SweepState as SweepState
+    from softjax.training.sweep import sweep as sweep
 
 _CONTENTS = {
-    "config": ["DataConfig", "DeviceConfig", "InputError", "PathConfig", "SweepConfig"],
-    "objective": ["loss", "scores"],
-    "gradient": ["loss_and_grad", "softmax_cross_entropy", "hessian_vector_product"],
+    "errors": ["InputError"],
+    "objective.objective": ["loss"],
+    "objective.scores": ["scores"],
+    "objective.gradient": ["loss_and_grad", "softmax_cross_entropy"],
+    "objective.hessian": ["hessian_vector_product"],
     "gradcheck.check": ["check_gradient", "check_hessian"],
     "gradcheck.result": ["GradientCheck", "GradientError"],
-    "metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
+    "evaluation.metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets": ["load_dataset", "Dataset", "Split"],
-    "devices": ["mesh_of"],
-    "sweeps": ["Progress", "SweepState", "sweep"],
-    "path": ["PathResult", "regularization_path"],
-    "result": ["SweepResult"],
+    "datasets.config": ["DataConfig"],
+    "training.config": ["DeviceConfig", "SweepConfig"],
+    "training.devices": ["mesh_of"],
+    "training.state": ["Progress", "SweepState"],
+    "training.sweep": ["sweep"],
+    "training.result": ["SweepResult"],
+    "path.config": ["PathConfig"],
+    "path.result": ["PathResult"],
+    "path.path": ["regularization_path"],
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
-from softjax.path import PathResult
-from softjax.result import SweepResult
+from softjax.path.result import PathResult
+from softjax.training.result import SweepResult
 
 COLOR_MAP = "viridis"  # monotonic in lightness, readable for the colour-blind and in grey
 MOST_CURVES = 400

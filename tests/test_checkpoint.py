@@ -7,8 +7,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from softjax import InputError, SweepConfig, SweepResult, checkpoint, legs, sweep, sweeps
+from softjax import InputError, SweepConfig, SweepResult, sweep
 from softjax.cli.training import trained
+from softjax.training import checkpoint
+from softjax.training import plan as legs
+from softjax.training import sweep as sweeps
 
 
 @pytest.fixture

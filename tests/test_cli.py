@@ -15,7 +15,9 @@ import pytest
 from support.processes import LIMIT, processes, run, wait_for
 
 import softjax
-from softjax import cli, gradient, sweep_report
+from softjax import cli
+from softjax.objective import gradient
+from softjax.reports import sweep as sweep_report
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]

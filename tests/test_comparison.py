@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from support.processes import LIMIT, run, wait_for
 
-from softjax import cli, oracle
-from softjax.comparison import judge
+from softjax import cli
+from softjax.comparison import judge, oracle
 from softjax.comparison import process as workers
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.judge import Job, Record
 from softjax.comparison.report import write_comparison
 from softjax.comparison.run import QUICK_ACCURACY, Comparison, compare, plan
 from softjax.comparison.script import show
-from softjax.config import CompareConfig, InputError
-from softjax.frameworks import FRAMEWORKS
+from softjax.errors import InputError
 
 NAN, INF = float("nan"), float("inf")
 

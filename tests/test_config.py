@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softjax import DataConfig, InputError, PathConfig, SweepConfig
-from softjax.config import format_range, parse_range
+from softjax.ranges import format_range, parse_range
 
 
 @pytest.mark.parametrize(

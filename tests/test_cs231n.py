@@ -10,7 +10,8 @@ import sympy
 from conftest import problem
 
 import softjax
-from softjax import InputError, oracle
+from softjax import InputError
+from softjax.comparison import oracle
 from softjax.cs231n import (
     LinearClassifier,
     LinearSVM,

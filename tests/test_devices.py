@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from support.processes import LIMIT, processes, run, wait_for
 
 from softjax import DeviceConfig, InputError, SweepConfig, cli, mesh_of, sweep
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 GRID = (
     "--learning-rates",
     "0.001,0.01,0.1",
@@ -216,17 +218,14 @@ def test_without_an_environment_it_says_what_to_give(tmp_path, start_process):
 
 
 PROGRAMS = """
-import sys
-import jax
-from softjax import SweepConfig, load_dataset, mesh_of, sweeps
-from softjax.devices import exchanges
+from collectives import exchanges
+from softjax import SweepConfig, load_dataset, mesh_of
+from softjax.training.sweep import compile_sweep
 for data_parallel in (1, 2, 8):
     for minibatches in ("shared", "independent"):
         config = SweepConfig(num_iters=20, minibatches=minibatches, num_seeds=2, optimizer="momentum")
-        run, state = sweeps._started(load_dataset("digits"), config, None, mesh_of(data_parallel))
-        leg = run.legs[0]
-        program = run.program(leg, 0, run._arguments(leg, run.configs(state, leg)))
-        inside, outside = exchanges(program.segments[20])
+        programs = compile_sweep(load_dataset("digits"), config, mesh_of(data_parallel))
+        inside, outside = exchanges(programs.segments[20])
         assert not outside, outside
         assert set(inside) == (set() if data_parallel == 1 else {"all-reduce"}), (data_parallel, inside)
 print("as promised")
@@ -239,6 +238,7 @@ def test_nothing_is_exchanged_while_configurations_train_but_the_gradients_of_di
     done = run(
         "-c",
         PROGRAMS,
+        cwd=EXPERIMENTS,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": "8"},
     )
     assert done.stdout == "as promised\n", done.stderr

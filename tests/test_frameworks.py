@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from softjax import oracle
+from softjax.comparison import oracle
 from softjax.comparison.cases import MODES, numpy_dtype
-from softjax.frameworks import FRAMEWORKS
-from softjax.frameworks.protocol import Problem
+from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks.protocol import Problem
 from softjax.gradcheck.rounding import Rounding
 
 PENALTIES = ("l2", "half_l2", "l1", "elastic_net", "none")

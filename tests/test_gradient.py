@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from test_objective import PENALTIES
 
 import softjax
-from softjax.gradient import loss_and_grad_kd
+from softjax.objective.gradient import loss_and_grad_kd
 
 
 @pytest.mark.parametrize("label", range(3))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from softjax import SweepConfig, intervals, sweep
+from softjax import SweepConfig, sweep
+from softjax.evaluation import intervals
 
 
 def simulated(rng, num_seeds, num_images, seed_spread, configs=(0.5,)):

@@ -12,7 +12,7 @@ from mpmath import mp
 from sklearn.metrics import log_loss
 
 import softjax
-from softjax.objective import cross_entropy
+from softjax.objective.losses import cross_entropy
 
 PENALTIES = ("l2", "half_l2", "l1", "elastic_net", "none")
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softjax import oracle
+from softjax.comparison import oracle
 
 UNIT = 2.0**-53
 extended = pytest.mark.skipif(

@@ -8,8 +8,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import softjax
-from softjax import InputError, PathConfig, SweepConfig, lbfgs, load_dataset, path, regularization_path
+from softjax import InputError, PathConfig, SweepConfig, compilation, load_dataset, regularization_path
 from softjax.datasets import preprocess
+from softjax.path import axes, path
 
 REGS = (0.3, 1e-3, 0.03)
 CONFIG = SweepConfig(regs=REGS, dtype="float64")
@@ -96,7 +97,7 @@ def test_the_axes_shorten_the_way_and_change_nothing_else(digits, monkeypatch):
     solver = PathConfig(tolerance=1e-10)
     for dataset, config in ((digits, CONFIG), (alike, replace(CONFIG, regs=(1e-4,)))):
         with_axes = regularization_path(dataset, config, solver)
-        monkeypatch.setattr(lbfgs, "LARGEST_BASIS", 1)  # as with very many features
+        monkeypatch.setattr(axes, "LARGEST_BASIS", 1)  # as with very many features
         without = regularization_path(dataset, config, solver)
         monkeypatch.undo()
         np.testing.assert_allclose(without.objective, with_axes.objective, rtol=1e-9)
@@ -106,11 +107,11 @@ def test_the_axes_shorten_the_way_and_change_nothing_else(digits, monkeypatch):
 def test_blocks_of_examples_add_up(digits, monkeypatch):
     whole = regularization_path(digits, CONFIG)
     jax.clear_caches()
-    lbfgs._compiled.cache_clear()
-    monkeypatch.setattr(lbfgs, "BLOCK_BYTES", 100 * 64 * 8)
+    compilation._compile.cache_clear()
+    monkeypatch.setattr(axes, "BLOCK_BYTES", 100 * 64 * 8)
     blocks = regularization_path(digits, CONFIG)
     np.testing.assert_allclose(blocks.objective, whole.objective, rtol=1e-6)
-    lbfgs._compiled.cache_clear()
+    compilation._compile.cache_clear()
 
 
 def test_unbalanced_classes_and_constant_features(x64):

@@ -10,16 +10,10 @@ import numpy as np
 import pytest
 
 import softjax
-from softjax import (
-    InputError,
-    SweepConfig,
-    path_report,
-    plots,
-    regularization_path,
-    report,
-    sweep,
-    sweep_report,
-)
+from softjax import InputError, SweepConfig, plots, regularization_path, sweep
+from softjax.reports import path as path_report
+from softjax.reports import run_folder
+from softjax.reports import sweep as sweep_report
 
 FILES = {
     "README.md",
@@ -78,10 +72,10 @@ def test_all_weights_are_there_where_all_were_kept(written, small_result, digits
 def test_an_earlier_report_survives_a_kill_while_it_is_replaced(written, tmp_path):
     (tmp_path / "out.partial").mkdir()
     shutil.copytree(written, tmp_path / "out.partial" / "earlier")
-    report.restore_earlier(tmp_path / "out")
+    run_folder.restore_earlier(tmp_path / "out")
     assert (tmp_path / "out" / "run.json").is_file()
     (tmp_path / "out.partial" / "earlier").mkdir()  # killed a moment later: the new one is in place
-    report.restore_earlier(tmp_path / "out")
+    run_folder.restore_earlier(tmp_path / "out")
     assert (tmp_path / "out" / "run.json").is_file()
     assert not (tmp_path / "out.partial" / "earlier").exists()
 
@@ -136,11 +130,11 @@ def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_
 def test_what_is_no_report_is_never_overwritten(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InputError, match="holds no report of softjax"):
-        report.check_free(tmp_path, overwrite=True)
+        run_folder.check_free(tmp_path, overwrite=True)
     with pytest.raises(InputError, match="is a file"):
-        report.check_free(tmp_path / "thesis.tex", overwrite=True)
+        run_folder.check_free(tmp_path / "thesis.tex", overwrite=True)
     with pytest.raises(InputError, match="cannot be written"):
-        report.check_free(tmp_path / "thesis.tex" / "out", overwrite=True)
+        run_folder.check_free(tmp_path / "thesis.tex" / "out", overwrite=True)
 
 
 def test_features_that_are_no_image_have_no_templates(tmp_path):

@@ -9,8 +9,10 @@ import pytest
 import scipy.stats
 
 import softjax
-from softjax import InputError, SweepConfig, legs, load_dataset, sweep, sweeps
+from softjax import InputError, SweepConfig, load_dataset, sweep
 from softjax.datasets import preprocess
+from softjax.training import plan as legs
+from softjax.training import sweep as sweeps
 
 
 def by_loop(dataset, config, lr, reg, seed, number=0):

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from softjax.intervals import prediction_intervals
+from softjax.evaluation.intervals import prediction_intervals
 
 PER_CENT_INSIDE = 95.0  # that a 95 % prediction interval is to hold
 

@@ -13,8 +13,8 @@ from seeds.agreement import Agreement, Chosen, central, chosen, inside
 from seeds.examples import AddedPoint, Derivation, Noise, Slips
 from seeds.measurements import Check, Measurements, check_lines, root_mean_square
 from softjax import Dataset, SweepResult
-from softjax.config import Kind, Penalty
-from softjax.intervals import prediction_intervals
+from softjax.evaluation.intervals import prediction_intervals
+from softjax.objective.config import Kind, PenaltyName
 
 ENOUGH = 90  # cells inside of 100
 YES, NO, OPEN = "yes", "**no**", "–"
@@ -61,7 +61,7 @@ class Findings:
         result = self.results[stage]
         return chosen(result.val_accuracy, result.test_accuracy)
 
-    def assignment(self, kind: Kind, penalty: Penalty) -> Chosen:
+    def assignment(self, kind: Kind, penalty: PenaltyName) -> Chosen:
         """The same of 000's stages."""
         return self.choice(training.assignment(kind, penalty))
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from seeds.agreement import Agreement
-from softjax.config import Kind
+from softjax.objective.config import Kind
 from softjax.plots import ACCENT, BLUE, COLOR_MAP
 
 NAMES = {"train": "training", "val": "validation"}

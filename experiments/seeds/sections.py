@@ -7,11 +7,11 @@ from seeds import published, training
 from seeds.examples import CLIP, LAMBDA, LARGE
 from seeds.figures import YES, Findings, ends, quoted, spread
 from seeds.measurements import NUM_CHECKS, NUM_DEVELOPMENT, SCALE, STEP
-from softjax.config import Kind, Penalty
-from softjax.intervals import prediction_intervals
-from softjax.report import table
+from softjax.evaluation.intervals import prediction_intervals
+from softjax.objective.config import Kind, PenaltyName
+from softjax.reports.markdown import table
 
-PENALTIES: dict[Penalty, str] = {"l2": "reg ΣW²", "half_l2": "½ reg ΣW²"}
+PENALTIES: dict[PenaltyName, str] = {"l2": "reg ΣW²", "half_l2": "½ reg ΣW²"}
 KINDS: dict[Kind, str] = {"softmax": "softmax", "hinge": "SVM"}
 
 

@@ -7,8 +7,8 @@ from seeds.agreement import PER_CENT_INSIDE, Agreement, neighbour_variances
 from seeds.examples import JPEG_DECIBELS
 from seeds.figures import ENOUGH, NO, OPEN, YES, Findings, Row, ends, spread
 from seeds.sections import assignment, checks, corrections, questions, tutorial, worked_example
-from softjax.intervals import prediction_intervals
-from softjax.report import table
+from softjax.evaluation.intervals import prediction_intervals
+from softjax.reports.markdown import table
 
 
 def readme(findings: Findings, rows: list[Row], how: str) -> str:

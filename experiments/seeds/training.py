@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seeds import published
-from softjax import Dataset, Split, SweepConfig, SweepResult, checkpoint, sweep
+from softjax import Dataset, Split, SweepConfig, SweepResult, sweep
 from softjax.cli.training import trained
-from softjax.config import Kind, Penalty, parse_range
+from softjax.objective.config import Kind, PenaltyName
+from softjax.ranges import parse_range
+from softjax.training import checkpoint
 
 FAITHFUL, SHARED = "grid-independent", "grid-shared"
 COURSE_CELL = {"learning_rates": (1e-7,), "regs": (2.5e4,)}  # the first of everybody's grid
@@ -29,7 +31,7 @@ class Stage:
         return self.config.num_configurations * self.config.num_seeds
 
 
-def assignment(kind: Kind, penalty: Penalty) -> str:
+def assignment(kind: Kind, penalty: PenaltyName) -> str:
     """The name of 000's stage of that loss and penalty."""
     return f"assignment-{kind}-{penalty.replace('_', '-')}"
 
@@ -68,7 +70,7 @@ def stages(num_seeds: int, num_iters: int | None) -> tuple[Stage, ...]:
     few = max(2, num_seeds // 4)
     half = replace(grid, penalty="half_l2", minibatches="shared")
     names = {"softmax": "softmax", "hinge": "SVM"}
-    penalties: dict[Penalty, str] = {"l2": "reg ΣW²", "half_l2": "½ reg ΣW²"}
+    penalties: dict[PenaltyName, str] = {"l2": "reg ΣW²", "half_l2": "½ reg ΣW²"}
     kinds: tuple[Kind, ...] = ("softmax", "hinge")
     return (
         Stage(FAITHFUL, "003's grid, each run with weights and minibatches of its own", grid),

@@ -20,7 +20,8 @@ from softjax.cli.check import Check
 from softjax.cli.compare import Compare
 from softjax.cli.console import say
 from softjax.cli.sweep import Sweep
-from softjax.config import InputError, format_range, parse_range
+from softjax.errors import InputError
+from softjax.ranges import format_range, parse_range
 
 INTERRUPTED = 128  # and the number of the signal, as shells have it
 DESCRIPTION = (

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, print_table
-from softjax.config import CheckConfig, DataConfig, InputError
+from softjax.datasets.config import DataConfig
+from softjax.errors import InputError
+from softjax.gradcheck.config import CheckConfig
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Check:
 
         from softjax.datasets import preprocess
         from softjax.gradcheck.check import check_gradient
-        from softjax.gradient import loss_and_grad
-        from softjax.objective import loss
+        from softjax.objective.gradient import loss_and_grad
+        from softjax.objective.objective import loss
 
         config = self.check
         dataset = load(self.data)

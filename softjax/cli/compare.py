@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softjax.cli.console import print_table, progress_bar, say
-from softjax.config import CompareConfig
+from softjax.comparison.config import CompareConfig
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Compare:
 
             print(show(*self.show), end="")
             return 0
-        from softjax import report
         from softjax.comparison.report import summary, write_comparison
         from softjax.comparison.run import compare, plan
+        from softjax.reports import run_folder
 
         plan(self.comparison)  # names a wrong name before anything else
-        report.restore_earlier(self.out)
-        report.check_free(self.out, self.overwrite)
-        journal = report.partial_folder(self.out) / "journal.jsonl"
-        report.check_finished(self.out, journal.is_file() and not self.resume, self.overwrite)
+        run_folder.restore_earlier(self.out)
+        run_folder.check_free(self.out, self.overwrite)
+        journal = run_folder.partial_folder(self.out) / "journal.jsonl"
+        run_folder.check_finished(self.out, journal.is_file() and not self.resume, self.overwrite)
         if not self.resume:
             journal.unlink(missing_ok=True)
         with progress_bar(0, unit="case", desc="comparing") as bar:

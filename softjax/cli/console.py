@@ -7,7 +7,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from typing import Any
 
-from softjax.config import DataConfig
+from softjax.datasets.config import DataConfig
 
 
 def load(config: DataConfig) -> Any:

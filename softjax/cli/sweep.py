@@ -8,7 +8,10 @@ from typing import Any
 
 from softjax.cli.console import load, muted, print_table, progress_bar, say
 from softjax.cli.training import trained
-from softjax.config import DataConfig, DeviceConfig, InputError, PathConfig, SweepConfig
+from softjax.datasets.config import DataConfig
+from softjax.errors import InputError
+from softjax.path.config import PathConfig
+from softjax.training.config import DeviceConfig, SweepConfig
 
 
 @dataclass(frozen=True)
@@ -64,28 +67,30 @@ class Sweep:
 
     def run(self, command: str) -> int:
         """Trains, prints the best cells, writes the report: the first process, if there are several."""
-        from softjax import devices
+        from softjax.training import devices
 
         devices.initialize(self.devices)
         with nullcontext() if devices.is_first() else muted():
             return self._run(command)
 
     def _run(self, command: str) -> int:
-        from softjax import checkpoint, report, sweep_report
-        from softjax.devices import CONFIG, from_first, is_first, mesh_of
+        from softjax.reports import run_folder
+        from softjax.reports import sweep as sweep_report
+        from softjax.training import checkpoint
+        from softjax.training.devices import CONFIG, from_first, is_first, mesh_of
 
         mesh = mesh_of(self.devices.data_parallel)
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
         if self.converge:
             return self._converged(out, command)
-        folder = report.partial_folder(out)
+        folder = run_folder.partial_folder(out)
         command = command.replace(" --resume", "")
 
         def check() -> None:
-            report.restore_earlier(out)
+            run_folder.restore_earlier(out)
             if not self.resume:  # said before anything takes time
-                report.check_free(out, self.overwrite)
-                report.check_finished(out, checkpoint.exists(folder), self.overwrite)
+                run_folder.check_free(out, self.overwrite)
+                run_folder.check_finished(out, checkpoint.exists(folder), self.overwrite)
 
         from_first(check)
         start = time.perf_counter()
@@ -105,7 +110,7 @@ class Sweep:
                 elif complete:
                     checkpoint.discard(folder)
                     return True, None
-                report.check_free(out, self.overwrite)
+                run_folder.check_free(out, self.overwrite)
             if state is None:
                 checkpoint.check_space(folder, config, dataset, mesh.shape[CONFIG])
                 checkpoint.start(folder, identity)
@@ -152,10 +157,12 @@ class Sweep:
 
     def _converged(self, out: Path, command: str) -> int:
         """Follows the regularization path, prints it, writes the report."""
-        from softjax import path, path_report, report
+        from softjax.path import path
+        from softjax.reports import path as path_report
+        from softjax.reports import run_folder
 
-        report.restore_earlier(out)
-        report.check_free(out, self.overwrite)
+        run_folder.restore_earlier(out)
+        run_folder.check_free(out, self.overwrite)
         path.check_smooth(self.training)
         dataset = load(self.data)
         say(
@@ -164,7 +171,7 @@ class Sweep:
         )
         with progress_bar(len(self.training.regs), unit="reg", desc="converged") as bar:
 
-            def show(progress: path.PathProgress) -> None:
+            def show(progress: Any) -> None:
                 bar.set_postfix_str(
                     f"iteration {progress.iterations}, gradient norm {progress.gradient_norm:.1e}",
                     refresh=False,

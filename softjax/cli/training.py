@@ -13,10 +13,10 @@ from softjax.cli.console import progress_bar, say
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from softjax.config import SweepConfig
     from softjax.datasets import Dataset
-    from softjax.result import SweepResult
-    from softjax.sweeps import SweepState
+    from softjax.training.config import SweepConfig
+    from softjax.training.result import SweepResult
+    from softjax.training.state import SweepState
 
 
 def trained(
@@ -44,9 +44,10 @@ def trained(
 
     Raises `KeyboardInterrupt` where a signal stops it, with the number of the signal.
     """
-    from softjax import checkpoint
-    from softjax.devices import agreed, is_first
-    from softjax.sweeps import Progress, sweep
+    from softjax.training import checkpoint
+    from softjax.training.devices import is_first, share_numbers
+    from softjax.training.state import Progress
+    from softjax.training.sweep import sweep
 
     due = time.monotonic() + checkpoint_every
     latest: Progress | None = None
@@ -76,7 +77,7 @@ def trained(
                 bar.set_postfix_str(text, refresh=False)
                 bar.update(progress.step - bar.n)
             # a signal to any process stops all of them; the first one's clock says when to save
-            asked = agreed(stop.requested, time.monotonic() >= due)
+            asked = share_numbers(stop.requested, time.monotonic() >= due)
             requested = int(asked[:, 0].max())
             if not first and (requested or asked[0, 1]):
                 save(progress)

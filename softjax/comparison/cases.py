@@ -7,8 +7,8 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from softjax import oracle
-from softjax.frameworks.protocol import Mode, Problem
+from softjax.comparison import oracle
+from softjax.comparison.frameworks.protocol import Mode, Problem
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, EdgeCase, numpy_dtype
-from softjax.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.oracle import Truth
 from softjax.gradcheck.rounding import Rounding
-from softjax.oracle import Truth
 
 Group = Literal["accuracy", "edge_cases", "modes", "speed"]
 ROUNDINGS_ALLOWED = 100.0

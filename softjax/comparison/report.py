@@ -13,12 +13,13 @@ import numpy as np
 
 from softjax.comparison import pictures, tables
 from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.judge import Record
 from softjax.comparison.run import Comparison
 from softjax.comparison.speed import SIZES, Speed
-from softjax.config import CompareConfig
-from softjax.frameworks import FRAMEWORKS
-from softjax.report import environment, report_folder
+from softjax.reports.environment import describe_environment
+from softjax.reports.run_folder import report_folder
 
 
 def write_comparison(
@@ -35,7 +36,7 @@ def write_comparison(
     Raises `InputError` where `out` is taken or cannot be written.
     """
     duration = {"seconds": round(comparison.seconds, 1), "resumed": comparison.resumed}
-    run = {"command": command, "config": asdict(config)} | duration | environment()
+    run = {"command": command, "config": asdict(config)} | duration | describe_environment()
     versions = run["versions"] | {
         FRAMEWORKS[name].distribution: version for name, version in comparison.versions.items()
     }

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES, MODES
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.judge import Group, Job, Judge, Record, without_empty_refusals
 from softjax.comparison.process import Process
 from softjax.comparison.speed import SIZES, Speed, measure
-from softjax.config import CompareConfig, InputError
-from softjax.frameworks import FRAMEWORKS
+from softjax.errors import InputError
 
 QUICK_ACCURACY = ("tiny", "minibatch")
 QUICK_DTYPES = ("float64", "float32")

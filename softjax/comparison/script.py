@@ -5,8 +5,8 @@ import re
 import numpy as np
 
 from softjax.comparison.cases import EDGE_CASES
-from softjax.config import InputError
-from softjax.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.errors import InputError
 
 EXPECTED = {
     "value": "the value of the formula",

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from softjax.comparison.cases import ACCURACY
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.process import Process
-from softjax.config import CompareConfig
-from softjax.frameworks import FRAMEWORKS
 
 SIZES = ("tiny", "minibatch", "development", "vocabulary")
 ROUNDS, QUICK_ROUNDS = 11, 5

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 import jax.numpy as jnp
 
 from softjax.comparison.cases import ACCURACY, DTYPES, EDGE_CASES, MODES, numpy_dtype
+from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.judge import ROUNDINGS_ALLOWED, Record
 from softjax.comparison.run import Comparison
 from softjax.comparison.speed import SIZES, Speed
-from softjax.frameworks import FRAMEWORKS
 
 SCALES = ("scores-1e-4", "scores-1e-2", "development", "scores-1e2", "scores-1e4")
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase, EdgeCase, numpy_dtype
-from softjax.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks import FRAMEWORKS
 
 REASONABLE_SECONDS = 30.0
 REASONABLE_BYTES = 8 * 2**30

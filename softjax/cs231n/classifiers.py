@@ -4,9 +4,10 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Integer, Num
 
-from softjax.config import InputError, Kind
 from softjax.cs231n.losses import LossAndGrad, check_examples, checked
-from softjax.gradient import loss_and_grad
+from softjax.errors import InputError
+from softjax.objective.config import Kind
+from softjax.objective.gradient import loss_and_grad
 
 INIT_SCALE = 0.001
 LINE_EVERY = 100  # iterations

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from softjax.config import InputError
+from softjax.errors import InputError
 
 
 def grad_check_sparse(

@@ -9,7 +9,7 @@ examples, or a label lies outside 0..K−1.
 import numpy as np
 from jaxtyping import Float, Integer, Num
 
-from softjax.config import InputError
+from softjax.errors import InputError
 
 LossAndGrad = tuple[np.floating, Float[np.ndarray, "D K"]]
 

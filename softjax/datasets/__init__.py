@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from softjax.config import DataConfig
+from softjax.datasets.config import DataConfig
 from softjax.datasets.dataset import Dataset, Split
 
 __all__ = ["Dataset", "Split", "load_dataset"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softjax.config import InputError
 from softjax.datasets.dataset import Dataset, Split, from_splits, stratified
+from softjax.errors import InputError
 
 PARTS = ("train", "val", "test")
 NAMES = "X and y, or X_train, y_train, X_val, y_val, X_test and y_test"

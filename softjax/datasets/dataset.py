@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from softjax.config import InputError
+from softjax.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""What a framework is asked, and in what form it answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from softjax.objective.config import PenaltyName
+from softjax.objective.penalty import Penalty, coefficients
+
+Mode = Literal["forward", "hvp", "hessian", "per_example", "vmap"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The objective L(W) = 1/N Σᵢ −log softmax(X[i] @ W)[y[i]] + penalty(W) at one point, as NumPy arrays.
+
+    **Fields:**
+
+    - `X`: features (N, D); `y`: labels (N,); `W`: weights (D, K), whose type is that of the arithmetic.
+    - `reg`, `penalty`, `l1_ratio`: as in `softjax.loss`.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    W: np.ndarray
+    reg: float = 0.0
+    penalty: PenaltyName = "l2"
+    l1_ratio: float = 0.5
+
+    @property
+    def dtype(self) -> str:
+        """The type of the arithmetic, by name."""
+        return self.W.dtype.name
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """N, D, K."""
+        return (self.X.shape[0], *self.W.shape)
+
+    @cached_property
+    def coefficients(self) -> Penalty:
+        """What Σ|W| and ΣW² count in the penalty."""
+        return coefficients(self.penalty, self.reg, self.l1_ratio)
+
+    @property
+    def l1(self) -> float:
+        """What Σ|W| counts, 0 where it does not."""
+        return float(self.coefficients.l1 or 0.0)
+
+    @property
+    def l2(self) -> float:
+        """What ΣW² counts, 0 where it does not."""
+        return float(self.coefficients.l2 or 0.0)
+
+    def penalized(self, loss: Any, abs_sum: Callable[[], Any], square_sum: Callable[[], Any]) -> Any:
+        """The sum loss + l1 Σ|W| + l2 ΣW², with the sums written in a framework's own words; a term of no weight is left out."""
+        if self.l1:
+            loss = loss + self.l1 * abs_sum()
+        if self.l2:
+            loss = loss + self.l2 * square_sum()
+        return loss
+
+    def with_slope(self, grad: Any, W: Any, sign: Callable[[Any], Any]) -> Any:
+        """`grad` and the slope of the penalty, l1 sign(W) + 2 l2 W; a term of no weight is left out."""
+        if self.l1:
+            grad = grad + self.l1 * sign(W)
+        if self.l2:
+            grad = grad + 2 * self.l2 * W
+        return grad
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A framework ready to compute the loss and gradient of one problem.
+
+    **Fields:**
+
+    - `place`: weights (D, K) as NumPy's → the framework's array, in the layout that suits it.
+    - `loss_and_grad`: such weights → the loss and its gradient in that layout, finished (nothing is left to
+      compute when it returns).
+    - `to_numpy`: what `loss_and_grad` returned → the loss and the gradient (D, K), in the types of the framework.
+    - `modes`: the other derivatives that the framework offers, on and to NumPy arrays:
+      `"forward"` (W, V) → the directional derivative ⟨∇L, V⟩ in forward mode;
+      `"hvp"` (W, V) → ∇²L V, (D, K); `"hessian"` (W) → (D, K, D, K);
+      `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
+      `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call.
+    - `read_loss`: the framework's loss as a number.
+    - `products`: such weights → the two matrix products of the gradient alone, as the framework does them, finished;
+      where it is worth knowing what they take of the time.
+    """
+
+    place: Callable[[np.ndarray], Any]
+    loss_and_grad: Callable[[Any], tuple[Any, Any]]
+    to_numpy: Callable[[tuple[Any, Any]], tuple[Any, np.ndarray]]
+    modes: Mapping[Mode, Callable[..., Any]] = field(default_factory=dict)
+    read_loss: Callable[[Any], float] = float
+    products: Callable[[Any], object] | None = None

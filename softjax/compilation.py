@@ -1,0 +1,34 @@
+"""Programs compiled ahead of time, once for all arguments of the same shapes and types."""
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import jax
+
+Program = TypeVar("Program")
+
+
+def compile_once(build: Callable[[Any, Any], Program], static: Hashable, arguments: Any) -> Program:
+    """`build(static, shapes)`, remembered for arguments of these shapes, types and devices.
+
+    **Arguments:**
+
+    - `build`: compiles; it takes `static` and, in place of the arguments, a `jax.ShapeDtypeStruct` for each array.
+    - `static`: all that the programs depend on besides.
+    - `arguments`: a pytree of arrays.
+    """
+    leaves, structure = jax.tree.flatten(arguments)
+    shapes = tuple(shape_of(leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
+    program: Program = _compile(build, static, shapes, structure)
+    return program
+
+
+def shape_of(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> jax.ShapeDtypeStruct:
+    """What a program is compiled for, in place of an array."""
+    return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=32)
+def _compile(build: Any, static: Any, shapes: tuple[jax.ShapeDtypeStruct, ...], structure: Any) -> Any:
+    return build(static, jax.tree.unflatten(structure, shapes))

@@ -1,0 +1,58 @@
+"""Which data set, as the command line and `load_dataset` take it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from softjax.errors import InputError, check_count
+
+DATASETS = ("digits", "cifar10", "synthetic")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set, and which part of it."""
+
+    dataset: str = "digits"
+    """digits (embedded), cifar10, synthetic, or the path of a .npz file with arrays X and y, or X_train,
+    y_train, X_val, y_val, X_test and y_test."""
+    data_dir: Path | None = None
+    """cifar10: folder with cifar-10-batches-bin or cifar-10-batches-py. By default $SOFTJAX_DATA_DIR, then
+    the user's cache, and the published archive is downloaded where neither has it."""
+    val_images: int | None = None
+    """cifar10: how many of the 50,000 training images are for validation, from the last on; 1000, as in the course, by
+    default. More of them tell configurations apart that 1000 leave tied."""
+    test_images: int | Literal["all"] | None = None
+    """cifar10: how many of the 10,000 test images are used, from the first on; 1000 by default."""
+    split_seed: int = 0
+    """digits and .npz: seed of the stratified split; synthetic: seed of the examples."""
+    num_examples: int | None = None
+    """synthetic: N, training, validation and test together; 51000 by default."""
+    num_features: int | None = None
+    """synthetic: features without the bias; 3072 by default."""
+    num_classes: int | None = None
+    """synthetic: K; 10 by default."""
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS and not self.dataset.endswith(".npz"):
+            raise InputError(
+                f"unknown dataset {self.dataset!r}: expected {', '.join(DATASETS)} or a path ending in .npz"
+            )
+        if self.data_dir is not None and self.dataset != "cifar10":
+            raise InputError(f"data_dir is for the dataset cifar10, not for {self.dataset!r}")
+        if self.val_images is not None:
+            if self.dataset != "cifar10":
+                raise InputError(f"val_images is for the dataset cifar10, not for {self.dataset!r}")
+            check_count("val_images", self.val_images, most=49_999)
+        if self.test_images is not None:
+            if self.dataset != "cifar10":
+                raise InputError(f"test_images is for the dataset cifar10, not for {self.dataset!r}")
+            if self.test_images != "all":
+                check_count("test_images", self.test_images, most=10_000)
+        check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
+        for name, least in (("num_examples", 10), ("num_features", 1), ("num_classes", 2)):
+            value = getattr(self, name)
+            if value is not None:
+                if self.dataset != "synthetic":
+                    raise InputError(f"{name} is for the dataset synthetic, not for {self.dataset!r}")
+                check_count(name, value, least=least)

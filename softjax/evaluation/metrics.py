@@ -1,0 +1,52 @@
+"""How good the predictions of given scores are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Integer, Num
+
+from softjax.objective.losses import cross_entropy
+
+
+def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, "*batch"]:
+    """The share of examples whose largest score is at the label, 1/N Σᵢ 1[argmaxₖ s[i, k] = y[i]].
+
+    **Arguments:**
+
+    - `scores`: (N, K), or several such on leading axes.
+    - `y`: labels (N,), integers 0..K−1.
+
+    Equal scores count for the first class among them, as in `numpy.argmax`.
+    """
+    predicted = jnp.argmax(jnp.asarray(scores), axis=-1)
+    return (predicted == jnp.broadcast_to(jnp.asarray(y, predicted.dtype), predicted.shape)).mean(axis=-1)
+
+
+def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, ""]:
+    """The mean of −log softmax(s[i])[y[i]] over the examples, in nats: log K for uniform predictions.
+
+    **Arguments:** as `accuracy`.
+    """
+    nats: Array = _mean_cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32))
+    return nats
+
+
+@jax.jit
+def _mean_cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Array, ""]:
+    return cross_entropy(scores, y).mean()
+
+
+def confusion_matrix(
+    predicted: Integer[ArrayLike, " N"], y: Integer[ArrayLike, " N"], num_classes: int
+) -> Int[np.ndarray, "K K"]:
+    """How many examples of each class (row) were predicted to be of each class (column).
+
+    **Arguments:**
+
+    - `predicted`, `y`: predicted and true labels (N,), integers 0..K−1.
+    - `num_classes`: K.
+    """
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+    np.add.at(counts, (np.asarray(y), np.asarray(predicted)), 1)
+    return counts

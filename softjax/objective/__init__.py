@@ -1,0 +1,1 @@
+"""What is minimized: losses, penalties, their sum, and its derivatives by hand."""

@@ -1,0 +1,60 @@
+"""The arguments of the public functions, in one type and checked."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Integer
+
+
+def as_arrays(
+    W: ArrayLike, X: ArrayLike, y: ArrayLike
+) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"]]:
+    """`W` and `X` in one floating type (their promoted one, where integers have no say), and `y`."""
+    W, X = as_floats(W, X)
+    return W, X, as_array(y)
+
+
+def as_labels(y: Integer[Array, " N"], num_classes: int) -> Int[Array, " N"]:
+    """`y` as int32, −1 where it is no label; a large one must not wrap around into another class."""
+    return jnp.where((y >= 0) & (y < num_classes), y, jnp.full_like(y, -1)).astype(jnp.int32)
+
+
+def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
+    """`W` and `X` as arrays of one floating type: their promoted one, where integers have no say."""
+    W, X = as_array(W), as_array(X)
+    if W.ndim != 2 or X.ndim != 2 or X.shape[1] != W.shape[0]:
+        raise ValueError(f"X must be (N, D) and W (D, K), the same D, got X {X.shape} and W {W.shape}")
+    if X.dtype == W.dtype == jnp.float32:  # what follows takes as long as a small gradient
+        return W, X
+    dtype = W.dtype if jnp.issubdtype(W.dtype, jnp.floating) else jnp.result_type(float)
+    if X.dtype != dtype and jnp.issubdtype(X.dtype, jnp.floating):
+        with jax.numpy_dtype_promotion("standard"):
+            dtype = jnp.promote_types(dtype, X.dtype)
+    return W.astype(dtype), X.astype(dtype)
+
+
+def as_array(a: ArrayLike) -> Array:
+    """`jnp.asarray`, but for NumPy's 64-bit arrays with 64-bit types off, which are rounded here.
+
+    Closed over by a function that was traced with 64-bit types on before, JAX would take them for what they were.
+    """
+    if isinstance(a, jax.Array):
+        return a
+    if isinstance(a, np.ndarray):
+        a = a.astype(jax.dtypes.canonicalize_dtype(a.dtype), copy=False)
+    return jnp.asarray(a)
+
+
+def check_labels(y: ArrayLike, num_examples: int, num_classes: int) -> None:
+    """Raises `ValueError` unless `y` are `num_examples` integers 0..`num_classes` − 1, as far as can be seen."""
+    if np.shape(y) != (num_examples,):
+        raise ValueError(f"y must be (N,) with N = {num_examples} examples, got {np.shape(y)}")
+    dtype = np.dtype(y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype)
+    if dtype.kind not in "iu" and not jnp.issubdtype(dtype, jnp.integer):  # int4 is of another kind
+        raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {dtype.name}")
+    if not isinstance(y, jax.core.Tracer) and num_examples > 0:
+        labels = np.asarray(y)
+        if labels.min() < 0 or labels.max() >= num_classes:
+            wrong = labels[(labels < 0) | (labels >= num_classes)][0]
+            raise ValueError(f"y holds the label {wrong}, outside 0..{num_classes - 1} (K = {num_classes})")

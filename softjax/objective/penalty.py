@@ -1,0 +1,115 @@
+"""Every penalty is l1 · Σ|W| + l2 · ΣW²: its value, slope and curvature, in whatever layout W has.
+
+| penalty | l1 | l2 |
+| --- | --- | --- |
+| `"l2"` | – | reg |
+| `"half_l2"` | – | ½ reg |
+| `"l1"` | reg | – |
+| `"elastic_net"` | reg · l1_ratio | ½ reg (1 − l1_ratio) |
+| `"none"` | – | – |
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from softjax.objective.config import Objective, PenaltyName
+
+jax.tree_util.register_dataclass(
+    Objective, data_fields=["l1_ratio"], meta_fields=["kind", "penalty", "penalize_bias"]
+)
+
+
+class Penalty(NamedTuple):
+    """The penalty l1 · Σ|W| + l2 · ΣW². A term that is None is left out: 0 · ΣW² would be NaN where W² overflows."""
+
+    l1: Any
+    l2: Any
+
+    @property
+    def curvature(self) -> Any:
+        """The second derivative by each weight, 2 l2; |w| has none away from 0."""
+        return 0.0 if self.l2 is None else 2 * self.l2
+
+    def value(self, W: Float[Array, "..."]) -> Float[Array, ""]:
+        """l1 · Σ|W| + l2 · ΣW²."""
+        total = jnp.zeros((), W.dtype)
+        if self.l1 is not None:
+            total = total + self.l1 * jnp.sum(jnp.abs(W))
+        if self.l2 is not None:
+            total = total + self.l2 * jnp.sum(W * W)
+        return total
+
+    def slope(self, W: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The gradient l1 · sign(W) + 2 l2 · W; the derivative of |w| at 0 is taken as 0."""
+        total = jnp.zeros_like(W)
+        if self.l1 is not None:
+            total = total + self.l1 * jnp.sign(W)
+        if self.l2 is not None:
+            total = total + 2 * self.l2 * W
+        return total
+
+
+def coefficients(penalty: PenaltyName, reg: Any, l1_ratio: Any = 0.5) -> Penalty:
+    """The penalty of that name and strength, of numbers or traced arrays."""
+    match penalty:
+        case "l2":
+            return Penalty(None, reg)
+        case "half_l2":
+            return Penalty(None, 0.5 * reg)
+        case "l1":
+            return Penalty(reg, None)
+        case "elastic_net":
+            return Penalty(reg * l1_ratio, 0.5 * reg * (1 - l1_ratio))
+        case "none":
+            return Penalty(None, None)
+
+
+def penalty_value(
+    objective: Objective, reg: ArrayLike, W: Float[Array, "..."], dtype: Any, *, bias_axis: int
+) -> Float[Array, ""]:
+    """The penalty of W, summed in `dtype`.
+
+    **Arguments:**
+
+    - `objective`: which penalty, and whether the bias counts.
+    - `reg`: its strength.
+    - `W`: weights, (D, K) with `bias_axis=0` or (K, D) with `bias_axis=1`; the bias comes last on that axis.
+    """
+    return _penalty(objective, reg, dtype).value(_penalized(objective, W, bias_axis).astype(dtype))
+
+
+def penalty_and_slope(
+    objective: Objective, reg: ArrayLike, W: Float[Array, "..."], dtype: Any, *, bias_axis: int
+) -> tuple[Float[Array, ""], Float[Array, "..."]]:
+    """The penalty of W and its gradient by W, in `dtype`; arguments as `penalty_value`."""
+    penalty = _penalty(objective, reg, dtype)
+    slope = penalty.slope(W.astype(dtype))
+    if not objective.penalize_bias:
+        slope = without_bias(slope, bias_axis)
+    return penalty_value(objective, reg, W, dtype, bias_axis=bias_axis), slope
+
+
+def penalty_curvature(objective: Objective, reg: ArrayLike, dtype: Any) -> Array:
+    """The second derivative of the penalty by each weight that it counts."""
+    return jnp.asarray(_penalty(objective, reg, dtype).curvature, dtype)
+
+
+def without_bias(array: Float[Array, "..."], bias_axis: int) -> Float[Array, "..."]:
+    """`array` with zeros where the bias lies, last on `bias_axis`."""
+    bias = (slice(None),) * bias_axis + (-1,)
+    return array.at[bias].set(0)
+
+
+def _penalty(objective: Objective, reg: ArrayLike, dtype: Any) -> Penalty:
+    return coefficients(objective.penalty, jnp.asarray(reg, dtype), jnp.asarray(objective.l1_ratio, dtype))
+
+
+def _penalized(objective: Objective, W: Float[Array, "..."], bias_axis: int) -> Float[Array, "..."]:
+    if objective.penalize_bias:
+        return W
+    kept = (slice(None),) * bias_axis + (slice(-1),)
+    return W[kept]

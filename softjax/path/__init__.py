@@ -1,0 +1,1 @@
+"""The regularization path: the minimum itself, for every penalty strength."""

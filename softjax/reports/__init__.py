@@ -1,0 +1,1 @@
+"""Folders of results: README, tables, pictures, how they were made."""

@@ -1,0 +1,229 @@
+"""The report of a sweep."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softjax import plots
+from softjax.datasets import Dataset
+from softjax.ranges import format_range
+from softjax.reports.classifier import (
+    SPLITS,
+    Contents,
+    accuracy_rows,
+    interval,
+    loss_name,
+    penalty_name,
+    write,
+)
+from softjax.reports.markdown import table
+from softjax.training.config import SweepConfig
+from softjax.training.result import SweepResult
+
+RUN_COLUMNS = (
+    "lr",
+    "reg",
+    "seed",
+    "train_accuracy",
+    "val_accuracy",
+    "test_accuracy",
+    "final_loss",
+    "diverged",
+)
+ROWS_SHOWN = 10
+
+
+def write_sweep(
+    result: SweepResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
+) -> None:
+    """Writes a sweep's report: README.md, results.csv (a row a run), cells.csv (a row a configuration), run.json,
+    classifier.npz and the pictures (and weights.npy, where all weights were kept). All of it, or nothing.
+
+    **Arguments:**
+
+    - `result`, `dataset`: the sweep and the raw data set it was given.
+    - `out`: the folder, made with its parents.
+    - `command`: the command line that regenerates it.
+    - `overwrite`: replace an earlier report at `out`.
+
+    Raises `InputError` where `out` is taken or cannot be written, or where every configuration diverged.
+    """
+    best, seed, config = result.best, result.best_seed, result.config
+    found = {
+        "lr": float(result.learning_rate[best]),
+        "reg": float(result.reg[best]),
+        "seed": int(result.seed[seed]),
+        **{f"{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best, seed]) for split in SPLITS},
+        **{
+            f"mean_{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best].mean())
+            for split in SPLITS
+        },
+        "val_interval": result.val_interval[best].tolist(),
+        "test_interval": result.test_interval[best].tolist(),
+        "tied": int(result.tied.sum()),
+    }
+    over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
+    rows = [
+        ("learning rate lr", f"{found['lr']:.6g}"),
+        ("penalty strength reg", f"{found['reg']:.6g}"),
+        *accuracy_rows(found, dataset, "mean_" if over_seeds else "", over_seeds),
+    ]
+    num_diverged, num_runs = int(result.diverged.sum()), result.diverged.size
+    spread = (
+        "The intervals count the finite split and the seeds"
+        if config.num_seeds > 1
+        else "The intervals count the finite split alone: one seed does not show how much another would differ"
+    )
+    steps_done, steps_all = int(result.steps.sum()), len(result.reg) * config.num_iters
+    halved = (
+        f"\n\nSuccessive halving trained {steps_done:,} of {steps_all:,} steps a seed, and saved "
+        f"{1 - steps_done / steps_all:.0%}. Of the configurations it stopped, the figures are of the step at which it did."
+        if config.halvings
+        else ""
+    )
+    sections = f"""## The best {min(ROWS_SHOWN, len(result.reg))} configurations
+
+{table(best_cells(result))}
+
+{found["tied"]} of {len(result.reg)} configurations are statistically tied with the best (•): the 95 % interval of the paired
+difference in validation accuracy contains 0. {spread}. The best of many is chosen by its validation accuracy, which
+flatters it; the test accuracy was not looked at.{halved}
+
+All {num_runs} runs are in [results.csv](results.csv), {num_diverged or "none"} of them diverged; the configurations with
+means, standard deviations over the seeds and intervals in [cells.csv](cells.csv)."""
+    figures = {
+        "heat_map": (
+            plots.heat_map(result, f"{dataset.title}: validation accuracy"),
+            "Validation accuracy of every configuration.",
+        ),
+        "loss_curves": (
+            plots.loss_curves(result, f"{dataset.title}: training objective"),
+            "The minibatch objective of every configuration.",
+        ),
+    }
+    report = Contents(
+        f"Sweep on {dataset.title}",
+        f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {grid_size(config)}.",
+        found,
+        rows,
+        {"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
+        sections,
+        [
+            ("learning rates", _axis(config, config.learning_rates)),
+            ("penalty strengths", f"{_axis(config, config.regs)}, {penalty_name(config)}"),
+            (
+                "training",
+                f"{config.num_iters:,} steps of {config.batch_size} examples, {config.minibatches} minibatches, initial "
+                f"weights {config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision}",
+            ),
+            ("seeds", format_range(tuple(map(float, result.seed)))),
+        ],
+        result.seconds,
+        figures,
+        result.best_weights,
+        result.weights,
+        asdict(config),
+    )
+    write(report, result, dataset, out, command, overwrite)
+
+
+def grid_size(config: SweepConfig) -> str:
+    """The size of a sweep in words: "10 learning rates × 10 penalty strengths × 1 seed"."""
+    axes = (
+        {"learning rate": len(config.learning_rates), "penalty strength": len(config.regs)}
+        if config.search == "grid"
+        else {"drawn configuration": config.num_configurations}
+    ) | {"seed": config.num_seeds}
+    return " × ".join(f"{size} {name}{'s' if size > 1 else ''}" for name, size in axes.items())
+
+
+def best_cells(result: SweepResult, most: int = ROWS_SHOWN) -> list[tuple[str, ...]]:
+    """The best configurations, best first, as text under a header row.
+
+    Their lr, reg and accuracies, with several seeds mean ± standard deviation over them; the 95 % interval of the
+    validation accuracy, and • where a configuration is tied with the best.
+    """
+
+    def text(values: np.ndarray) -> str:
+        spread = f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else ""
+        return f"{values.mean():.4f}{spread}"
+
+    means = np.where(result.steps == result.steps.max(), result.val_accuracy.mean(axis=1), np.nan)
+    order = np.argsort(-np.where(np.isnan(means), -np.inf, means), kind="stable")
+    header = ("lr", "reg", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy")
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{result.learning_rate[c]:.6g}",
+            f"{result.reg[c]:.6g}",
+            text(result.train_accuracy[c]),
+            text(result.val_accuracy[c]),
+            interval(result.val_interval[c]),
+            "•" if result.tied[c] else "",
+            text(result.test_accuracy[c]),
+        )
+        for c in order[:most]
+        if not np.isnan(means[c])
+    ]
+    return [header, *rows]
+
+
+def _runs(result: SweepResult) -> Iterator[tuple[Any, ...]]:
+    for c, s in np.ndindex(*result.diverged.shape):
+        yield (
+            repr(float(result.learning_rate[c])),
+            repr(float(result.reg[c])),
+            int(result.seed[s]),
+            *(f"{getattr(result, f'{split}_accuracy')[c, s]:.6f}" for split in SPLITS),
+            str(result.final_loss[c, s]),
+            bool(result.diverged[c, s]),
+        )
+
+
+def _cells(result: SweepResult) -> Iterator[tuple[Any, ...]]:
+    statistics = [f"{split}_accuracy_{name}" for split in SPLITS for name in ("mean", "sd")]
+    yield ("lr", "reg", "steps", *statistics, "val_low", "val_high", "tied")
+    several = len(result.seed) > 1
+    for c in range(len(result.reg)):
+        accuracies = [getattr(result, f"{split}_accuracy")[c] for split in SPLITS]
+        yield (
+            repr(float(result.learning_rate[c])),
+            repr(float(result.reg[c])),
+            int(result.steps[c]),
+            *(
+                f"{value:.6f}"
+                for each in accuracies
+                for value in (each.mean(), each.std(ddof=1) if several else np.nan)
+            ),
+            *(f"{end:.6f}" for end in result.val_interval[c]),
+            bool(result.tied[c]),
+        )
+
+
+def _optimizer(config: SweepConfig) -> str:
+    mu, adam = f"{config.momentum:g}", f"β₁ {config.momentum:g}, β₂ {config.beta2:g}, ε {config.eps:g}"
+    name = {
+        "sgd": "minibatch SGD",
+        "momentum": f"minibatch SGD with momentum {mu}",
+        "nesterov": f"minibatch SGD with Nesterov momentum {mu}",
+        "adam": f"Adam ({adam})",
+        "adamw": f"AdamW ({adam})",
+    }[config.optimizer]
+    every = f"{config.decay_every:,} steps" if config.decay_every else "third of the steps"
+    return (
+        name
+        + {
+            "constant": "",
+            "cosine": " on a cosine schedule",
+            "step": f", lr times {config.decay_rate:g} after every {every},",
+        }[config.schedule]
+    )
+
+
+def _axis(config: SweepConfig, values: tuple[float, ...]) -> str:
+    if config.search == "grid":
+        return format_range(values)
+    spacing = "log-uniform" if config.search == "log_uniform" else "uniform"
+    return f"drawn, {spacing} from {min(values):g} to {max(values):g}"

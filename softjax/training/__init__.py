@@ -1,0 +1,1 @@
+"""Many training runs at once: lr × reg × seed."""

@@ -1,0 +1,122 @@
+"""How the work of a sweep is cut: rungs of successive halving, chunks of configurations, segments of steps."""
+
+import math
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from softjax.datasets import Dataset
+from softjax.training.config import SweepConfig, weight_dtype
+
+CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
+# copies of the weights in an optimizer's memory
+MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A chunk of configurations from one rung of successive halving to the next: `rows` of those that go on there,
+    from step `start` to `end`. It is filled up to `size`, so that one program serves all and every device has as many.
+    """
+
+    rung: int
+    rows: slice
+    size: int
+    start: int
+    end: int
+    lengths: list[int]
+
+    @property
+    def num_configs(self) -> int:
+        """The configurations of its own."""
+        return int(self.rows.stop - self.rows.start)
+
+    def remaining(self, step: int) -> list[int]:
+        """The segments after `step`, the first of them what is left of one if `step` lies within it."""
+        ends = self.start + np.cumsum(self.lengths)
+        remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
+        return remaining
+
+
+def rungs(config: SweepConfig) -> list[tuple[int, int]]:
+    """Of each rung of successive halving the step at which it ends, and the number of configurations up to there.
+
+    Source: Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*, 2016.
+    """
+    shares = [2**h for h in range(config.halvings + 1)]
+    return [
+        (math.ceil(config.num_iters / left), math.ceil(config.num_configurations / done))
+        for left, done in zip(reversed(shares), shares, strict=True)
+    ]
+
+
+def plan_legs(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Leg]:
+    """All legs of a sweep, in order, of `most` configurations at a time; `num_devices` along "config" share each."""
+    found, start = [], 0
+    for rung, (end, num_configs) in enumerate(rungs(config)):
+        num_chunks = math.ceil(num_configs / most)
+        chunk = math.ceil(num_configs / num_chunks)
+        each = math.ceil(chunk / num_devices)  # of the devices along "config"
+        lengths = segment_lengths(config, dataset, each, end - start)
+        for first in range(0, num_configs, chunk):
+            rows = slice(first, min(first + chunk, num_configs))
+            found.append(Leg(rung, rows, each * num_devices, start, end, lengths))
+        start = end
+    return found
+
+
+def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
+    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks are equal but for rounding.
+
+    By default what fits a quarter of each device's memory; on CPUs, what keeps a step's scores in the cache.
+    """
+    num_configs = config.num_configurations
+    most = config.chunk_size or _fitting(config, dataset) * num_devices
+    return math.ceil(num_configs / math.ceil(num_configs / most))
+
+
+def _fitting(config: SweepConfig, dataset: Dataset) -> int:
+    itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
+    scores = dataset.num_classes * config.batch_size * itemsize
+    # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
+    copies = 4 + MEMORIES[config.optimizer]
+    weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
+    on_cpu = jax.default_backend() == "cpu"
+    side_by_side = 1 if on_cpu else config.num_seeds
+    each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
+    if config.minibatches == "independent" and not on_cpu:
+        each += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
+    most = int(0.25 * _memory()) // each
+    if on_cpu:
+        most = min(most, CACHED_BYTES // scores)
+    return max(most, 1)
+
+
+def _memory() -> int:
+    """Bytes of the device; of the machine, or what its container may use of it, for a CPU."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "bytes_limit" in stats:
+        return int(stats["bytes_limit"])
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):  # no container, or none with a limit
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(limits)
+
+
+def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps: int) -> list[int]:
+    """Steps in each segment of `num_steps`: about a second's worth, equal where they have a divisor near that.
+
+    From a nominal speed, not a measured one: the same problem is cut, and compiled, the same way every time.
+    """
+    weights = chunk * config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
+    flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13
+    seconds_per_step = 5e-5 + 4 * weights * config.batch_size / flops_per_second
+    aim = min(max(round(1 / seconds_per_step), 1), num_steps)
+    divisors = [n for n in range(aim // 2 + 1, 2 * aim) if num_steps % n == 0]
+    length = min(divisors, key=lambda n: abs(math.log(n / aim)), default=aim)
+    whole, rest = divmod(num_steps, length)
+    return [length] * whole + [rest] * (rest > 0)

@@ -1,0 +1,212 @@
+"""The compiled programs of a sweep: initial weights, a segment of training, evaluation.
+
+`vmap` over the configurations of a chunk turns their weights (c, K, D) into the rows of one matrix, so that a
+step is two large matrix products on the minibatch they share. Seeds are the outer axis: weights are (S, c, K, D).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Compiled
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from softjax.compilation import compile_once, shape_of
+from softjax.evaluation.examples import SCORES_AT_A_TIME, evaluate
+from softjax.objective.penalty import penalty_value
+from softjax.training.config import Minibatches
+from softjax.training.devices import CONFIG
+from softjax.training.step import Carry, Method, Run, Setting, Steps, initialize_run, train_segment
+
+
+class ProgramSpec(NamedTuple):
+    """All that the programs depend on besides the shapes and types of their arguments."""
+
+    method: Method
+    num_classes: int
+    segment_lengths: tuple[int, ...]
+    minibatches: Minibatches
+    backend: str
+    mesh: Mesh
+
+    @property
+    def shared(self) -> bool:
+        """Whether the configurations of a seed share their minibatches."""
+        return self.minibatches == "shared"
+
+
+class Keys(NamedTuple):
+    """PRNG keys of initial weights and of minibatches: (S,) where the configurations share them, else (S, c)."""
+
+    initial: Key[Array, "..."]
+    batch: Key[Array, "..."]
+
+
+class Runs(NamedTuple):
+    """The runs of a chunk: learning rates and penalty strengths (c,), and their keys."""
+
+    lr: Float[Array, " c"]
+    reg: Float[Array, " c"]
+    keys: Keys
+
+
+class Evaluations(NamedTuple):
+    """How all runs of a chunk stand."""
+
+    finite: Bool[Array, "S c"]
+    """whether all weights are"""
+    penalty: Float[Array, "S c"]
+    train_hits: Int[Array, "S c"]
+    """training examples classified rightly"""
+    val_correct: Bool[Array, "S c V"]
+    """which validation examples are classified rightly"""
+    test_correct: Bool[Array, "S c N"]
+    train_loss: Float[Array, "S c"]
+    """the sum of the training losses, without the penalty"""
+
+
+class Programs(NamedTuple):
+    """What runs on the devices, compiled.
+
+    - `initialize(runs, setting)`: a `Carry` of weights (S, c, K, D).
+    - `segments[T](carry, runs, steps, setting)`: the carry after `steps`, T of them, and the losses (S, c, T). `carry` is
+      donated.
+    - `evaluate(W, runs, setting)`: `Evaluations`.
+    """
+
+    initialize: Compiled
+    segments: dict[int, Compiled]
+    evaluate: Compiled
+
+
+def make_keys(
+    seeds: Int[np.ndarray, " S"], configurations: Int[np.ndarray, " c"], minibatches: Minibatches
+) -> Keys:
+    """The keys of these seeds' runs of these configurations, which are numbered from 0."""
+    keys = jax.vmap(jax.random.key)(seeds)
+
+    def stream(number: int) -> Key[Array, "..."]:
+        own = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+        if minibatches == "shared":
+            return own
+        fold = jax.vmap(jax.vmap(jax.random.fold_in, in_axes=(None, 0)), in_axes=(0, None))
+        return fold(own, configurations)
+
+    return Keys(stream(0), stream(1))
+
+
+def compile_programs(spec: ProgramSpec, runs: Runs, setting: Setting) -> Programs:
+    """The programs for these arguments, or for others of their shapes and types on these devices."""
+    return compile_once(_build, spec, (runs, setting))
+
+
+def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
+    runs, setting = shapes
+    each_device, per_config, per_run = (PartitionSpec(*axes) for axes in ((), (CONFIG,), (None, CONFIG)))  # type: ignore[no-untyped-call]
+    specs: Any = (per_config, per_config, each_device if spec.shared else per_run)
+    of_runs = Runs(*specs)
+
+    def divide(function: Callable[..., Any], arguments: Any, results: Any) -> Callable[..., Any]:
+        """`function` of each device's own configurations: nothing is exchanged but what it says itself."""
+        function = partial(function, spec)
+        if spec.mesh.size == 1:
+            return function
+        return jax.shard_map(function, mesh=spec.mesh, in_specs=arguments, out_specs=results, check_vma=False)
+
+    initialize = divide(_initialize, (of_runs, each_device), per_run)
+    train = divide(_train, (per_run, of_runs, each_device, each_device), (per_run, per_run))
+    evaluate = divide(_evaluate, (per_run, of_runs, each_device), per_run)
+
+    def place(shapes: Any, axes: PartitionSpec) -> Any:
+        sharding = NamedSharding(spec.mesh, axes)
+        return jax.tree.map(lambda leaf: shape_of(leaf.shape, leaf.dtype, sharding), shapes)
+
+    carry = place(jax.eval_shape(initialize, runs, setting), per_run)
+    out = NamedSharding(spec.mesh, per_run)
+    segments = {}
+    for length in spec.segment_lengths:
+        numbers: Any = (shape_of((), jnp.int32), shape_of((length,), jnp.float32))
+        steps = place(Steps(*numbers), each_device)
+        jitted = jax.jit(train, donate_argnums=0, out_shardings=out)
+        segments[length] = jitted.lower(carry, runs, steps, setting).compile()
+    return Programs(
+        jax.jit(initialize, out_shardings=out).lower(runs, setting).compile(),
+        segments,
+        jax.jit(evaluate).lower(carry.W, runs, setting).compile(),
+    )
+
+
+def _initialize(spec: ProgramSpec, runs: Runs, setting: Setting) -> Carry:
+    dtype = str(runs.lr.dtype)
+
+    def one(key: Any) -> Carry:
+        return initialize_run(key, spec.num_classes, dtype, setting, spec.method)
+
+    if not spec.shared:
+        own: Carry = jax.vmap(jax.vmap(one))(runs.keys.initial)
+        return own
+    copies: Carry = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf[:, None], (len(leaf), len(runs.lr), *leaf.shape[1:])),
+        jax.vmap(one)(runs.keys.initial),
+    )
+    return copies
+
+
+def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: Setting) -> Any:
+    # Without a minibatch in common the products of the configurations are as many thin ones.
+    over_configs = _loop if spec.backend == "cpu" and not spec.shared else jax.vmap
+
+    def one(carry: Carry, lr: Any, reg: Any, key: Any) -> Any:
+        return train_segment(carry, Run(lr, reg, key), steps, setting, method=spec.method)
+
+    def one_seed(carry: Carry, key: Any) -> Any:
+        if spec.shared:  # the key is not mapped over the configurations: one minibatch serves them all
+            return over_configs(partial(one, key=key))(carry, runs.lr, runs.reg)
+        return over_configs(one)(carry, runs.lr, runs.reg, key)
+
+    return _over_seeds(spec)(one_seed)(carry, runs.keys.batch)
+
+
+def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evaluations:
+    objective = setting.objective
+
+    def one_seed(W: Any) -> Evaluations:
+        block = max(SCORES_AT_A_TIME // max(W.shape[0] * W.shape[1], W.shape[2]), 1)
+
+        def of(split: Any) -> Any:
+            one = partial(
+                evaluate,
+                examples=split,
+                preprocessing=setting.preprocessing,
+                kind=objective.kind,
+                block=block,
+            )
+            return jax.vmap(one)(W)
+
+        def penalize(W: Any, reg: Any) -> Any:
+            return penalty_value(objective, reg, W, W.dtype, bias_axis=1)
+
+        train, val, test = (of(split) for split in (setting.train, setting.val, setting.test))
+        hits = train.correct.sum(axis=1, dtype=jnp.int32)
+        finite = jnp.isfinite(W).all(axis=(1, 2))
+        return Evaluations(
+            finite, jax.vmap(penalize)(W, runs.reg), hits, val.correct, test.correct, train.loss
+        )
+
+    evaluations: Evaluations = _over_seeds(spec)(one_seed)(W)
+    return evaluations
+
+
+def _over_seeds(spec: ProgramSpec) -> Callable[..., Any]:
+    """One seed's configurations fill a CPU; there, all seeds in one product cost some 15 % more, in copies."""
+    return _loop if spec.backend == "cpu" else jax.vmap
+
+
+def _loop(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.vmap(function)`, one after another."""
+    return lambda *arguments: lax.map(lambda each: function(*each), arguments)

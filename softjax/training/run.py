@@ -1,0 +1,275 @@
+"""A sweep under way: its data on the devices, and one leg of its work after the other."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Float, Int
+
+from softjax.datasets import Dataset
+from softjax.datasets.preprocess import Preprocessing, fit
+from softjax.errors import InputError
+from softjax.evaluation.examples import take_examples
+from softjax.training.config import SweepConfig, weight_dtype
+from softjax.training.devices import CONFIG, DATA, fetch, place
+from softjax.training.plan import Leg, plan_legs, rungs
+from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
+from softjax.training.result import rank
+from softjax.training.state import Part, Progress, Seconds, SweepState
+from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
+
+MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
+
+OnProgress = Callable[[Progress], None] | None
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """What a sweep needs on the devices, and how its work is cut.
+
+    - `grid` (2, C): learning rates and penalty strengths; `factors` (T,): what the first are multiplied by.
+    - `fitted`: the preprocessing in float64; `setting`: that in the weights' type, the data and all numbers.
+    - `legs`: the pieces of work, in order; `history_steps` (H,): the steps whose losses are kept.
+    - `load_seconds`: what all this took.
+    """
+
+    config: SweepConfig
+    grid: Float[np.ndarray, "2 C"]
+    factors: Float[np.ndarray, " T"]
+    fitted: Preprocessing
+    setting: Setting
+    num_classes: int
+    mesh: Mesh
+    legs: list[Leg]
+    history_steps: np.ndarray
+    load_seconds: float
+
+    @property
+    def seeds(self) -> Int[np.ndarray, " S"]:
+        """The seeds of every configuration's runs."""
+        return self.config.seed + np.arange(self.config.num_seeds)
+
+    def kept_steps(self, start: int, end: int) -> Int[np.ndarray, " h"]:
+        """The steps from `start` to `end` whose losses are kept."""
+        steps = self.history_steps
+        return steps[(steps >= start) & (steps < end)]
+
+
+def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
+    """Brings the data to the devices, and cuts the work into legs of at most `chunk_size` configurations.
+
+    Raises `InputError` where a minibatch cannot be divided among the devices along "data".
+    """
+    start = time.perf_counter()
+    if config.batch_size % mesh.shape[DATA]:
+        raise InputError(
+            f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"
+        )
+    grid = np.array(config.configurations())
+    fitted = fit(dataset.train.X, config.standardize)
+    dtype = weight_dtype(config.dtype)
+    numbers = (config.init_scale, config.momentum, config.beta2, config.eps)
+    objective = config.objective
+    setting = Setting(
+        replace(objective, l1_ratio=jnp.asarray(objective.l1_ratio, dtype)),
+        Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)),
+        take_examples(dataset.train, dtype),
+        take_examples(dataset.val, dtype),
+        take_examples(dataset.test, dtype),
+        jax.tree.map(lambda each: each.astype(dtype), fitted),
+    )
+    stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
+    return SweepRun(
+        config,
+        grid,
+        schedule_factors(config),
+        fitted,
+        place(setting, mesh),
+        dataset.num_classes,
+        mesh,
+        plan_legs(config, dataset, chunk_size, mesh.shape[CONFIG]),
+        np.arange(0, config.num_iters, stride),
+        time.perf_counter() - start,
+    )
+
+
+def begin_leg(run: SweepRun, chunk_size: int, parts: tuple[Part, ...], seconds: Seconds) -> SweepState:
+    """The state in which the leg after `parts` has done none of its steps; where there is none, all is done."""
+    config, left = run.config, run.legs[len(parts) :]
+    step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
+    losses = np.empty((num_configs, config.num_seeds, 0), weight_dtype(config.dtype))
+    return SweepState(chunk_size, parts, step, None, losses, seconds)
+
+
+def compile_leg(run: SweepRun, state: SweepState) -> Programs:
+    """The compiled programs for what is left of the leg in which `state` stands."""
+    leg = run.legs[len(state.parts)]
+    return _compile(run, leg, state.step, _place_runs(run, leg, _pick_configs(run, state.parts, leg)))
+
+
+def train_leg(run: SweepRun, state: SweepState, on_progress: OnProgress) -> SweepState:
+    """The state after the rest of a leg's steps, and its evaluation."""
+    leg = run.legs[len(state.parts)]
+    configs = _pick_configs(run, state.parts, leg)
+    start = time.perf_counter()
+    runs = _place_runs(run, leg, configs)
+    programs = _compile(run, leg, state.step, runs)
+    seconds = replace(state.seconds, compile=state.seconds.compile + time.perf_counter() - start)
+
+    start = time.perf_counter()
+    carry = _place_carry(run, state, leg, configs, programs.initialize(runs, run.setting))
+    step, losses = state.step, [state.losses]
+    for length in leg.remaining(step):
+        numbers: Any = place((np.int32(step), run.factors[step : step + length]), run.mesh)
+        carry, new = programs.segments[length](carry, runs, Steps(*numbers), run.setting)
+        new = fetch(new).swapaxes(0, 1)[: leg.num_configs]
+        losses.append(new[..., run.kept_steps(step, step + length) - step])
+        step += length
+        seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
+        if on_progress is not None:
+            now = SweepState(state.chunk_size, state.parts, step, None, state.losses, seconds)
+            on_progress(describe(run, now, carry, losses, new[..., -1]))
+        start = time.perf_counter()
+    part = _evaluate_leg(run, leg, configs, programs, carry, runs, np.concatenate(losses, axis=-1))
+    seconds = replace(seconds, evaluate=seconds.evaluate + time.perf_counter() - start)
+    return begin_leg(run, state.chunk_size, (*state.parts, part), seconds)
+
+
+def describe(
+    run: SweepRun,
+    state: SweepState,
+    carry: Carry | None = None,
+    losses: list[np.ndarray] | None = None,
+    last: Float[np.ndarray, "c S"] | None = None,
+) -> Progress:
+    """What a caller is told of `state`.
+
+    **Arguments:** `carry`, on the devices, and `losses`, segment by segment, stand for those of `state` where they are
+    given; `last` are the latest losses.
+    """
+    known = np.empty(0) if last is None else last[np.isfinite(last)]
+    done, now = run.legs[: len(state.parts)], run.legs[len(state.parts) : len(state.parts) + 1]
+
+    def copy() -> SweepState:
+        if carry is None or losses is None:
+            return state
+        own = slice(run.legs[len(state.parts)].num_configs)
+        arrays = tuple(np.array(fetch(leaf)[:, own]) for leaf in jax.tree.leaves(carry))
+        return replace(state, carry=arrays, losses=np.concatenate(losses, axis=-1))
+
+    return Progress(
+        sum(leg.end - leg.start for leg in done) + sum(state.step - leg.start for leg in now),
+        sum(leg.end - leg.start for leg in run.legs),
+        sum(len(leg.lengths) for leg in done)
+        + sum(len(leg.lengths) - len(leg.remaining(state.step)) for leg in now),
+        sum(len(leg.lengths) for leg in run.legs),
+        float(known.mean()) if known.size else math.nan,
+        copy,
+    )
+
+
+def parts_of_rung(run: SweepRun, parts: tuple[Part, ...], rung: int) -> list[Part]:
+    """Those of the finished `parts` that belong to a rung of successive halving."""
+    return [part for part, leg in zip(parts, run.legs, strict=False) if leg.rung == rung]
+
+
+def _pick_configs(run: SweepRun, parts: tuple[Part, ...], leg: Leg) -> Int[np.ndarray, " c"]:
+    """The configurations of a leg: of those of the rung before it the better half, in order."""
+    if leg.rung == 0:
+        return np.arange(run.grid.shape[1])[leg.rows]
+    before = parts_of_rung(run, parts, leg.rung - 1)
+    configs = np.concatenate([part.configs for part in before])
+    best = rank(np.concatenate([part.val_accuracy for part in before]))
+    survivors = np.sort(configs[best[: rungs(run.config)[leg.rung][1]]])
+    return survivors[leg.rows]
+
+
+def _place_runs(run: SweepRun, leg: Leg, configs: Int[np.ndarray, " c"]) -> Runs:
+    filled = _fill(configs, leg.size)
+    rates = run.grid[:, filled].astype(weight_dtype(run.config.dtype))
+    lr, reg = (place(each, run.mesh, CONFIG) for each in rates)
+    keys = make_keys(run.seeds, filled, run.config.minibatches)
+    return Runs(lr, reg, place(keys, run.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG))))
+
+
+def _compile(run: SweepRun, leg: Leg, step: int, runs: Runs) -> Programs:
+    spec = ProgramSpec(
+        choose_method(run.config, run.mesh.shape[DATA]),
+        run.num_classes,
+        tuple(sorted({*leg.lengths, *leg.remaining(step)})),
+        run.config.minibatches,
+        jax.default_backend(),
+        run.mesh,
+    )
+    return compile_programs(spec, runs, run.setting)
+
+
+def _place_carry(
+    run: SweepRun, state: SweepState, leg: Leg, configs: Int[np.ndarray, " c"], first: Carry
+) -> Carry:
+    """Where a leg goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
+    if state.carry is not None:
+        leaves = list(state.carry)
+    elif leg.rung > 0:
+        before = parts_of_rung(run, state.parts, leg.rung - 1)
+        at = np.searchsorted(np.concatenate([part.configs for part in before]), configs)
+        carries = zip(*(part.carry for part in before), strict=True)
+        leaves = [np.concatenate(each)[at].swapaxes(0, 1) for each in carries]
+    else:
+        return first
+    full = [leaf[:, _fill(np.arange(leg.num_configs), leg.size)] for leaf in leaves]
+    carry: Carry = jax.tree.unflatten(jax.tree.structure(first), place(full, run.mesh, None, CONFIG))
+    return carry
+
+
+def _evaluate_leg(
+    run: SweepRun,
+    leg: Leg,
+    configs: Int[np.ndarray, " c"],
+    programs: Programs,
+    carry: Carry,
+    runs: Runs,
+    losses: Float[np.ndarray, "c S H"],
+) -> Part:
+    own = slice(len(configs))
+    found = jax.tree.map(
+        lambda each: fetch(each).swapaxes(0, 1)[own], programs.evaluate(carry.W, runs, run.setting)
+    )
+    num_train = len(run.setting.train.y)
+    diverged = ~found.finite  # a loss that is not finite makes the weights NaN
+
+    def unless_diverged(values: np.ndarray) -> np.ndarray:
+        return np.where(diverged, np.nan, values)
+
+    val_accuracy = unless_diverged(found.val_correct.mean(axis=2))
+    best = int(rank(val_accuracy)[0])
+    kept = own if run.config.keep_weights == "all" else slice(best, best + 1)
+    last = leg.rung == run.config.halvings
+    # all that may go on, or the weights that are kept alone
+    wanted: list[Any] = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
+    carried = [fetch(leaf).swapaxes(0, 1) for leaf in wanted]
+    return Part(
+        configs=configs,
+        steps=leg.end,
+        train_accuracy=unless_diverged(found.train_hits / num_train),
+        val_accuracy=val_accuracy,
+        test_accuracy=unless_diverged(found.test_correct.mean(axis=2)),
+        val_hits=found.val_correct.sum(axis=1, dtype=np.uint16),
+        test_hits=found.test_correct.sum(axis=1, dtype=np.uint16),
+        final_loss=unless_diverged(found.train_loss / num_train + found.penalty),
+        diverged=diverged,
+        loss_history=losses,
+        weights=(carried[0] if last else carried[0][kept]).swapaxes(2, 3),
+        carry=() if last else tuple(leaf[own] for leaf in carried),
+    )
+
+
+def _fill(values: np.ndarray, size: int) -> np.ndarray:
+    """`values`, the last of them repeated up to `size`."""
+    return np.append(values, np.repeat(values[-1:], size - len(values)))

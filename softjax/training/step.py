@@ -1,0 +1,192 @@
+"""A step of training, and a segment of steps: minibatch SGD or a kin of it, a pure function of (lr, reg, key).
+
+A run is cut into segments, so that its caller can report progress between them. Weights are (K, D) here.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key
+
+from softjax.datasets.preprocess import Preprocessing, apply
+from softjax.evaluation.examples import Examples
+from softjax.objective.config import Objective, Precision
+from softjax.objective.gradient import loss_and_grad_kd
+from softjax.training.config import Optimizer, SweepConfig
+from softjax.training.devices import DATA
+
+
+class Method(NamedTuple):
+    """How a step is taken, apart from numbers; hashable, and static in a compiled program.
+
+    `dtype` and `precision` are those of the products' factors; `data_parallel` is among how many devices, which lie along
+    the mesh's axis "data", a minibatch is divided.
+    """
+
+    optimizer: Optimizer
+    batch_size: int
+    dtype: str
+    precision: Precision
+    data_parallel: int
+
+
+class Hyperparameters(NamedTuple):
+    """Numbers that all configurations share; arguments of a compiled program, so that a new value is no new program."""
+
+    init_scale: Float[Array, ""]
+    momentum: Float[Array, ""]
+    beta2: Float[Array, ""]
+    eps: Float[Array, ""]
+
+
+class Setting(NamedTuple):
+    """What all runs of a sweep share: the objective, its numbers and the data, on the device."""
+
+    objective: Objective
+    hyper: Hyperparameters
+    train: Examples
+    val: Examples
+    test: Examples
+    preprocessing: Preprocessing
+
+
+class Run(NamedTuple):
+    """What tells one run from another; of several runs, arrays of each."""
+
+    lr: Float[Array, "..."]
+    reg: Float[Array, "..."]
+    key: Key[Array, "..."]
+
+
+class Steps(NamedTuple):
+    """Which steps a segment takes: T of them from number `start` on, and what lr is multiplied by at each."""
+
+    start: Int[Array, ""]
+    factors: Float[Array, " T"]
+
+
+class Carry(NamedTuple):
+    """What a step hands to the next: the weights and the optimizer's memory."""
+
+    W: Float[Array, "K D"]
+    memory: Any
+
+
+def choose_method(config: SweepConfig, data_parallel: int) -> Method:
+    """How `config` takes a step."""
+    return Method(config.optimizer, config.batch_size, config.dtype, config.precision, data_parallel)
+
+
+def schedule_factors(config: SweepConfig) -> Float[np.ndarray, " T"]:
+    """What lr is multiplied by at each step."""
+    match config.schedule:
+        case "constant":
+            factor = optax.constant_schedule(1.0)
+        case "cosine":
+            factor = optax.cosine_decay_schedule(1.0, config.num_iters)
+        case "step":
+            every = config.decay_every or -(-config.num_iters // 3)
+            factor = optax.exponential_decay(1.0, every, config.decay_rate, staircase=True)
+    steps = np.arange(config.num_iters, dtype=np.float32)
+    return np.broadcast_to(np.asarray(factor(steps), np.float32), steps.shape)
+
+
+def make_optimizer(
+    optimizer: Optimizer, lr: Float[Array, ""], reg: Float[Array, ""], setting: Setting, num_weights: int
+) -> optax.GradientTransformation:
+    """The optimizer of a step at learning rate `lr`; its numbers may be traced.
+
+    - sgd: W ← W − lr g; momentum: v ← μ v + g, W ← W − lr v; nesterov: W ← W − lr (g + μ v).
+    - adam: W ← W − lr m̂ / (√v̂ + ε), with bias-corrected averages m̂ of g and v̂ of g².
+    - adamw: adam's step, and W ← W − lr reg W besides (Loshchilov and Hutter, *Decoupled Weight Decay
+      Regularization*, 2019), for the `num_weights` columns of W, the bias's only if it is penalized.
+    """
+    hyper = setting.hyper
+    match optimizer:
+        case "sgd":
+            return optax.sgd(lr)
+        case "momentum" | "nesterov":
+            return optax.sgd(lr, hyper.momentum, nesterov=optimizer == "nesterov")
+        case "adam" | "adamw":
+            adam = optax.scale_by_adam(hyper.momentum, hyper.beta2, hyper.eps)
+            if optimizer == "adam":
+                return optax.chain(adam, optax.scale_by_learning_rate(lr))
+            penalize_bias = float(setting.objective.penalize_bias)
+            decayed = jnp.ones((1, num_weights), reg.dtype).at[:, -1].set(penalize_bias)
+            return optax.chain(
+                adam, optax.add_decayed_weights(reg * decayed), optax.scale_by_learning_rate(lr)
+            )
+
+
+def initialize_run(
+    key: Key[Array, ""], num_classes: int, dtype: str, setting: Setting, method: Method
+) -> Carry:
+    """Normal weights of standard deviation `init_scale`, the draw being the same in every type; no memory yet."""
+    num_weights = setting.train.X.shape[1] + 1
+    draw = jax.random.normal(key, (num_classes, num_weights), jnp.float32)
+    W = setting.hyper.init_scale.astype(dtype) * draw.astype(dtype)
+    one = jnp.ones((), dtype)
+    return Carry(W, make_optimizer(method.optimizer, one, one, setting, num_weights).init(W))
+
+
+def train_segment(
+    carry: Carry, run: Run, steps: Steps, setting: Setting, *, method: Method
+) -> tuple[Carry, Float[Array, " T"]]:
+    """The steps of a segment.
+
+    **Returns:** what the next segment starts from, and each step's minibatch objective (penalty included) before
+    its update.
+    """
+
+    def step(carry: Carry, now: tuple[Int[Array, ""], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
+        return take_step(carry, run, *now, setting, method)
+
+    numbers = steps.start + jnp.arange(len(steps.factors), dtype=jnp.int32)
+    return lax.scan(step, carry, (numbers, steps.factors.astype(carry.W.dtype)))
+
+
+def take_step(
+    carry: Carry,
+    run: Run,
+    number: Int[Array, ""],
+    factor: Float[Array, ""],
+    setting: Setting,
+    method: Method,
+) -> tuple[Carry, Float[Array, ""]]:
+    """One step, W ← W − lr · factor · ∇L for SGD; and the objective before it."""
+    W, memory = carry
+    rows = draw_minibatch(run.key, number, len(setting.train.y), method)
+    X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
+    value, grad = loss_and_grad_kd(
+        W, X, setting.train.y[rows], run.reg, setting.objective, precision=method.precision
+    )
+    if method.data_parallel > 1:
+        value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
+    # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
+    # weights over the old, which it copies otherwise, every step.
+    rate = jnp.where(jnp.isfinite(value), run.lr * factor, jnp.nan)
+    optimizer = make_optimizer(method.optimizer, rate, run.reg, setting, W.shape[1])
+    with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and corrects in floats
+        updates, memory = optimizer.update(grad, memory, W)
+    return Carry(optax.apply_updates(W, updates), memory), value
+
+
+def draw_minibatch(
+    key: Key[Array, ""], number: Int[Array, ""], num_examples: int, method: Method
+) -> Int[Array, " B"]:
+    """The rows of a step's minibatch, or of this device's share of it: drawn with replacement, by `key` and the step alone.
+
+    Under `vmap` over lr and reg they are therefore drawn once, and shared; and a run does not depend on how it is cut into
+    segments.
+    """
+    rows = jax.random.randint(
+        jax.random.fold_in(key, number), (method.batch_size,), 0, num_examples, jnp.int32
+    )
+    if method.data_parallel > 1:
+        share = method.batch_size // method.data_parallel
+        rows = lax.dynamic_slice_in_dim(rows, share * lax.axis_index(DATA), share)
+    return rows
