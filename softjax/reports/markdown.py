@@ -1,10 +1,28 @@
-"""Tables in Markdown."""
+"""Tables in Markdown, and texts filled into templates."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from string import Template
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of text as a table in Markdown, the first of them its header."""
-    header, *body = rows
-    lines = [header, tuple("---:" for _ in header), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def table(rows: Sequence[Sequence[str]], align: str = "right") -> str:
+    """Rows of text as a table in Markdown, the first of them its header.
+
+    **Arguments:**
+
+    - `rows`: as many cells each; a bar within a cell is escaped.
+    - `align`: of all columns, `"right"` or `"left"`.
+    """
+    header, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    rule = {"right": "---:", "left": "---"}[align]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, [rule] * len(header), *body])
+
+
+def render(template: Path, **values: object) -> str:
+    """The text of `template`, a Markdown file beside the code that fills it, with each `$name` replaced by its value.
+
+    Raises `KeyError` for a name without a value.
+    """
+    return Template(template.read_text(encoding="utf-8")).substitute(
+        {name: str(value) for name, value in values.items()}
+    )
