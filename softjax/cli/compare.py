@@ -1,10 +1,10 @@
 """softjax compare."""
 
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from softjax.cli.console import print_table, progress_bar, say
+from softjax.cli.console import print_table, progress_bar
+from softjax.cli.running import keep_unfinished
 from softjax.comparison.config import CompareConfig
 
 
@@ -42,32 +42,26 @@ class Compare:
             return 0
         from softjax.comparison.report import summary, write_comparison
         from softjax.comparison.run import compare, plan
-        from softjax.reports import run_folder
+        from softjax.runs.checkpoint import identify
+        from softjax.runs.run_folder import RunFolder
 
         plan(self.comparison)  # names a wrong name before anything else
-        run_folder.restore_earlier(self.out)
-        run_folder.check_free(self.out, self.overwrite)
-        journal = run_folder.partial_folder(self.out) / "journal.jsonl"
-        run_folder.check_finished(self.out, journal.is_file() and not self.resume, self.overwrite)
-        if not self.resume:
-            journal.unlink(missing_ok=True)
-        with progress_bar(0, unit="case", desc="comparing") as bar:
+        folder = RunFolder(self.out, self.overwrite, self.resume)
+        command = command.replace(" --resume", "")
+        folder.check()
+        with folder.lock():
+            if folder.begin(identify(asdict(self.comparison))):
+                print(f"complete: {self.out / 'README.md'}")
+                return 0
+            with keep_unfinished(folder, command), progress_bar(0, unit="case", desc="comparing") as bar:
 
-            def count(framework: str, case: str) -> None:
-                bar.set_postfix_str(f"{framework} {case}", refresh=False)
-                bar.update()
+                def count(framework: str, case: str) -> None:
+                    bar.set_postfix_str(f"{framework} {case}", refresh=False)
+                    bar.update()
 
-            try:
+                journal = folder.checkpoint.journal
                 comparison = compare(self.comparison, journal=journal, on_start=bar.reset, on_record=count)
-            except KeyboardInterrupt:
-                bar.close()
-                say(f"to go on: {command.removesuffix(' --resume')} --resume")
-                raise
-        command = command.removesuffix(" --resume")
-        write_comparison(comparison, self.comparison, self.out, command=command, overwrite=self.overwrite)
-        journal.unlink()
-        with suppress(OSError):  # there may be more in it
-            journal.parent.rmdir()
+            write_comparison(comparison, self.comparison, folder, command=command)
         print_table(summary(comparison))
         print(f"\nreport: {self.out / 'README.md'}")
         return 0

@@ -2,16 +2,20 @@
 
 import time
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from softjax.cli.console import load, muted, print_table, progress_bar, say
-from softjax.cli.training import trained
+from softjax.cli.console import load, muted, print_table, say
+from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.path.config import PathConfig
 from softjax.training.config import DeviceConfig, SweepConfig
+
+if TYPE_CHECKING:
+    from softjax.datasets import Dataset
+    from softjax.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -60,133 +64,94 @@ class Sweep:
             raise InputError(
                 "a path to convergence runs on one device: leave out --distributed and --data-parallel"
             )
-        if self.converge and self.resume:
-            raise InputError(
-                "a path to convergence takes minutes and keeps no checkpoints: leave out --resume"
-            )
 
     def run(self, command: str) -> int:
         """Trains, prints the best cells, writes the report: the first process, if there are several."""
+        from softjax.runs.run_folder import RunFolder
         from softjax.training import devices
 
         devices.initialize(self.devices)
-        with nullcontext() if devices.is_first() else muted():
-            return self._run(command)
-
-    def _run(self, command: str) -> int:
-        from softjax.reports import run_folder
-        from softjax.reports import sweep as sweep_report
-        from softjax.training import checkpoint
-        from softjax.training.devices import CONFIG, from_first, is_first, mesh_of
-
-        mesh = mesh_of(self.devices.data_parallel)
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
-        if self.converge:
-            return self._converged(out, command)
-        folder = run_folder.partial_folder(out)
+        folder = RunFolder(out, self.overwrite, self.resume)
         command = command.replace(" --resume", "")
+        with nullcontext() if devices.is_first() else muted():
+            devices.from_first(folder.check)  # said before anything takes time
+            done = _follow(self, folder, command) if self.converge else _train(self, folder, command)
+            print(f"\nreport: {out / 'README.md'}" if done else f"complete: {out / 'README.md'}")
+            return 0
 
-        def check() -> None:
-            run_folder.restore_earlier(out)
-            if not self.resume:  # said before anything takes time
-                run_folder.check_free(out, self.overwrite)
-                run_folder.check_finished(out, checkpoint.exists(folder), self.overwrite)
 
-        from_first(check)
-        start = time.perf_counter()
-        dataset = load(self.data)
-        load_seconds = time.perf_counter() - start
+def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
+    """Trains the sweep, prints its best cells and writes its report; False where that is there already."""
+    from softjax.reports import sweep as report
+    from softjax.runs.checkpoint import identify
+    from softjax.training.checkpoint import estimate_bytes
+    from softjax.training.devices import CONFIG, from_first, is_first, mesh_of
 
-        config = self.training
-        identity = checkpoint.identity(config, dataset)
-
-        def state_to_go_on_from() -> tuple[bool, Any]:
-            """Whether all is done, and where to go on."""
-            state = None
-            if self.resume:
-                complete = checkpoint.of_report(out) == identity
-                if checkpoint.exists(folder) and (self.overwrite or not complete):
-                    state = checkpoint.load(folder, identity)
-                elif complete:
-                    checkpoint.discard(folder)
-                    return True, None
-                run_folder.check_free(out, self.overwrite)
-            if state is None:
-                checkpoint.check_space(folder, config, dataset, mesh.shape[CONFIG])
-                checkpoint.start(folder, identity)
-            return False, state
-
-        with ExitStack() as work:
-            from_first(lambda: work.enter_context(checkpoint.at_work(folder)))
-            complete, state = from_first(state_to_go_on_from)
-            if complete:
-                print(f"complete: {out / 'README.md'}")
-                return 0
-            on = "" if mesh.size == 1 else f" on {mesh.size} devices"
-            say(
-                f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
-                f"{len(dataset.test):,} test examples\n"
-                f"{sweep_report.grid_size(config)}, {config.num_iters:,} steps of {config.batch_size} examples{on}"
+    config, mesh = options.training, mesh_of(options.devices.data_parallel)
+    start = time.perf_counter()
+    dataset = load(options.data)
+    load_seconds = time.perf_counter() - start
+    identity = identify(asdict(config), dataset.fingerprint)
+    needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
+    with ExitStack() as work:
+        from_first(lambda: work.enter_context(folder.lock()))
+        if from_first(lambda: folder.begin(identity, needed)):
+            return False
+        on = "" if mesh.size == 1 else f" on {mesh.size} devices"
+        say(
+            f"{_describe(dataset)}\n{report.describe_grid(config)}, "
+            f"{config.num_iters:,} steps of {config.batch_size} examples{on}"
+        )
+        with keep_unfinished(folder, command):
+            result = run_sweep(
+                dataset, config, folder.checkpoint, checkpoint_every=options.checkpoint_every, mesh=mesh
             )
-            try:
-                result = trained(
-                    dataset, config, state, folder, checkpoint_every=self.checkpoint_every, mesh=mesh
-                )
-                seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
-                result = replace(result, seconds=seconds)
-                if is_first():
-                    if result.diverged.any(axis=1).all():
-                        checkpoint.discard(folder)  # what could be resumed from it is no use
-                    sweep_report.write_sweep(result, dataset, out, command=command, overwrite=self.overwrite)
-            except KeyboardInterrupt:
-                if checkpoint.exists(folder):
-                    say(f"to go on: {command} --resume")
-                raise
-            finally:
-                if is_first() and not checkpoint.exists(folder):
-                    checkpoint.discard(folder)
-        num_diverged = int(result.diverged.sum())
-        say(
-            f"trained in {result.seconds.train:.1f} s"
-            + (f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else "")
-            + "\n"
-        )
-        print_table(sweep_report.best_cells(result, most=5))
-        print(f"\nreport: {out / 'README.md'}")
-        return 0
+            seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
+            result = replace(result, seconds=seconds)
+            if is_first():
+                if result.diverged.any(axis=1).all():
+                    folder.checkpoint.discard()  # what could be resumed from it is no use
+                report.write_sweep(result, dataset, folder, command=command)
+    num_diverged = int(result.diverged.sum())
+    diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
+    say(f"trained in {result.seconds.train:.1f} s{diverged}\n")
+    print_table(report.best_cells(result, most=5))
+    return True
 
-    def _converged(self, out: Path, command: str) -> int:
-        """Follows the regularization path, prints it, writes the report."""
-        from softjax.path import path
-        from softjax.reports import path as path_report
-        from softjax.reports import run_folder
 
-        run_folder.restore_earlier(out)
-        run_folder.check_free(out, self.overwrite)
-        path.check_smooth(self.training)
-        dataset = load(self.data)
-        say(
-            f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
-            f"K = {dataset.num_classes}\n{len(self.training.regs)} penalty strengths to convergence"
-        )
-        with progress_bar(len(self.training.regs), unit="reg", desc="converged") as bar:
+def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
+    """Follows the regularization path, prints it and writes its report; False where that is there already."""
+    from softjax.path.path import check_smooth
+    from softjax.reports import path as report
+    from softjax.runs.checkpoint import identify
 
-            def show(progress: Any) -> None:
-                bar.set_postfix_str(
-                    f"iteration {progress.iterations}, gradient norm {progress.gradient_norm:.1e}",
-                    refresh=False,
-                )
-                bar.update(progress.converged - bar.n)
-                bar.refresh()
+    config = options.training
+    check_smooth(config)
+    dataset = load(options.data)
+    identity = identify(asdict(config) | asdict(options.solver), dataset.fingerprint)
+    with folder.lock():
+        if folder.begin(identity):
+            return False
+        say(f"{_describe(dataset)}\n{len(config.regs)} penalty strengths to convergence")
+        with keep_unfinished(folder, command):
+            result = run_path(
+                dataset,
+                config,
+                options.solver,
+                folder.checkpoint,
+                checkpoint_every=options.checkpoint_every,
+            )
+            report.write_path(result, dataset, folder, command=command)
+    left = len(result.reg) - int(result.converged.sum())
+    but = f", but for {left} of {len(result.reg)} penalty strengths" if left else ""
+    say(f"converged in {result.seconds.solve:.1f} s{but}\n")
+    print_table([row[:7] for row in report.path_rows(result)])
+    return True
 
-            result = path.regularization_path(dataset, self.training, self.solver, on_progress=show)
-        path_report.write_path(result, dataset, out, command=command, overwrite=self.overwrite)
-        left = len(result.reg) - int(result.converged.sum())
-        say(
-            f"converged in {result.seconds.solve:.1f} s"
-            + (f", but for {left} of {len(result.reg)} penalty strengths" if left else "")
-            + "\n"
-        )
-        print_table([row[:7] for row in path_report.path_rows(result)])
-        print(f"\nreport: {out / 'README.md'}")
-        return 0
+
+def _describe(dataset: "Dataset") -> str:
+    return (
+        f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
+        f"{len(dataset.test):,} test examples"
+    )

@@ -19,28 +19,28 @@ from softjax.comparison.judge import Record
 from softjax.comparison.run import Comparison
 from softjax.comparison.speed import SIZES, Speed
 from softjax.reports.environment import describe_environment
-from softjax.reports.run_folder import report_folder
+from softjax.runs.run_folder import RunFolder
 
 
 def write_comparison(
-    comparison: Comparison, config: CompareConfig, out: Path, *, command: str, overwrite: bool = False
+    comparison: Comparison, config: CompareConfig, folder: RunFolder, *, command: str
 ) -> None:
     """Writes README.md, results.json, results.csv, run.json and the pictures. All of it, or nothing.
 
     **Arguments:**
 
     - `comparison`, `config`: the records, and what was asked.
-    - `out`: the folder, made with its parents; `overwrite` replaces an earlier report there.
+    - `folder`: where it goes.
     - `command`: the command line that regenerates it.
 
-    Raises `InputError` where `out` is taken or cannot be written.
+    Raises `InputError` where the folder is taken or cannot be written.
     """
     duration = {"seconds": round(comparison.seconds, 1), "resumed": comparison.resumed}
     run = {"command": command, "config": asdict(config)} | duration | describe_environment()
     versions = run["versions"] | {
         FRAMEWORKS[name].distribution: version for name, version in comparison.versions.items()
     }
-    with report_folder(out, overwrite) as folder:
+    with folder.write() as out:
         groups = {
             group: [_json(r) for r in comparison.of(group)] for group in ("accuracy", "edge_cases", "modes")
         }
@@ -48,20 +48,20 @@ def write_comparison(
             {key: value for key, value in asdict(speed).items() if value is not None}
             for speed in comparison.speeds
         ]
-        (folder / "results.json").write_text(json.dumps(groups | {"versions": versions}, indent=1) + "\n")
-        (folder / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=2) + "\n")
-        with (folder / "results.csv").open("w", newline="") as file:
+        (out / "results.json").write_text(json.dumps(groups | {"versions": versions}, indent=1) + "\n")
+        (out / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=2) + "\n")
+        with (out / "results.csv").open("w", newline="") as file:
             names = [field.name for field in fields(Record)]
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(asdict(record) for record in comparison.records)
         if comparison.speeds:
-            with (folder / "speed.csv").open("w", newline="") as file:
+            with (out / "speed.csv").open("w", newline="") as file:
                 speed_writer = csv.DictWriter(file, [field.name for field in fields(Speed)])
                 speed_writer.writeheader()
                 speed_writer.writerows(asdict(speed) for speed in comparison.speeds)
-        _draw(comparison, folder)
-        (folder / "README.md").write_text(_text(comparison, run))
+        _draw(comparison, out)
+        (out / "README.md").write_text(_text(comparison, run))
 
 
 def summary(comparison: Comparison) -> list[tuple[str, ...]]:

@@ -222,7 +222,7 @@ def _download(cache: Path) -> Path:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"CIFAR-10 could not be downloaded from {URL} into {cache} ({first_line}); "
-            "put its cifar-10-batches-bin there, name a folder with --data-dir, or use --dataset digits"
+            "put its cifar-10-batches-bin there, name a folder as data_dir, or use the data set digits"
         ) from error
     finally:
         logger.setLevel(level)

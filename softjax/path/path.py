@@ -67,7 +67,8 @@ def regularization_path(
     - `dataset`: raw, as `load_dataset` gives it.
     - `config`: of its fields `regs`, `penalty`, `penalize_bias`, `standardize` and `dtype` count.
     - `solver`: when to stop, and in which order to go; `PathConfig()` by default.
-    - `on_progress`: called with a `PathProgress` about every second. What it raises ends the call.
+    - `on_progress`: called with a `PathProgress` before the first iteration, about every second, and when all is
+      minimized. What it raises ends the call.
     - `state`: a `PathProgress.state()` of an earlier call with this data set and these options, from which this one goes
       on to the same result.
 
@@ -80,8 +81,12 @@ def regularization_path(
     with jax.enable_x64(config.dtype == "float64"):
         run = _prepare(dataset, config, solver)
         state = state or PathState((), None, 0, float("nan"), PathSeconds())
+        if on_progress is not None:
+            on_progress(_describe(run, state))
         while len(state.ends) * run.batch < len(run.order):
             state = _solve_batch(run, state, on_progress)
+        if on_progress is not None:
+            on_progress(_describe(run, state))
         return _evaluate(run, state)
 
 
@@ -124,6 +129,12 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
         len(config.regs) if way == "together" else max(WARM // num_classes, 1),
         seconds,
     )
+
+
+def _describe(run: _Run, state: PathState) -> PathProgress:
+    """What a caller is told between two batches."""
+    done = min(len(state.ends) * run.batch, len(run.order))
+    return PathProgress(done, len(run.order), state.iterations, float("nan"), lambda: state)
 
 
 def _solve_batch(

@@ -47,7 +47,7 @@ class PathState:
 
 @dataclass(frozen=True)
 class PathProgress:
-    """What `regularization_path` tells its caller about every second."""
+    """What `regularization_path` tells its caller: before the first iteration, about every second, and at the end."""
 
     converged: int
     """penalty strengths that are done"""
@@ -55,7 +55,7 @@ class PathProgress:
     iterations: int
     """L-BFGS iterations of the batch in work"""
     gradient_norm: float
-    """the largest ‖∇L‖ in the batch"""
+    """the largest ‖∇L‖ in the batch; NaN between two batches"""
     state: Callable[[], PathState] = field(repr=False)
     """copies the path's state; to be called before the call goes on"""
 

@@ -16,68 +16,69 @@ from softjax.reports.classifier import (
     interval,
     loss_name,
     penalty_name,
-    write,
+    write_report,
 )
-from softjax.reports.markdown import table
+from softjax.reports.markdown import render, table
+from softjax.runs.run_folder import RunFolder
+
+TEMPLATE = Path(__file__).with_suffix(".md")
 
 
-def write_path(
-    result: PathResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
-) -> None:
+def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
     """Writes the report of a regularization path; all else as `write_sweep`."""
-    best, config = result.best, result.config
-    found = {
+    best, config, solver = result.best, result.config, result.solver
+    of_best = {
         "reg": float(result.reg[best]),
         **{f"{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best]) for split in SPLITS},
         "val_interval": result.val_interval[best].tolist(),
         "test_interval": result.test_interval[best].tolist(),
         "tied": int(result.tied.sum()),
     }
-    rows = [("penalty strength reg", f"{found['reg']:.6g}"), *accuracy_rows(found, dataset, "", "")]
-    left = int((~result.converged).sum())
-    sections = f"""## The path
-
-{table(path_rows(result))}
-
-{found["tied"]} of {
-        len(result.reg)
-    } penalty strengths are statistically tied with the best (•): the 95 % interval of the
-paired difference in validation accuracy contains 0. The intervals count the finite validation split. {
-        "All converged"
-        if not left
-        else f"{left} did not converge within {result.solver.max_lbfgs_iters:,} iterations, or to the rounding of {config.dtype}"
-    } to {
-        result.solver.tolerance:g}: the gap is the share of itself by which the objective may be off its minimum at most, by
-its gradient's norm. An evaluation is one pass over the training examples for objective and gradient. The same figures in full are in [path.csv](path.csv)."""
-    figure = plots.path(result, f"{dataset.title}: accuracy along the regularization path")
-    report = Contents(
-        f"Regularization path on {dataset.title}",
-        f"The minimum of the {loss_name(config)} of a linear classifier, by L-BFGS on all training examples, for "
+    contents = Contents(
+        title=f"Regularization path on {dataset.title}",
+        summary=f"The minimum of the {loss_name(config)} of a linear classifier, by L-BFGS on all training examples, for "
         f"{len(result.reg)} penalty strengths.",
-        found,
-        rows,
-        {"path": list(_path_csv(result))},
-        sections,
-        [
+        best=of_best,
+        best_rows=[
+            ("penalty strength reg", f"{of_best['reg']:.6g}"),
+            *accuracy_rows(of_best, dataset, "", ""),
+        ],
+        tables={"path": list(_path_csv(result))},
+        sections=_write_sections(result),
+        how=[
             ("penalty strengths", f"{format_range(config.regs)}, {penalty_name(config)}"),
             (
                 "solver",
-                f"L-BFGS in the features' principal axes, {result.order}; tolerance {result.solver.tolerance:g}, "
-                f"{config.dtype}",
+                f"L-BFGS in the features' principal axes, {result.order}; tolerance {solver.tolerance:g}, {config.dtype}",
             ),
         ],
-        result.seconds,
-        {
+        seconds=result.seconds,
+        figures={
             "path": (
-                figure,
+                plots.path(result, f"{dataset.title}: accuracy along the regularization path"),
                 "Accuracy against penalty strength, with the 95 % interval of the validation accuracy.",
             )
         },
-        result.best_weights,
-        result.weights if config.keep_weights == "all" else None,
-        asdict(config) | asdict(result.solver),
+        weights=result.best_weights,
+        all_weights=result.weights if config.keep_weights == "all" else None,
+        config=asdict(config) | asdict(solver),
     )
-    write(report, result, dataset, out, command, overwrite)
+    write_report(contents, result, dataset, folder, command)
+
+
+def _write_sections(result: PathResult) -> str:
+    left = int((~result.converged).sum())
+    most, dtype = result.solver.max_lbfgs_iters, result.config.dtype
+    return render(
+        TEMPLATE,
+        rows=table(path_rows(result)),
+        tied=int(result.tied.sum()),
+        num_regs=len(result.reg),
+        converged=f"{left} did not converge within {most:,} iterations, or to the rounding of {dtype}"
+        if left
+        else "All converged",
+        tolerance=f"{result.solver.tolerance:g}",
+    ).rstrip()
 
 
 def path_rows(result: PathResult) -> list[tuple[str, ...]]:

@@ -17,9 +17,10 @@ from softjax.reports.classifier import (
     interval,
     loss_name,
     penalty_name,
-    write,
+    write_report,
 )
-from softjax.reports.markdown import table
+from softjax.reports.markdown import render, table
+from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
 
@@ -34,44 +35,70 @@ RUN_COLUMNS = (
     "diverged",
 )
 ROWS_SHOWN = 10
+TEMPLATE = Path(__file__).with_suffix(".md")
 
 
-def write_sweep(
-    result: SweepResult, dataset: Dataset, out: Path, *, command: str, overwrite: bool = False
-) -> None:
+def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
     """Writes a sweep's report: README.md, results.csv (a row a run), cells.csv (a row a configuration), run.json,
     classifier.npz and the pictures (and weights.npy, where all weights were kept). All of it, or nothing.
 
     **Arguments:**
 
     - `result`, `dataset`: the sweep and the raw data set it was given.
-    - `out`: the folder, made with its parents.
+    - `folder`: where it goes.
     - `command`: the command line that regenerates it.
-    - `overwrite`: replace an earlier report at `out`.
 
-    Raises `InputError` where `out` is taken or cannot be written, or where every configuration diverged.
+    Raises `InputError` where the folder is taken or cannot be written, or where every configuration diverged.
     """
-    best, seed, config = result.best, result.best_seed, result.config
-    found = {
+    config, best = result.config, _describe_best(result)
+    over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
+    contents = Contents(
+        title=f"Sweep on {dataset.title}",
+        summary=f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {describe_grid(config)}.",
+        best=best,
+        best_rows=[
+            ("learning rate lr", f"{best['lr']:.6g}"),
+            ("penalty strength reg", f"{best['reg']:.6g}"),
+            *accuracy_rows(best, dataset, "mean_" if over_seeds else "", over_seeds),
+        ],
+        tables={"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
+        sections=_write_sections(result),
+        how=_describe_training(result),
+        seconds=result.seconds,
+        figures={
+            "heat_map": (
+                plots.heat_map(result, f"{dataset.title}: validation accuracy"),
+                "Validation accuracy of every configuration.",
+            ),
+            "loss_curves": (
+                plots.loss_curves(result, f"{dataset.title}: training objective"),
+                "The minibatch objective of every configuration.",
+            ),
+        },
+        weights=result.best_weights,
+        all_weights=result.weights,
+        config=asdict(config),
+    )
+    write_report(contents, result, dataset, folder, command)
+
+
+def _describe_best(result: SweepResult) -> dict[str, Any]:
+    best, seed = result.best, result.best_seed
+    accuracies = {split: getattr(result, f"{split}_accuracy")[best] for split in SPLITS}
+    return {
         "lr": float(result.learning_rate[best]),
         "reg": float(result.reg[best]),
         "seed": int(result.seed[seed]),
-        **{f"{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best, seed]) for split in SPLITS},
-        **{
-            f"mean_{split}_accuracy": float(getattr(result, f"{split}_accuracy")[best].mean())
-            for split in SPLITS
-        },
+        **{f"{split}_accuracy": float(accuracy[seed]) for split, accuracy in accuracies.items()},
+        **{f"mean_{split}_accuracy": float(accuracy.mean()) for split, accuracy in accuracies.items()},
         "val_interval": result.val_interval[best].tolist(),
         "test_interval": result.test_interval[best].tolist(),
         "tied": int(result.tied.sum()),
     }
-    over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
-    rows = [
-        ("learning rate lr", f"{found['lr']:.6g}"),
-        ("penalty strength reg", f"{found['reg']:.6g}"),
-        *accuracy_rows(found, dataset, "mean_" if over_seeds else "", over_seeds),
-    ]
-    num_diverged, num_runs = int(result.diverged.sum()), result.diverged.size
+
+
+def _write_sections(result: SweepResult) -> str:
+    config = result.config
     spread = (
         "The intervals count the finite split and the seeds"
         if config.num_seeds > 1
@@ -81,56 +108,35 @@ def write_sweep(
     halved = (
         f"\n\nSuccessive halving trained {steps_done:,} of {steps_all:,} steps a seed, and saved "
         f"{1 - steps_done / steps_all:.0%}. Of the configurations it stopped, the figures are of the step at which it did."
-        if config.halvings
-        else ""
     )
-    sections = f"""## The best {min(ROWS_SHOWN, len(result.reg))} configurations
+    return render(
+        TEMPLATE,
+        shown=min(ROWS_SHOWN, len(result.reg)),
+        cells=table(best_cells(result)),
+        tied=int(result.tied.sum()),
+        num_configs=len(result.reg),
+        spread=spread,
+        halved=halved if config.halvings else "",
+        num_runs=result.diverged.size,
+        num_diverged=int(result.diverged.sum()) or "none",
+    ).rstrip()
 
-{table(best_cells(result))}
 
-{found["tied"]} of {len(result.reg)} configurations are statistically tied with the best (•): the 95 % interval of the paired
-difference in validation accuracy contains 0. {spread}. The best of many is chosen by its validation accuracy, which
-flatters it; the test accuracy was not looked at.{halved}
-
-All {num_runs} runs are in [results.csv](results.csv), {num_diverged or "none"} of them diverged; the configurations with
-means, standard deviations over the seeds and intervals in [cells.csv](cells.csv)."""
-    figures = {
-        "heat_map": (
-            plots.heat_map(result, f"{dataset.title}: validation accuracy"),
-            "Validation accuracy of every configuration.",
+def _describe_training(result: SweepResult) -> list[tuple[str, str]]:
+    config = result.config
+    return [
+        ("learning rates", _axis(config, config.learning_rates)),
+        ("penalty strengths", f"{_axis(config, config.regs)}, {penalty_name(config)}"),
+        (
+            "training",
+            f"{config.num_iters:,} steps of {config.batch_size} examples, {config.minibatches} minibatches, initial "
+            f"weights {config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision}",
         ),
-        "loss_curves": (
-            plots.loss_curves(result, f"{dataset.title}: training objective"),
-            "The minibatch objective of every configuration.",
-        ),
-    }
-    report = Contents(
-        f"Sweep on {dataset.title}",
-        f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {grid_size(config)}.",
-        found,
-        rows,
-        {"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
-        sections,
-        [
-            ("learning rates", _axis(config, config.learning_rates)),
-            ("penalty strengths", f"{_axis(config, config.regs)}, {penalty_name(config)}"),
-            (
-                "training",
-                f"{config.num_iters:,} steps of {config.batch_size} examples, {config.minibatches} minibatches, initial "
-                f"weights {config.init_scale:g} · normal, {config.dtype}, matmul precision {config.precision}",
-            ),
-            ("seeds", format_range(tuple(map(float, result.seed)))),
-        ],
-        result.seconds,
-        figures,
-        result.best_weights,
-        result.weights,
-        asdict(config),
-    )
-    write(report, result, dataset, out, command, overwrite)
+        ("seeds", format_range(tuple(map(float, result.seed)))),
+    ]
 
 
-def grid_size(config: SweepConfig) -> str:
+def describe_grid(config: SweepConfig) -> str:
     """The size of a sweep in words: "10 learning rates × 10 penalty strengths × 1 seed"."""
     axes = (
         {"learning rate": len(config.learning_rates), "penalty strength": len(config.regs)}

@@ -183,6 +183,10 @@ class SweepConfig:
         return lr, reg
 
 
+class NotDistributedError(InputError):
+    """Something is said of other processes, where there is one."""
+
+
 @dataclass(frozen=True)
 class DeviceConfig:
     """On which devices: by default all that JAX sees, each with its share of the configurations."""
@@ -207,7 +211,7 @@ class DeviceConfig:
         named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
         given = [name for name, value in named.items() if value is not None]
         if given and not self.distributed:
-            raise InputError(f"{given[0]} is for a distributed sweep: give --distributed too")
+            raise NotDistributedError(f"{given[0]} is for a distributed sweep")
         if given and len(given) < 3:
             missing = next(name for name in named if name not in given)
             raise InputError(f"coordinator, num_processes and process_id go together: {missing} is missing")

@@ -24,6 +24,10 @@ CONFIG, DATA = "config", "data"
 INITIALIZATION_SECONDS = 300
 
 
+class NotJoinedError(InputError):
+    """The processes of a distributed sweep cannot be joined."""
+
+
 def initialize(config: DeviceConfig) -> None:
     """Joins the other processes of a distributed sweep: before JAX is used otherwise, and at most once.
 
@@ -31,7 +35,7 @@ def initialize(config: DeviceConfig) -> None:
     `jax.distributed.initialize` reads it. A process that dies, or is not heard of for `config.heartbeat` seconds, ends all
     others.
 
-    Raises `InputError` where the environment says nothing, or the coordinator's port is taken.
+    Raises `NotJoinedError` where the environment says nothing, `InputError` where the coordinator's port is taken.
     """
     if not config.distributed:
         return
@@ -55,9 +59,8 @@ def initialize(config: DeviceConfig) -> None:
             heartbeat_timeout_seconds=config.heartbeat,
         )
     except (ValueError, RuntimeError) as error:
-        raise InputError(
-            f"the processes cannot be joined: {str(error).splitlines()[0]} Start it under srun or on a TPU pod, or give "
-            "--coordinator HOST:PORT, --num-processes and --process-id"
+        raise NotJoinedError(
+            f"the processes cannot be joined: {str(error).splitlines()[0].rstrip('.')}"
         ) from error
     # The processes connect now: later, each may be compiling for longer than the others wait.
     multihost_utils.sync_global_devices("softjax")
@@ -127,17 +130,18 @@ def from_first(value: Callable[[], T]) -> T:
     if jax.process_count() == 1:
         return value()
     message: Any = None
+    refusal: InputError | None = None
     if is_first():
         try:
             message = True, value()
         except InputError as error:
-            message = False, str(error)
+            refusal, message = error, (False, None)
         message = np.frombuffer(pickle.dumps(message), np.uint8)
     size = int(share_numbers(0 if message is None else len(message))[0, 0])
     content = message if message is not None else np.zeros(size, np.uint8)
     good, found = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(content)).tobytes())
-    if not good and is_first():
-        raise InputError(found)
+    if refusal is not None:
+        raise refusal
     if not good:  # the first one says why
         raise SystemExit(2)
     result: T = found

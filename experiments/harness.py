@@ -1,0 +1,189 @@
+"""What all experiments share: where the report goes, finished stages that are not computed twice, the report's files.
+
+An experiment is a function of its options and an `Experiment`. Each stage of it is kept in OUT.partial as it is done, so that
+after Ctrl-C or a kill the same command with --resume goes on there.
+"""
+
+import csv
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import tyro
+from matplotlib.figure import Figure
+
+from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult
+from softjax.cli.advice import explain
+from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.reports.environment import describe_environment
+from softjax.runs.checkpoint import Checkpoint, identify
+from softjax.runs.run_folder import RunFolder
+from softjax.training.checkpoint import estimate_bytes
+
+PLACES = ("out", "overwrite", "resume", "data_dir")  # of these no result depends
+FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the report goes; the options of every experiment begin with these."""
+
+    out: Path = Path("reports/experiment")
+    """Folder of the report."""
+    overwrite: bool = False
+    """Replace an earlier report there, and discard an unfinished run."""
+    resume: bool = False
+    """Go on where a run of these options stopped; nothing is left to do where its report is complete."""
+
+
+Chosen = TypeVar("Chosen", bound=Options)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment under way: its folder, its data set if it has one, and the command that regenerates it."""
+
+    options: Options
+    dataset: Dataset | None
+    command: str
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """Where the report goes."""
+        return RunFolder(self.options.out, self.options.overwrite, self.options.resume)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, as run.json holds it."""
+        options = asdict(self.options)
+        for part in (options, *(value for value in options.values() if isinstance(value, dict))):
+            for name in PLACES:
+                part.pop(name, None)
+        settings: dict[str, Any] = json.loads(json.dumps(options, default=str))
+        return settings
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The same with data set and versions."""
+        return identify(self.settings, self.dataset.fingerprint if self.dataset is not None else None)
+
+    def has(self, name: str) -> bool:
+        """Whether a stage was begun."""
+        return self.folder.checkpoint.stage(name).exists
+
+    def keep(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives, as JSON gives it back: computed once, then read from the stage called `name`."""
+        stage = self._stage(name, self.identity)
+        if not stage.has("state"):
+            content = json.dumps(compute(), default=_plain)
+            stage.save("state", {"json": np.frombuffer(content.encode(), np.uint8)})
+        return json.loads(stage.load("state")["json"].tobytes())
+
+    def sweep(self, name: str, dataset: Dataset, config: SweepConfig) -> SweepResult:
+        """The sweep's result: from where the stage called `name` stands, which is its end where it is done."""
+        needed = estimate_bytes(config, dataset)
+        stage = self._stage(name, identify(asdict(config), dataset.fingerprint), needed)
+        return run_sweep(dataset, config, stage, keep_last=True, desc=name)
+
+    def path(
+        self, name: str, dataset: Dataset, config: SweepConfig, solver: PathConfig | None = None
+    ) -> PathResult:
+        """The same of a regularization path."""
+        solver = solver or PathConfig()
+        stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset.fingerprint))
+        return run_path(dataset, config, solver, stage, keep_last=True, desc=name)
+
+    def write(
+        self,
+        readme: Callable[[dict[str, Any]], str],
+        *,
+        run: Mapping[str, Any] | None = None,
+        versions: Mapping[str, str] | None = None,
+        tables: Mapping[str, Iterable[Iterable[Any]]] | None = None,
+        figures: Mapping[str, Figure] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Writes the report: README.md, run.json, tables as CSV, pictures, all of it or nothing.
+
+        **Arguments:**
+
+        - `readme`: gives the text of README.md from what run.json holds.
+        - `run`: what run.json holds besides command, options, data set and environment.
+        - `versions`: of packages beside those of every report.
+        - `tables`, `figures`, `files`: by name, without the endings .csv and .png, and with the ending.
+        """
+        about: dict[str, Any] = {"command": self.command, "config": self.settings}
+        if self.dataset is not None:
+            about["dataset"] = {"title": self.dataset.title, "fingerprint": self.dataset.fingerprint}
+        about |= dict(run or {}) | describe_environment()
+        about["versions"] |= dict(versions or {})
+        with self.folder.write() as out:
+            for name, rows in (tables or {}).items():
+                with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                    csv.writer(file).writerows(rows)
+            for name, figure in (figures or {}).items():
+                figure.savefig(out / f"{name}.png", dpi=150)
+            for name, text in (files or {}).items():
+                (out / name).write_text(text, encoding="utf-8")
+            content = json.dumps(about, indent=2, ensure_ascii=False, default=_plain)
+            (out / "run.json").write_text(content + "\n", encoding="utf-8")
+            (out / "README.md").write_text(readme(about), encoding="utf-8")
+
+    def _stage(self, name: str, identity: dict[str, Any], needed_bytes: float = 0) -> Checkpoint:
+        stage = self.folder.checkpoint.stage(name)
+        if stage.exists:
+            stage.check(identity)
+        else:
+            stage.start(identity, needed_bytes)
+        return stage
+
+
+def run_experiment(
+    options_type: type[Chosen],
+    run: Callable[[Chosen, Experiment], None],
+    *,
+    load: Callable[[Chosen], Dataset] | None = None,
+    description: str | None = None,
+) -> None:
+    """The experiment as a command: reads its options, runs it, prints where the report is, ends the process.
+
+    **Arguments:**
+
+    - `options_type`: a frozen dataclass of options.
+    - `run`: the experiment.
+    - `load`: the data set that it is on.
+    - `description`: for --help.
+
+    The exit code is 1 where the input cannot be used, said in one line, and 130 after Ctrl-C.
+    """
+    try:
+        options = tyro.cli(options_type, description=description, config=FLAGS)
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
+        folder = RunFolder(options.out, options.overwrite, options.resume)
+        folder.check()
+        experiment = Experiment(options, load(options) if load is not None else None, command)
+        with folder.lock():
+            complete = folder.begin(experiment.identity)
+            if not complete:
+                with keep_unfinished(folder, command):
+                    run(options, experiment)
+        print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
+    except InputError as error:
+        sys.exit(f"error: {explain(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: NumPy's arrays and numbers as lists and numbers, anything else as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str(value)

@@ -1,0 +1,26 @@
+"""What to do about an error, in terms of the command line's options; the library names none of them."""
+
+from softjax.errors import InputError
+
+_ADVICE = {
+    ("softjax.runs.run_folder", "ReportExistsError"): "give --overwrite to replace it, or another --out",
+    ("softjax.runs.run_folder", "UnfinishedRunError"): "--resume goes on with it, --overwrite discards it",
+    ("softjax.runs.run_folder", "RunInProgressError"): "wait for it, or give another --out",
+    ("softjax.runs.run_folder", "ForeignFileError"): "move it, or give another --out",
+    ("softjax.runs.checkpoint", "OtherRunError"): (
+        "give its options to go on with it, --overwrite without --resume to discard it, or another --out"
+    ),
+    ("softjax.runs.checkpoint", "DamagedCheckpointError"): "--overwrite without --resume starts afresh",
+    ("softjax.runs.checkpoint", "CheckpointNotWrittenError"): "make room, then --resume",
+    ("softjax.training.devices", "NotJoinedError"): (
+        "start it under srun or on a TPU pod, or give --coordinator HOST:PORT, --num-processes and --process-id"
+    ),
+    ("softjax.training.config", "NotDistributedError"): "give --distributed too",
+}
+
+
+def explain(error: InputError) -> str:
+    """The error's message in one line, with what to do where its kind is known."""
+    kind = type(error)
+    advice = _ADVICE.get((kind.__module__, kind.__qualname__))
+    return f"{error}; {advice}" if advice else str(error)

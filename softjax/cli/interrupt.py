@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM, which end a run between two of its segments."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+
+class Stop:
+    """While a segment runs the first signal lets it end, any other time a signal ends the run.
+
+    Signals are remembered besides: what is raised while Python runs a callback of its garbage collector, JAX's among them,
+    is ignored, and the run would go on.
+    """
+
+    requested = 0
+    """the signal's number"""
+    in_segment = False
+
+    def __enter__(self) -> "Stop":
+        self._earlier = {}
+        if threading.current_thread() is threading.main_thread():
+            self._earlier = {
+                number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)
+            }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._earlier.items():
+            signal.signal(number, handler)
+
+    def __call__(self, number: int, _: Any) -> None:
+        again, self.requested = self.requested, number
+        if again or not self.in_segment:
+            raise KeyboardInterrupt(number)
+        # not print, which the signal may have interrupted
+        os.write(2, b"\nstopping after this segment; once more stops at once\n")

@@ -1,0 +1,166 @@
+"""Sweeps and paths with a progress bar and checkpoints, which Ctrl-C stops between two segments and a later run goes on from."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from softjax.cli.console import progress_bar, say
+from softjax.cli.interrupt import Stop
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+    from softjax.datasets import Dataset
+    from softjax.path.config import PathConfig
+    from softjax.path.result import PathProgress, PathResult
+    from softjax.runs.checkpoint import Checkpoint
+    from softjax.runs.run_folder import RunFolder
+    from softjax.training.config import SweepConfig
+    from softjax.training.result import SweepResult
+    from softjax.training.state import Progress
+
+CHECKPOINT_EVERY = 5.0  # seconds
+
+
+def run_sweep(
+    dataset: "Dataset",
+    config: "SweepConfig",
+    checkpoint: "Checkpoint",
+    *,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    keep_last: bool = False,
+    desc: str = "training",
+    mesh: "Mesh | None" = None,
+) -> "SweepResult":
+    """The sweep's result, from where its checkpoint stands, with a bar and checkpoints on the way.
+
+    **Arguments:**
+
+    - `checkpoint`: of this sweep, started or checked.
+    - `checkpoint_every`: seconds between two; longer where writing one takes more than a twentieth of that.
+    - `keep_last`: whether the finished sweep is kept there too, from which this function returns at once.
+    - `desc`: what the bar is called.
+    - `mesh`: the devices, as for `softjax.sweep`. Where they are of several processes, all call this alike; the first one
+      writes and shows.
+
+    Raises `KeyboardInterrupt` where a signal stops it, with the number of the signal.
+    """
+    from softjax.training.checkpoint import load_sweep, save_sweep
+    from softjax.training.devices import from_first, is_first
+    from softjax.training.sweep import sweep
+
+    state = from_first(lambda: load_sweep(checkpoint))
+    latest: Progress | None = None
+
+    def save(progress: "Progress") -> None:
+        state = progress.state()  # of all processes
+        if is_first():
+            save_sweep(checkpoint, state)
+
+    with progress_bar(0, desc=desc) as bar, _watch(bar, save, checkpoint_every) as watch:
+
+        def show(progress: "Progress") -> None:
+            nonlocal latest
+            if latest is None:
+                bar.reset(progress.num_steps)
+                bar.initial = bar.n = progress.step
+            latest = progress
+            text = f"segment {progress.segment} of {progress.num_segments}"
+            if not math.isnan(progress.mean_loss):
+                text += f", mean loss {progress.mean_loss:.4g}"
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(progress.step - bar.n)
+            watch(progress, f"{progress.step:,} of {progress.num_steps:,} steps")
+
+        result = sweep(dataset, config, on_progress=show, state=state, mesh=mesh)
+        if keep_last and latest is not None:
+            save(latest)
+        return result
+
+
+def run_path(
+    dataset: "Dataset",
+    config: "SweepConfig",
+    solver: "PathConfig",
+    checkpoint: "Checkpoint",
+    *,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    keep_last: bool = False,
+    desc: str = "converged",
+) -> "PathResult":
+    """The regularization path's result; all else as `run_sweep`."""
+    from softjax.path.checkpoint import load_path, save_path
+    from softjax.path.path import regularization_path
+
+    state = load_path(checkpoint)
+    latest: PathProgress | None = None
+
+    def save(progress: "PathProgress") -> None:
+        save_path(checkpoint, progress.state())
+
+    with (
+        progress_bar(len(config.regs), unit="reg", desc=desc) as bar,
+        _watch(bar, save, checkpoint_every) as watch,
+    ):
+
+        def show(progress: "PathProgress") -> None:
+            nonlocal latest
+            latest = progress
+            bar.set_postfix_str(
+                f"iteration {progress.iterations}, gradient norm {progress.gradient_norm:.1e}", refresh=False
+            )
+            bar.update(progress.converged - bar.n)
+            bar.refresh()
+            watch(progress, f"{progress.converged} of {progress.num_regs} penalty strengths")
+
+        result = regularization_path(dataset, config, solver, on_progress=show, state=state)
+        if keep_last and latest is not None:
+            save(latest)
+        return result
+
+
+@contextmanager
+def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
+    """Prints the command that goes on where the block is interrupted, and clears away where there is nothing to go on from."""
+    from softjax.training.devices import is_first
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.checkpoint.exists:
+            say(f"to go on: {command} --resume")
+        raise
+    finally:
+        if is_first() and not folder.checkpoint.exists:
+            folder.checkpoint.discard()
+
+
+@contextmanager
+def _watch(bar: Any, save: Callable[[Any], None], every: float) -> Iterator[Callable[[Any, str], None]]:
+    """A function that a run calls before its first segment and after each, with its progress and how far it is.
+
+    It saves where that is due, and ends the run where a signal asked for it: a signal to any process stops all of them,
+    and the first one's clock says when to save.
+    """
+    from softjax.training.devices import share_numbers
+
+    due = time.monotonic() + every
+    with Stop() as stop:
+
+        def watch(progress: Any, so_far: str) -> None:
+            nonlocal due
+            asked = share_numbers(stop.requested, time.monotonic() >= due)
+            requested = int(asked[:, 0].max())
+            if stop.in_segment and (requested or asked[0, 1]):
+                start = time.monotonic()
+                save(progress)
+                due = time.monotonic() + max(every, 20 * (time.monotonic() - start))
+            if requested:
+                bar.close()
+                say(f"stopped after {so_far}")
+                raise KeyboardInterrupt(requested)
+            stop.in_segment = True
+
+        yield watch

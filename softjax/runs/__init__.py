@@ -1,0 +1,1 @@
+"""Where a run writes: a folder that appears whole, and what an unfinished run needs to go on. Knows nothing of sweeps."""

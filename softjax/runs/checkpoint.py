@@ -1,0 +1,175 @@
+"""What an unfinished run needs to go on: whose it is, and its state, in files that are replaced whole."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from softjax.errors import InputError
+from softjax.runs.files import explain_failure, read_arrays, write_arrays, write_file
+
+IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
+VERSIONS = ("softjax-suite", "jax", "jaxlib")
+STAGE = "stage-"
+OURS = re.compile(
+    rf"(identity\.json|state\.npz|journal\.jsonl|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+"
+)
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
+
+
+class OtherRunError(InputError):
+    """A checkpoint is that of another run."""
+
+
+class DamagedCheckpointError(InputError):
+    """A checkpoint cannot be read."""
+
+
+class CheckpointNotWrittenError(InputError):
+    """A checkpoint cannot be written; where there was an earlier one it stays."""
+
+
+def identify(config: dict[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
+    """What a result depends on, as JSON gives it back: options, data set, versions."""
+    versions = {name: version(name) for name in VERSIONS}
+    run = {"config": config, "data": {"dataset": fingerprint}, "versions": versions}
+    return json.loads(json.dumps(run, default=str))  # type: ignore[no-any-return]
+
+
+def identify_report(out: Path) -> dict[str, Any] | None:
+    """The identity of the run whose report is complete at `out`, or None."""
+    try:
+        run = json.loads((out / "run.json").read_text())
+        versions = {name: run["versions"].get(name) for name in VERSIONS}
+        fingerprint = run.get("dataset", {}).get("fingerprint")
+        return {"config": run["config"], "data": {"dataset": fingerprint}, "versions": versions}
+    except (OSError, KeyError, AttributeError, json.JSONDecodeError):
+        return None
+
+
+def describe_difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What two identities differ in, by name: "num_iters 1500 there and 500 here"; empty where they are one."""
+    there, here = (
+        {k: v for part in identity.values() for k, v in part.items()} for identity in (found, wanted)
+    )
+    texts = []
+    for name in {**there, **here}:
+        a, b = there.get(name), here.get(name)
+        if a == b:
+            continue
+        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):  # where they part
+            differing = ((f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+            name, a, b = next(differing)
+        texts.append(f"{name} {_shorten(a)} there and {_shorten(b)} here")
+    return ", ".join(texts)
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 4:
+        return f"{value[0]}, {value[1]}, … {value[-1]} ({len(value)} values)"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with the state of a run: whose it is in identity.json, and named arrays.
+
+    At every moment a whole state is there, or none. A run of several parts keeps each in a stage, a folder within.
+    """
+
+    folder: Path
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to go on from, here or in a stage."""
+        marks = (STATE, JOURNAL, f"{STAGE}*/{STATE}")
+        return any(any(self.folder.glob(mark)) for mark in marks)
+
+    @property
+    def journal(self) -> Path:
+        """A file of lines, for a run that writes down each answer as it comes."""
+        return self.folder / JOURNAL
+
+    def stage(self, name: str) -> "Checkpoint":
+        """Where the part called `name` (small letters, digits, hyphens) of a run is kept."""
+        return Checkpoint(self.folder / f"{STAGE}{name}")
+
+    def start(self, identity: dict[str, Any], needed_bytes: float = 0) -> None:
+        """Makes the folder for a new run, without what an earlier one left.
+
+        Raises `InputError` where the disk has no room for `needed_bytes`; then the earlier one stays.
+        """
+        self._check_space(needed_bytes)
+        with explain_failure(f"{self.folder} cannot be written"):
+            self.discard()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            content = json.dumps(identity, indent=1).encode()
+            write_file(self.folder / IDENTITY, lambda file: file.write(content))
+
+    def check(self, wanted: dict[str, Any]) -> None:
+        """Raises `OtherRunError` where the state is that of another run, and says which, or `DamagedCheckpointError`."""
+        with self.readable():
+            found = json.loads((self.folder / IDENTITY).read_text())
+            different = describe_difference(found, wanted)
+        if different:
+            raise OtherRunError(f"{self.folder} holds the checkpoint of another run ({different})")
+
+    def has(self, name: str) -> bool:
+        """Whether the arrays called `name` were saved."""
+        return self._path(name).is_file()
+
+    def save(self, name: str, arrays: dict[str, Any]) -> None:
+        """Writes arrays under a name. Raises `CheckpointNotWrittenError` where that fails: the earlier ones stay."""
+        earlier = "the earlier one is whole" if self.exists else "there is none yet"
+        what = f"the checkpoint in {self.folder} cannot be written ({earlier})"
+        with explain_failure(what, CheckpointNotWrittenError):
+            write_arrays(self._path(name), arrays)
+
+    def load(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays that were saved under a name. Raises `DamagedCheckpointError` where they cannot be read."""
+        with self.readable():
+            return read_arrays(self._path(name))
+
+    def discard(self) -> None:
+        """Removes it, and the folder if nothing else is there; killed on the way, it leaves no state."""
+        for name in (STATE, JOURNAL):
+            (self.folder / name).unlink(missing_ok=True)
+        for path in self.folder.glob("*"):
+            if OURS.fullmatch(path.name):
+                if path.is_dir() and path.name.startswith(STAGE):
+                    Checkpoint(path).discard()
+                else:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with suppress(OSError):
+            self.folder.rmdir()
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Turns whatever reading raises in the block into `DamagedCheckpointError`."""
+        try:
+            yield
+        except InputError:
+            raise
+        except UNREADABLE as error:
+            raise DamagedCheckpointError(f"the checkpoint in {self.folder} is damaged ({error})") from error
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    def _check_space(self, needed_bytes: float) -> None:
+        parent = next(parent for parent in self.folder.absolute().parents if parent.exists())
+        freed = sum(file.stat().st_size for file in self.folder.glob("*.npz"))
+        free = shutil.disk_usage(parent).free + freed
+        if free < needed_bytes:
+            raise InputError(
+                f"{self.folder}: checkpoints and report need about {needed_bytes / 1e6:,.0f} MB, but "
+                f"{free / 1e6:,.0f} MB are free"
+            )
