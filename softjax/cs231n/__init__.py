@@ -8,9 +8,9 @@ interface, not from its code.
 
 from softjax.cs231n.classifiers import LinearClassifier, LinearSVM, Softmax
 from softjax.cs231n.data import load_CIFAR10
-from softjax.cs231n.findings import Finding, Grade
 from softjax.cs231n.gradient_check import eval_numerical_gradient, grad_check_sparse
-from softjax.cs231n.grading import grade
+from softjax.cs231n.grading.findings import Finding
+from softjax.cs231n.grading.grade import Grade, grade
 from softjax.cs231n.losses import (
     softmax_loss_naive,
     softmax_loss_vectorized,

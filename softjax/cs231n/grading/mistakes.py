@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.cs231n.examples import Example, cross_entropy, softmax
+from softjax.cs231n.grading.exercises import Example, cross_entropy, softmax
 
 MATCH = 1e-6  # relative: float32 arithmetic is seen through
 

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.cs231n.examples import EXAMPLES, Example
-from softjax.cs231n.findings import Finding, Verdict
-from softjax.cs231n.mistakes import explain
-from softjax.cs231n.penalties import Added, Convention, judge
-from softjax.cs231n.student import Answer, Fault, Raised, Student
+from softjax.cs231n.grading.exercises import EXAMPLES, Example
+from softjax.cs231n.grading.findings import Finding, Verdict
+from softjax.cs231n.grading.mistakes import explain
+from softjax.cs231n.grading.penalties import Added, Convention, judge
+from softjax.cs231n.grading.student import Answer, Fault, Raised, Student
 from softjax.gradcheck.check import check_gradient
 from softjax.gradcheck.result import GradientCheck
 

@@ -1,11 +1,48 @@
 """Grades a student's softmax loss: what is right, what is wrong, and the likely reason, in plain words."""
 
+from dataclasses import dataclass, field
+
 import jax
 
-from softjax.cs231n import checks, trials
-from softjax.cs231n.examples import EXAMPLES
-from softjax.cs231n.findings import Finding, Grade
-from softjax.cs231n.student import LossFunction, Raised, Student
+from softjax.cs231n.grading import checks, trials
+from softjax.cs231n.grading.exercises import EXAMPLES
+from softjax.cs231n.grading.findings import Finding
+from softjax.cs231n.grading.student import LossFunction, Raised, Student
+from softjax.gradcheck.result import GradientCheck
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What `grade` found. `str()` of it is the report.
+
+    - `function`: the name of the student's function.
+    - `findings`: one a thing that was looked at, in that order.
+    - `penalty`: the convention, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" where there is no telling.
+    - `check`: what `softjax.check_gradient` found, holding the gradient against the student's own loss; None where it
+      was not run.
+    """
+
+    function: str
+    findings: tuple[Finding, ...]
+    penalty: str = "none"
+    check: GradientCheck | None = field(default=None, repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong; notes do not count."""
+        return not self.faults
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are wrong."""
+        return tuple(finding for finding in self.findings if finding.verdict == "wrong")
+
+    def __str__(self) -> str:
+        count = len(self.faults)
+        result = (
+            "passed" if not count else f"not yet, {count} {'thing is' if count == 1 else 'things are'} wrong"
+        )
+        return "\n".join([f"{self.function}: {result}", *map(str, self.findings)])
 
 
 def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:

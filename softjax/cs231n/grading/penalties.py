@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from softjax.cs231n.examples import Example
+from softjax.cs231n.grading.exercises import Example
 
 MATCH = 1e-6  # relative: float32 arithmetic is seen through
 

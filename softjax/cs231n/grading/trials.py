@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from softjax.cs231n.checks import error
-from softjax.cs231n.examples import Example
-from softjax.cs231n.findings import Finding
-from softjax.cs231n.student import Raised, Student
+from softjax.cs231n.grading.checks import error
+from softjax.cs231n.grading.exercises import Example
+from softjax.cs231n.grading.findings import Finding
+from softjax.cs231n.grading.student import Raised, Student
 
 LARGE = 20_000.0  # no floating type has the exponential of such scores
 STEEP = 1000.0  # makes weights so large that some labels are hopeless
