@@ -1,9 +1,16 @@
-"""What is said of a student's function: one finding for each thing that was looked at."""
+"""What the grading says about a student's function: faults, and the findings that the report lists."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Verdict = Literal["right", "wrong", "note"]
+
+
+class Fault(NamedTuple):
+    """What is wrong, and the likely reason."""
+
+    what: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import jax
 
 from softjax.cs231n.grading import checks, trials
-from softjax.cs231n.grading.exercises import EXAMPLES
+from softjax.cs231n.grading.exercises import EXERCISES
 from softjax.cs231n.grading.findings import Finding
-from softjax.cs231n.grading.student import LossFunction, Raised, Student
+from softjax.cs231n.grading.student import Answer, LossFunction, Raised, Student
 from softjax.gradcheck.result import GradientCheck
 
 
@@ -16,9 +16,9 @@ class Grade:
     """What `grade` found. `str()` of it is the report.
 
     - `function`: the name of the student's function.
-    - `findings`: one a thing that was looked at, in that order.
-    - `penalty`: the convention, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" where there is no telling.
-    - `check`: what `softjax.check_gradient` found, holding the gradient against the student's own loss; None where it
+    - `findings`: what the checks found, in the order in which they ran.
+    - `penalty`: the convention, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" if the penalty follows none.
+    - `check`: what `softjax.check_gradient` found when it compared the gradient with the student's own loss; None if it
       was not run.
     """
 
@@ -46,61 +46,71 @@ class Grade:
 
 
 def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
-    """Grades a student's softmax loss, and says in plain words what is wrong with it and why, likely.
+    """Grades a student's softmax loss: says in plain words what is wrong with it, and the likely reason.
 
-    It is called on small problems of several shapes, and its loss and gradient are held against the mean of
-    −log softmax(X[i] @ W)[y[i]] and 1/N Xᵀ (p − onehot(y)); what it adds for `reg` against reg · ΣW² and
-    ½ · reg · ΣW², with or without the bias; its gradient against its own loss, by `softjax.check_gradient`. Then come
-    scores too large for exp, and other inputs: one example, two classes, a class without examples, float32, labels of
-    other types, arrays that are not contiguous. Where numbers are wrong, the mistake is named that gives just these.
+    The function is called on small problems of several shapes. The grade compares
+
+    - its loss and gradient with the mean of −log softmax(X[i] @ W)[y[i]] and with 1/N Xᵀ (p − onehot(y)),
+    - what it adds for `reg` with reg · ΣW² and ½ · reg · ΣW², with or without the bias,
+    - its gradient with its own loss, by `softjax.check_gradient`.
+
+    Then come scores too large for exp, and other inputs: one example, two classes, a class without examples, float32,
+    labels of other types, arrays that are not contiguous. If numbers are wrong, and a known mistake gives exactly these
+    numbers, it is named.
 
     **Arguments:**
 
     - `softmax_loss`: `f(W, X, y, reg)` with NumPy arrays W (D, K), X (N, D), y (N,), returning (loss, dW). What it
-      prints is not shown, and what it raises is a finding.
+      prints is not shown. An exception that it raises is a finding.
     - `verbose`: whether to print the report.
 
     **Returns:** a `Grade`.
     """
     with jax.enable_x64(True):  # for solutions in JAX
-        found = _grade(Student(softmax_loss))
+        result = _grade(Student(softmax_loss))
     if verbose:
-        print(found)
-    return found
+        print(result)
+    return result
 
 
 def _grade(student: Student) -> Grade:
-    """All there is to say; where the function raises on an ordinary problem, what was found before."""
+    """Calls the function twice on one problem. If that works and gives the same answer, all other checks follow."""
+    e = EXERCISES[0]
     try:
-        first, again = [student.answer(e.W, e.X, e.y) for e in (EXAMPLES[0], EXAMPLES[0])]
+        first, again = student.solve(e.W, e.X, e.y), student.solve(e.W, e.X, e.y)
     except Raised as raised:
-        return Grade(student.name, (Finding("wrong", *checks.with_ten_classes(student, raised)),))
+        return Grade(student.name, (Finding("wrong", *checks.explain_raised(student, raised)),))
     if first.loss is None and first.gradient is None:
-        return Grade(student.name, tuple(checks.form([first])))
-    if changing := checks.repeated(first, again):
-        return Grade(student.name, (*checks.form([first]), changing))
+        return Grade(student.name, tuple(checks.check_form([first])))
+    if difference := checks.check_repetition(first, again):
+        return Grade(student.name, (*checks.check_form([first]), difference))
+    return _check_all(student, first)
+
+
+def _check_all(student: Student, first: Answer) -> Grade:
+    """Runs the checks that make sense for this function. If it raises on an ordinary problem, they end there."""
     findings: list[Finding] = []
     convention = check = None
     try:
-        answers = [first, *(student.answer(e.W, e.X, e.y) for e in EXAMPLES[1:])]
-        findings += checks.form(answers)
-        loss, gradient = checks.part("loss", answers), checks.part("gradient", answers)
-        judged = checks.formula(loss, gradient, answers)
+        answers = [first, *(student.solve(e.W, e.X, e.y) for e in EXERCISES[1:])]
+        findings += checks.check_form(answers)
+        loss, gradient = checks.compare("loss", answers), checks.compare("gradient", answers)
+        judged = checks.check_formula(loss, gradient, answers)
         findings += judged
         finite, known = loss.finite and gradient.finite, loss.known and gradient.known
         sound = known and all(finding.verdict != "wrong" for finding in judged)
         if finite and loss.known:
-            convention, found = checks.penalty(student, answers)
+            convention, found = checks.check_penalty(student, answers)
             findings += found
             judged += found
         if finite and known and not (loss.rough or gradient.rough):
-            check = checks.own_gradient(student)
-            findings += checks.about(check, judged, named=loss.named and gradient.named)
-        findings.append(checks.arguments(student, EXAMPLES[0]))
+            check = checks.check_own_gradient(student)
+            findings += checks.report_own_gradient(check, judged, named=loss.named and gradient.named)
+        findings.append(checks.check_arguments(student, EXERCISES[0]))
         if finite:
-            findings += trials.large_scores(student, sound)
+            findings += trials.check_large_scores(student, sound)
         if sound:
-            findings += trials.other_inputs(student)
+            findings += trials.check_other_inputs(student)
     except Raised as raised:
         findings.append(Finding("wrong", *raised.fault))
     return Grade(student.name, tuple(findings), str(convention) if convention else "none", check)
