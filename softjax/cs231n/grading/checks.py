@@ -20,8 +20,8 @@ ROUGH = 1e-5  # relative: more than float32 is off by, and less than almost ever
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How far a student's losses, or gradients, agree with the right ones, all without penalty.
+class Correctness:
+    """How correct a student's losses, or gradients, are without penalty.
 
     - `error`: the largest relative error; infinite if a number is NaN or infinite, None if there was nothing to read.
     - `faults`: what is wrong.
@@ -92,25 +92,25 @@ def check_repetition(first: Answer, again: Answer) -> Finding | None:
     )
 
 
-def compare(part: Literal["loss", "gradient"], answers: Sequence[Answer]) -> Agreement:
+def compare(part: Literal["loss", "gradient"], answers: Sequence[Answer]) -> Correctness:
     """Compares the losses, or the gradients, of the answers to `EXERCISES` at reg = 0 with the right ones."""
     seen = [getattr(answer, part) for answer in answers]
     if any(value is None for value in seen):
-        return Agreement(None)
+        return Correctness(None)
     if not all(np.isfinite(value).all() for value in seen):
-        return Agreement(np.inf, (_explain_not_finite(part, seen),))
+        return Correctness(np.inf, (_explain_not_finite(part, seen),))
     error = max(measure_error(value, getattr(e, part)) for value, e in zip(seen, EXERCISES, strict=True))
     if error <= ROUGH:
-        return Agreement(error)
+        return Correctness(error)
     mistakes = explain(seen, EXERCISES, part)
     if mistakes is not None:
-        return Agreement(error, tuple(Fault(mistake.what, mistake.reason) for mistake in mistakes))
+        return Correctness(error, tuple(Fault(mistake.what, mistake.reason) for mistake in mistakes))
     if part == "gradient" and _are_whole_sums(seen):
         text = "whole numbers before they are divided by N: they are kept in an array of integers"
         reason = "dW = np.zeros(W.shape) is of floats; one of integers drops what follows the point"
-        return Agreement(error, (Fault(text, reason),))
+        return Correctness(error, (Fault(text, reason),))
     text = f"wrong, off by up to {100 * error:.3g} %, in no pattern that has a name"
-    return Agreement(error, (Fault(text, _ADVICE[part]),), named=False)
+    return Correctness(error, (Fault(text, _ADVICE[part]),), named=False)
 
 
 _ADVICE = {
@@ -137,20 +137,20 @@ def _explain_not_finite(part: str, seen: Sequence[Any]) -> Fault:
     return Fault(f"{worst} already at scores around 1", reason)
 
 
-def check_formula(loss: Agreement, gradient: Agreement, answers: Sequence[Answer]) -> list[Finding]:
-    """Reports how far loss and gradient agree with the right ones. A fault that both have is reported once."""
+def report_correctness(loss: Correctness, gradient: Correctness, answers: Sequence[Answer]) -> list[Finding]:
+    """Reports how correct loss and gradient are without penalty. A fault that both have is reported once."""
     shared = [fault for fault in loss.faults if fault in gradient.faults]
     findings = [Finding("wrong", f"loss and gradient: {what}", reason) for what, reason in shared]
     rough = []
-    for name, agreement, right in (
+    for name, correctness, right in (
         ("loss", loss, "the mean of −log p[y]"),
         ("gradient", gradient, "1/N Xᵀ (p − 1[y = k])"),
     ):
-        own = [fault for fault in agreement.faults if fault not in shared]
+        own = [fault for fault in correctness.faults if fault not in shared]
         findings += [Finding("wrong", f"{name}: {what}", reason) for what, reason in own]
-        if agreement.exact:
+        if correctness.exact:
             findings.append(Finding("right", f"{name}: {right}, on problems of three shapes"))
-        if agreement.rough:
+        if correctness.rough:
             rough.append(name)
     if rough:
         findings.append(_explain_roughness(" and ".join(rough), answers if loss.rough else ()))

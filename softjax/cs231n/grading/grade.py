@@ -95,7 +95,7 @@ def _check_all(student: Student, first: Answer) -> Grade:
         answers = [first, *(student.solve(e.W, e.X, e.y) for e in EXERCISES[1:])]
         findings += checks.check_form(answers)
         loss, gradient = checks.compare("loss", answers), checks.compare("gradient", answers)
-        judged = checks.check_formula(loss, gradient, answers)
+        judged = checks.report_correctness(loss, gradient, answers)
         findings += judged
         finite, known = loss.finite and gradient.finite, loss.known and gradient.known
         sound = known and all(finding.verdict != "wrong" for finding in judged)
