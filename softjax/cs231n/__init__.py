@@ -1,16 +1,16 @@
 """The names of Stanford's course CS231n, for students and teachers to check their own work against.
 
-The cells of its softmax notebook run with the imports changed to `from softjax.cs231n import ...`: the same names, the
-same arguments, NumPy arrays in and out, and runs that `np.random.seed` settles. `grade` looks at a student's own
-`softmax_loss_naive` or `softmax_loss_vectorized`, and says what is wrong with it. Written from the course's public
-interface, not from its code.
+The cells of its softmax notebook run with the imports changed to `from softjax.cs231n import ...`: the names and the
+arguments are the same, arrays are NumPy's, and `np.random.seed` makes a run repeatable. `grade` checks a student's own
+`softmax_loss_naive` or `softmax_loss_vectorized`, and says what is wrong with it. All is written from the course's
+public interface, not from its code.
 """
 
 from softjax.cs231n.classifiers import LinearClassifier, LinearSVM, Softmax
 from softjax.cs231n.data import load_CIFAR10
-from softjax.cs231n.findings import Finding, Grade
 from softjax.cs231n.gradient_check import eval_numerical_gradient, grad_check_sparse
-from softjax.cs231n.grading import grade
+from softjax.cs231n.grading.findings import Finding
+from softjax.cs231n.grading.grade import Grade, grade
 from softjax.cs231n.losses import (
     softmax_loss_naive,
     softmax_loss_vectorized,

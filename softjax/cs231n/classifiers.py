@@ -4,18 +4,18 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int, Integer, Num
 
-from softjax.cs231n.losses import LossAndGrad, check_examples, checked
+from softjax.cs231n.losses import LossAndGrad, check_and_cast, check_examples
 from softjax.errors import InputError
 from softjax.objective.config import Kind
 from softjax.objective.gradient import loss_and_grad
 
 INIT_SCALE = 0.001
 LINE_EVERY = 100  # iterations
-ALIGNED = 64  # bytes: arrays that start at a multiple are taken by XLA on CPUs as they are, others copied
+ALIGNED = 64  # bytes: XLA on CPUs copies an array whose address is no multiple of this
 
 
 class LinearClassifier:
-    """A linear classifier, scores X @ W, trained by SGD. `Softmax` and `LinearSVM` define its loss, or a class of yours.
+    """A linear classifier with scores X @ W, trained by SGD. A subclass defines its loss, as `Softmax` and `LinearSVM` do.
 
     - `W`: weights (D, K), float64 unless set otherwise; None before the first training.
     """
@@ -34,10 +34,10 @@ class LinearClassifier:
     ) -> list[float]:
         """`num_iters` steps W ← W − learning_rate · ∇L(W), each on `batch_size` examples drawn with replacement.
 
-        Goes on from `W`; where that is None, it is drawn first, as `0.001 * np.random.randn(D, K)` with K = max(y) + 1.
-        The minibatches are `np.random.choice(N, batch_size)`. `np.random.seed` thus settles a run, which is that of the
-        same loop in NumPy to rounding. A minibatch at a time is gathered and handed to `loss`; `X` as a whole is
-        not copied, and may be a memory map.
+        Training continues from `W`. If that is None, it is drawn first, as `0.001 * np.random.randn(D, K)` with
+        K = max(y) + 1. The minibatches are `np.random.choice(N, batch_size)`, so `np.random.seed` makes a run
+        repeatable. The same loop in NumPy gives the same result, up to rounding. Only minibatches are copied: `X` may
+        be a memory map.
 
         **Arguments:**
 
@@ -51,19 +51,19 @@ class LinearClassifier:
 
         **Returns:** each step's loss on its minibatch, penalty included, before the step.
 
-        Raises `InputError` where shapes do not fit, there are no examples, a label is none of `W`'s classes, or
+        Raises `InputError` if shapes do not fit, there are no examples, a label is none of `W`'s classes, or
         `batch_size` is not positive.
         """
         check_examples(X, y)
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         if self.W is None:
-            self.W = INIT_SCALE * np.random.randn(X.shape[1], int(y.max()) + 1)  # noqa: NPY002 (np.random.seed is to settle it)
-        checked(self.W, X[:1], np.array([y.max()]))
+            self.W = INIT_SCALE * np.random.randn(X.shape[1], int(y.max()) + 1)  # noqa: NPY002 (the course seeds np.random)
+        check_and_cast(self.W, X[:1], np.array([y.max()]))
         history: list[float] = []
         for it in range(num_iters):
             rows = np.random.choice(len(X), batch_size)  # noqa: NPY002 (as above)
-            loss, dW = self.loss(_examples(X, rows), y[rows], reg)
+            loss, dW = self.loss(_take_rows(X, rows), y[rows], reg)
             self.W = self.W - learning_rate * dW  # not in place: it may be the caller's array
             history.append(float(loss))
             if verbose and it % LINE_EVERY == 0:
@@ -72,30 +72,21 @@ class LinearClassifier:
 
     def predict(self, X: Num[np.ndarray, "N D"]) -> Int[np.ndarray, " N"]:
         """The class with the highest score for each row of `X` (N, D). Raises `InputError` before the first training."""
-        classes: Int[np.ndarray, " N"] = (X @ self._weights()).argmax(axis=1)
+        classes: Int[np.ndarray, " N"] = (X @ self._trained_weights()).argmax(axis=1)
         return classes
 
     def loss(
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
     ) -> LossAndGrad:
-        """The loss at `W` and its gradient (D, K). Raises `NotImplementedError`: it is a subclass that knows them."""
+        """The loss at `W` and its gradient (D, K). A subclass defines them; here, raises `NotImplementedError`."""
         raise NotImplementedError(
             "LinearClassifier has no loss: use Softmax or LinearSVM, or a subclass that defines loss(X_batch, y_batch, reg)"
         )
 
-    def _weights(self) -> Float[np.ndarray, "D K"]:
+    def _trained_weights(self) -> Float[np.ndarray, "D K"]:
         if self.W is None:
             raise InputError("W is None: call train first, or set W to weights (D, K)")
         return self.W
-
-    def _loss_by_jax(
-        self, X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float, kind: Kind
-    ) -> LossAndGrad:
-        W, X = checked(self._weights(), X, y)
-        with jax.enable_x64(W.dtype == np.float64):
-            X_there = jax.device_put(X)  # what loss_and_grad would do, in half the time
-            loss, dW = loss_and_grad(W, X_there, y, float(reg), kind=kind)
-        return W.dtype.type(loss), np.array(dW)
 
 
 class Softmax(LinearClassifier):
@@ -105,7 +96,7 @@ class Softmax(LinearClassifier):
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
     ) -> LossAndGrad:
         """`softmax_loss_vectorized(W, X_batch, y_batch, reg)`, compiled. Raises `InputError` as that does."""
-        return self._loss_by_jax(X_batch, y_batch, reg, "softmax")
+        return _compute_loss(self._trained_weights(), X_batch, y_batch, reg, "softmax")
 
 
 class LinearSVM(LinearClassifier):
@@ -115,11 +106,25 @@ class LinearSVM(LinearClassifier):
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
     ) -> LossAndGrad:
         """`svm_loss_vectorized(W, X_batch, y_batch, reg)`, compiled. Raises `InputError` as that does."""
-        return self._loss_by_jax(X_batch, y_batch, reg, "hinge")
+        return _compute_loss(self._trained_weights(), X_batch, y_batch, reg, "hinge")
 
 
-def _examples(X: Num[np.ndarray, "N D"], rows: Int[np.ndarray, " B"]) -> Num[np.ndarray, "B D"]:
-    """`X[rows]`, where XLA need not copy it, which would take as long as the products."""
+def _compute_loss(
+    W: Num[np.ndarray, "D K"],
+    X: Num[np.ndarray, "N D"],
+    y: Integer[np.ndarray, " N"],
+    reg: float,
+    kind: Kind,
+) -> LossAndGrad:
+    W, X = check_and_cast(W, X, y)
+    with jax.enable_x64(W.dtype == np.float64):
+        X_there = jax.device_put(X)  # what loss_and_grad would do, in half the time
+        loss, dW = loss_and_grad(W, X_there, y, float(reg), kind=kind)
+    return W.dtype.type(loss), np.array(dW)
+
+
+def _take_rows(X: Num[np.ndarray, "N D"], rows: Int[np.ndarray, " B"]) -> Num[np.ndarray, "B D"]:
+    """`X[rows]` at an aligned address: XLA would copy it otherwise, which takes as long as the matrix products."""
     examples: Num[np.ndarray, "B D"]
     if not X.flags.c_contiguous:  # np.take would copy all of it first
         examples = X[rows]
@@ -128,5 +133,5 @@ def _examples(X: Num[np.ndarray, "N D"], rows: Int[np.ndarray, " B"]) -> Num[np.
     room = np.empty(size + ALIGNED, np.uint8)
     start = -room.ctypes.data % ALIGNED
     examples = room[start : start + size].view(X.dtype).reshape(len(rows), X.shape[1])
-    np.take(X, rows, axis=0, out=examples, mode="clip")  # where it checks the rows, it needs a buffer
+    np.take(X, rows, axis=0, out=examples, mode="clip")  # the mode that checks the rows needs a buffer
     return examples

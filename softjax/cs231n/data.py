@@ -16,13 +16,13 @@ def load_CIFAR10(
     Float[np.ndarray, "M 32 32 3"],
     Int[np.ndarray, " M"],
 ]:
-    """Xtr (50000, 32, 32, 3), ytr, Xte (10000, 32, 32, 3), yte: pixels 0..255 as float64, in all 1.5 GB; labels 0..9.
+    """Xtr (50000, 32, 32, 3), ytr, Xte (10000, 32, 32, 3), yte: pixels 0..255 as float64, 1.5 GB in all; labels 0..9.
 
     **Arguments:**
 
-    - `root`: the folder cifar-10-batches-py, or cifar-10-batches-bin. No code that a pickle might hold is run.
+    - `root`: the folder cifar-10-batches-py, or cifar-10-batches-bin. Code that a pickle file may contain is not run.
 
-    Raises `InputError` where the files are missing, incomplete or damaged.
+    Raises `InputError` if the files are missing, incomplete or damaged.
     """
     dataset = cifar10.load(Path(root), cifar10.VAL, "all")
     pixels = np.concatenate([dataset.train.X, dataset.val.X], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The course's gradient checks, by central differences. `softjax.check_gradient` knows what rounding excuses; these do not."""
+"""The course's gradient checks, by central differences. Unlike `softjax.check_gradient`, they do not estimate rounding errors."""
 
 import random
 from collections.abc import Callable
@@ -23,20 +23,20 @@ def grad_check_sparse(
 
     **Arguments:**
 
-    - `f`: a function of `x` to a number. It may close over `x` instead: entries are changed in place, and put back.
+    - `f`: a function of `x` to a number. It may also ignore its argument and read `x` itself: entries are changed in place, and restored.
     - `x`: a floating array, where the gradient is taken.
     - `analytic_grad`: the claimed gradient, shaped like `x`.
-    - `num_checks`: how many entries.
+    - `num_checks`: how many entries to draw.
     - `h`: the step, in the units of `x`.
 
-    Raises `InputError` where `x` is no floating array that can be changed, or `analytic_grad` is not shaped like it.
+    Raises `InputError` if `x` is no floating array that can be changed, or `analytic_grad` is not shaped like it.
     """
     _check_variable(x)
     if np.shape(analytic_grad) != x.shape:
         raise InputError(f"analytic_grad must be shaped like x, {x.shape}, got {np.shape(analytic_grad)}")
     for _ in range(num_checks):
         index = tuple(random.randrange(size) for size in x.shape)
-        numerical, analytic = _difference(f, x, index, h), float(analytic_grad[index])
+        numerical, analytic = _differentiate(f, x, index, h), float(analytic_grad[index])
         scale = abs(numerical) + abs(analytic)
         error = abs(numerical - analytic) / scale if scale != 0 else 0.0
         print(f"numerical: {numerical:f} analytic: {analytic:f}, relative error: {error:e}")
@@ -49,20 +49,21 @@ def eval_numerical_gradient(
 
     **Arguments:** as `grad_check_sparse`, and `verbose`, which prints each entry's index and derivative.
 
-    Raises `InputError` where `x` is no floating array that can be changed.
+    Raises `InputError` if `x` is no floating array that can be changed.
     """
     _check_variable(x)
     grad = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        grad[index] = _difference(f, x, index, h)
+        grad[index] = _differentiate(f, x, index, h)
         if verbose:
             print(index, grad[index])
     return grad
 
 
-def _difference(
+def _differentiate(
     f: Callable[[Any], Any], x: Float[np.ndarray, "..."], index: tuple[int, ...], h: float
 ) -> float:
+    """The derivative of `f` by one entry of `x`, which is changed in place and restored."""
     kept = x[index].copy()
     try:
         x[index] = kept + h

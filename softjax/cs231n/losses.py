@@ -1,9 +1,11 @@
-"""The two losses of the course and their gradients in plain NumPy, in loops and in matrix products: the references.
+"""The two losses of the course and their gradients in plain NumPy, in loops and in matrix products.
+
+They are references: they share no code with the losses and penalties of the rest of the library.
 
 All four take the same arguments: weights `W` (D, K), features `X` (N, D), labels `y` (N,) of integers 0..K−1, and the
-penalty's strength `reg`; and return the loss, mean over the examples plus reg ΣW², and its gradient (D, K), both in the
-wider of the types of `W` and `X` (float64 for integers). They raise `InputError` where shapes do not fit, there are no
-examples, or a label lies outside 0..K−1.
+penalty's strength `reg`. They return the loss, mean over the examples plus reg ΣW², and its gradient (D, K), both in
+the wider of the types of `W` and `X` (float64 for integers). They raise `InputError` if shapes do not fit, if there are
+no examples, or if a label lies outside 0..K−1.
 """
 
 import numpy as np
@@ -21,7 +23,7 @@ def softmax_loss_naive(
 
     The gradient is 1/N Σᵢ (p[k] − 1[y[i] = k]) X[i] in column k, and 2 reg W. Arguments: see `softjax.cs231n.losses`.
     """
-    W, X = checked(W, X, y)
+    W, X = check_and_cast(W, X, y)
     loss, dW = W.dtype.type(0), np.zeros_like(W)
     for x, label in zip(X, y, strict=True):
         s = x @ W
@@ -30,14 +32,14 @@ def softmax_loss_naive(
         loss += np.log(total) - s[label]
         for k in range(W.shape[1]):
             dW[:, k] += (np.exp(s[k]) / total - (k == label)) * x
-    return _with_penalty(loss / W.dtype.type(len(X)), dW / W.dtype.type(len(X)), W, reg)
+    return _add_penalty(loss / W.dtype.type(len(X)), dW / W.dtype.type(len(X)), W, reg)
 
 
 def softmax_loss_vectorized(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float
 ) -> LossAndGrad:
     """The same as `softmax_loss_naive` in two matrix products, with the gradient 1/N Xᵀ (p − onehot(y)) + 2 reg W."""
-    W, X = checked(W, X, y)
+    W, X = check_and_cast(W, X, y)
     rows = np.arange(len(X))
     s = X @ W
     s -= s.max(axis=1, keepdims=True)
@@ -48,7 +50,7 @@ def softmax_loss_vectorized(
     p /= total[:, None]
     p[rows, y] -= 1
     p /= W.dtype.type(len(X))
-    return _with_penalty(loss, X.T @ p, W, reg)
+    return _add_penalty(loss, X.T @ p, W, reg)
 
 
 def svm_loss_naive(
@@ -56,10 +58,10 @@ def svm_loss_naive(
 ) -> LossAndGrad:
     """1/N Σᵢ Σ_{k≠y[i]} max(0, s[k] − s[y[i]] + 1) + reg ΣW² with s = X[i] @ W, and its gradient, in loops.
 
-    Each margin above 0 adds X[i] / N to column k and takes it from column y[i]; one of exactly 0 does nothing.
+    Each margin above 0 adds X[i] / N to column k and subtracts it from column y[i]. A margin of exactly 0 adds nothing.
     Arguments: see `softjax.cs231n.losses`.
     """
-    W, X = checked(W, X, y)
+    W, X = check_and_cast(W, X, y)
     loss, dW = W.dtype.type(0), np.zeros_like(W)
     for x, label in zip(X, y, strict=True):
         s = x @ W
@@ -69,7 +71,7 @@ def svm_loss_naive(
                 loss += margin
                 dW[:, k] += x
                 dW[:, label] -= x
-    return _with_penalty(loss / W.dtype.type(len(X)), dW / W.dtype.type(len(X)), W, reg)
+    return _add_penalty(loss / W.dtype.type(len(X)), dW / W.dtype.type(len(X)), W, reg)
 
 
 def svm_loss_vectorized(
@@ -79,7 +81,7 @@ def svm_loss_vectorized(
 
     Q is 1 at violated margins, and at the label −(their number).
     """
-    W, X = checked(W, X, y)
+    W, X = check_and_cast(W, X, y)
     rows = np.arange(len(X))
     s = X @ W
     margins = np.maximum(s - s[rows, y][:, None] + W.dtype.type(1), 0)
@@ -87,13 +89,13 @@ def svm_loss_vectorized(
     Q = (margins > 0).astype(W.dtype)
     Q[rows, y] = -Q.sum(axis=1)
     Q /= W.dtype.type(len(X))
-    return _with_penalty(margins.sum(axis=1).mean(), X.T @ Q, W, reg)
+    return _add_penalty(margins.sum(axis=1).mean(), X.T @ Q, W, reg)
 
 
-def checked(
+def check_and_cast(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"]
 ) -> tuple[Float[np.ndarray, "D K"], Float[np.ndarray, "N D"]]:
-    """`W` and `X` in one floating type. Raises the `InputError`s that the losses promise."""
+    """Checks the arguments of a loss, and returns `W` and `X` in one floating type. Raises `InputError`, see above."""
     check_examples(X, y)
     if W.ndim != 2 or W.shape[0] != X.shape[1]:
         raise InputError(f"W must be (D, K) with the D = {X.shape[1]} of X {X.shape}, got {W.shape}")
@@ -121,7 +123,7 @@ def check_examples(X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"]) -> N
         raise InputError(f"y holds the label {y.min()}, expected integers from 0 on")
 
 
-def _with_penalty(
+def _add_penalty(
     loss: np.floating, dW: Float[np.ndarray, "D K"], W: Float[np.ndarray, "D K"], reg: float
 ) -> LossAndGrad:
     strength = W.dtype.type(reg)

@@ -1,4 +1,4 @@
-"""A student's function: called quietly, its answer taken apart, its exceptions put in words."""
+"""Calls a student's function without its prints, reads loss and gradient from its answer, and explains exceptions."""
 
 import io
 import re
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-LossFunction = Callable[..., Any]
-Fault = tuple[str, str]  # what is wrong, and the likely reason
+from softjax.cs231n.grading.findings import Fault
 
-# Of an exception's type and message; the first that fits.
+LossFunction = Callable[..., Any]
+
+# A pattern for an exception's type and message, and the likely reason. The first that matches counts.
 _REASONS = (
     (r"positional argument|unexpected keyword", "it is called as softmax_loss(W, X, y, reg) and takes these four"),
     (r"NotImplementedError", "it is not written yet"),
@@ -39,16 +40,20 @@ _REASONS = (
 
 
 class Raised(Exception):
-    """The student's function raised an exception; `fault` says so in words."""
+    """The student's function raised an exception; `fault` says which, and the likely reason."""
 
     def __init__(self, fault: Fault) -> None:
-        super().__init__(fault[0])
+        super().__init__(fault.what)
         self.fault = fault
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Loss and gradient as float64, None where they could not be read, and what is wrong with their form."""
+    """What a student's function returned.
+
+    - `loss`, `gradient`: in float64; None where they could not be read.
+    - `faults`: what is wrong with their form.
+    """
 
     loss: float | None
     gradient: Float[np.ndarray, "D K"] | None
@@ -57,36 +62,37 @@ class Answer:
 
 @dataclass(frozen=True)
 class Student:
-    """A function f(W, X, y, reg) → (loss, dW). What it prints and warns of is not shown."""
+    """A student's function f(W, X, y, reg) → (loss, dW). Its prints and warnings are not shown."""
 
     function: LossFunction
 
     @property
     def name(self) -> str:
-        """As it was defined."""
+        """The name that its definition gives it."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def call(self, W: Any, X: Any, y: Any, reg: float) -> Any:
-        """What it returns. Raises `Raised` if it raises anything."""
+        """Calls the function and returns its output as it is. Raises `Raised` if the function raises anything."""
         try:
             with redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 return self.function(W, X, y, reg)
         except Exception as error:
-            raise Raised(_in_words(error, self.function)) from error
+            raise Raised(_explain(error, self.function)) from error
 
-    def answer(
+    def solve(
         self,
         W: Float[np.ndarray, "D K"],
         X: Float[np.ndarray, "N D"],
         y: Integer[np.ndarray, " N"],
         reg: float = 0.0,
     ) -> Answer:
-        """Its answer to copies of the arguments in the layout they have, taken apart. Raises `Raised`."""
+        """Calls the function with copies of the arrays, in the same memory layout, and reads its answer. Raises `Raised`."""
         return _read(self.call(W.copy("K"), X.copy("K"), y.copy(), reg), W.shape, len(X))
 
 
-def _in_words(error: Exception, function: LossFunction) -> Fault:
+def _explain(error: Exception, function: LossFunction) -> Fault:
+    """The exception and the student's line that raised it, and the likely reason."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     kind, message = type(error).__name__.removeprefix("_"), str(error).strip().split("\n")[0]
@@ -94,62 +100,61 @@ def _in_words(error: Exception, function: LossFunction) -> Fault:
     if frames:
         text += f" in line {frames[-1].lineno}" + (f", {frames[-1].line}" if frames[-1].line else "")
     reason = next(reason for pattern, reason in _REASONS if re.search(pattern, f"{kind} {message}"))
-    return text + (f": {message}" if message else ""), reason
+    return Fault(text + (f": {message}" if message else ""), reason)
 
 
 def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:
     if not isinstance(output, tuple | list) or len(output) != 2:
-        fault = (f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW")
+        fault = Fault(f"returns {_describe(output)}, not (loss, dW)", "end with: return loss, dW")
         return Answer(None, None, (fault,))
-    swapped: tuple[Fault, ...] = ()
-    if np.ndim(_array(output[0])) == 2 and np.ndim(_array(output[1])) == 0:
-        swapped = (("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"),)
+    faults = []
+    if np.ndim(_as_array(output[0])) == 2 and np.ndim(_as_array(output[1])) == 0:
+        faults.append(Fault("returns (dW, loss), not (loss, dW)", "end with: return loss, dW"))
         output = output[::-1]
-    loss, loss_faults = _read_loss(output[0], num_examples)
-    gradient, gradient_faults = _read_gradient(output[1], shape)
-    return Answer(loss, gradient, (*swapped, *loss_faults, *gradient_faults))
+    loss, loss_fault = _read_loss(output[0], num_examples)
+    gradient, gradient_fault = _read_gradient(output[1], shape)
+    faults += [fault for fault in (loss_fault, gradient_fault) if fault is not None]
+    return Answer(loss, gradient, tuple(faults))
 
 
-def _read_loss(part: Any, num_examples: int) -> tuple[float | None, tuple[Fault, ...]]:
-    loss = _array(part)
+def _read_loss(value: Any, num_examples: int) -> tuple[float | None, Fault | None]:
+    loss = _as_array(value)
     if loss.dtype.kind not in "fiu":
-        return None, ((f"the loss is {_describe(part)}, not a number", "it is a mean over the examples"),)
+        text = f"the loss is {_describe(value)}, not a number"
+        return None, Fault(text, "it is a mean over the examples")
     if loss.ndim == 0:
-        return float(loss), ()
+        return float(loss), None
+    text = f"the loss has the shape {loss.shape}"
     if loss.size == 1:
-        fault = (
-            f"the loss has the shape {loss.shape}; it is one number",
-            "sum without keepdims, or loss.item()",
-        )
-        return float(loss.item()), (fault,)
+        fault = Fault(f"{text}; it is one number", "sum without keepdims, or loss.item()")
+        return float(loss.item()), fault
     if loss.shape == (num_examples,):
-        return None, ((f"the loss has the shape {loss.shape}, a number for each example", "take their mean"),)
-    return None, ((f"the loss has the shape {loss.shape}; it is one number", "a sum or mean is missing"),)
+        return None, Fault(f"{text}, a number for each example", "take their mean")
+    return None, Fault(f"{text}; it is one number", "a sum or mean is missing")
 
 
 def _read_gradient(
-    part: Any, shape: tuple[int, int]
-) -> tuple[Float[np.ndarray, "D K"] | None, tuple[Fault, ...]]:
-    gradient = _array(part)
+    value: Any, shape: tuple[int, int]
+) -> tuple[Float[np.ndarray, "D K"] | None, Fault | None]:
+    gradient = _as_array(value)
     if gradient.dtype.kind in "iu":
         text = f"the gradient is of integers ({gradient.dtype}), which have nothing after the point"
-        return None, ((text, "dW = np.zeros(W.shape) is of floats"),)
+        return None, Fault(text, "dW = np.zeros(W.shape) is of floats")
     if gradient.dtype.kind != "f":
-        return None, (
-            (f"the gradient is {_describe(part)}, not an array of floats", "dW is an array like W"),
-        )
+        text = f"the gradient is {_describe(value)}, not an array of floats"
+        return None, Fault(text, "dW is an array like W")
     if gradient.shape == shape:
-        return gradient.astype(np.float64), ()
+        return gradient.astype(np.float64), None
     if gradient.shape == shape[::-1]:
         text = f"the gradient is transposed: {gradient.shape}, where W is {shape}"
-        return gradient.T.astype(np.float64), ((text, "dW is (D, K) like W: X.T @ Q, not Q.T @ X"),)
+        return gradient.T.astype(np.float64), Fault(text, "dW is (D, K) like W: X.T @ Q, not Q.T @ X")
     text = f"the gradient has the shape {gradient.shape}, where W has {shape}"
-    return None, ((text, "dW is an array like W"),)
+    return None, Fault(text, "dW is an array like W")
 
 
-def _array(part: Any) -> np.ndarray:
+def _as_array(value: Any) -> np.ndarray:
     try:
-        return np.asarray(part)
+        return np.asarray(value)
     except Exception:  # ragged lists, tensors on a device
         return np.array(None)
 
@@ -161,6 +166,6 @@ def _describe(output: Any) -> str:
         return f"an array {output.shape} of {output.dtype}"
     if isinstance(output, tuple | list):
         return f"{len(output)} values"
-    return (
-        "one number" if isinstance(output, int | float | np.number) else f"one value, {type(output).__name__}"
-    )
+    if isinstance(output, int | float | np.number):
+        return "one number"
+    return f"one value, {type(output).__name__}"

@@ -1,4 +1,4 @@
-"""Small problems, and what every solution computes on them."""
+"""The small problems that a student's function is called with, and the right answers to them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,18 +8,23 @@ from jaxtyping import Bool, Float, Integer
 
 
 @dataclass(frozen=True)
-class Example:
-    """A small problem, and what every solution computes on the way. The last column of `X` is ones."""
+class Exercise:
+    """One small problem: weights, features whose last column is ones, and labels.
+
+    Its properties are the right loss and gradient without penalty, and the steps towards them. The mistakes are
+    formulas of these.
+    """
 
     W: Float[np.ndarray, "D K"]
     X: Float[np.ndarray, "N D"]
     y: Integer[np.ndarray, " N"]
 
     @classmethod
-    def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> "Example":
-        """Normal features, weights that give scores of size 1 or so, every class among the labels, as far as N goes.
+    def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> "Exercise":
+        """Draws normal features, and weights that give scores of about 1. The same sizes always give the same problem.
 
-        `shift` raises all scores of an example, by an additional feature; that leaves loss and gradient as they were.
+        Every class is among the labels, if N is at least K. `shift` is added to all scores of each example, through
+        one more feature: the right loss and p stay as they were.
         """
         rng = np.random.default_rng([N, D, K])
         X = np.hstack([rng.normal(size=(N, D - 1)), np.ones((N, 1))])
@@ -30,23 +35,23 @@ class Example:
 
     @property
     def N(self) -> int:
-        """Examples."""
+        """The number of examples."""
         return len(self.X)
 
     @property
     def K(self) -> int:
-        """Classes."""
+        """The number of classes."""
         return int(self.W.shape[1])
 
     @cached_property
     def s(self) -> Float[np.ndarray, "N K"]:
-        """Scores."""
+        """The scores X @ W."""
         s: Float[np.ndarray, "N K"] = self.X @ self.W
         return s
 
     @cached_property
     def p(self) -> Float[np.ndarray, "N K"]:
-        """Their softmax."""
+        """The softmax of the scores."""
         return softmax(self.s)
 
     @cached_property
@@ -57,21 +62,21 @@ class Example:
 
     @cached_property
     def losses(self) -> Float[np.ndarray, " N"]:
-        """−log p[y]."""
+        """The loss of each example, −log p[y]."""
         return cross_entropy(self.s, self.label)
 
     @property
     def loss(self) -> float:
-        """Their mean: what a loss without penalty must be."""
+        """The right loss without penalty: the mean of `losses`."""
         return float(self.losses.mean())
 
     @property
     def gradient(self) -> Float[np.ndarray, "D K"]:
-        """Its gradient, 1/N Xᵀ (p − 1[y = k])."""
-        return self.back(self.p - self.label)
+        """The right gradient without penalty, 1/N Xᵀ (p − 1[y = k])."""
+        return self.pull_back(self.p - self.label)
 
-    def back(self, Q: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "D K"]:
-        """1/N Xᵀ Q: the gradient, where Q is N ∂L/∂scores."""
+    def pull_back(self, Q: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "D K"]:
+        """1/N Xᵀ Q: the gradient by W of a loss whose derivative by the scores is Q / N."""
         gradient: Float[np.ndarray, "D K"] = self.X.T @ Q / self.N
         return gradient
 
@@ -90,4 +95,4 @@ def cross_entropy(s: Float[np.ndarray, "N K"], label: Bool[np.ndarray, "N K"]) -
     return losses
 
 
-EXAMPLES = (Example.draw(12, 7, 5), Example.draw(9, 4, 3), Example.draw(20, 6, 10))
+EXERCISES = (Exercise.draw(12, 7, 5), Exercise.draw(9, 4, 3), Exercise.draw(20, 6, 10))

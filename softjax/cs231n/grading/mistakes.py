@@ -1,7 +1,7 @@
-"""Typical mistakes in the softmax loss and its gradient, as formulas: what a student's numbers are held against.
+"""Typical mistakes in the softmax loss and its gradient, as formulas for the numbers that they give.
 
-Nothing here reads a student's code. A mistake is named where the numbers that it gives are those that were seen, on
-several problems of different shapes.
+Nothing here reads a student's code. A mistake is named if its formula gives the student's numbers on several problems
+of different shapes.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,29 +11,33 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.cs231n.examples import Example, cross_entropy, softmax
+from softjax.cs231n.grading.exercises import Exercise, cross_entropy, softmax
 
-MATCH = 1e-6  # relative: float32 arithmetic is seen through
+MATCH = 1e-6  # relative; wide enough for a mistake that is computed in float32
 
-
-Value = Callable[[Example], Any]
+Formula = Callable[[Exercise], Any]
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is wrong, and the likely reason; the loss and the gradient that come of it, where it can be in them."""
+    """What is wrong, and the likely reason.
+
+    - `loss`, `gradient`: what the mistake gives for them; None for the one that cannot contain it.
+    """
 
     what: str
     reason: str
-    loss: Value | None = None
-    gradient: Value | None = None
+    loss: Formula | None = None
+    gradient: Formula | None = None
 
 
 RIGHT = Mistake("right", "", lambda e: e.loss, lambda e: e.gradient)
 
 
-def _of_probabilities(what: str, reason: str, p: Value) -> Mistake:
-    return Mistake(what, reason, lambda e: -np.log(p(e)[e.label]).mean(), lambda e: e.back(p(e) - e.label))
+def _of_probabilities(what: str, reason: str, p: Formula) -> Mistake:
+    return Mistake(
+        what, reason, lambda e: -np.log(p(e)[e.label]).mean(), lambda e: e.pull_back(p(e) - e.label)
+    )
 
 
 def _over_examples(shifted: int) -> Mistake:
@@ -52,17 +56,17 @@ def _over_everything(shifted: int) -> Mistake:
     )
 
 
-def _exponentials(e: Example, shifted: int) -> Any:
-    """Of the scores, or of the scores less their maximum."""
+def _exponentials(e: Exercise, shifted: int) -> Any:
+    """The exponentials of the scores; with `shifted` = 1, of the scores minus each example's maximum."""
     return np.exp(e.s - shifted * e.s.max(axis=1, keepdims=True))
 
 
 def _of_labels(what: str, reason: str, by: int) -> Mistake:
-    def label(e: Example) -> Any:
+    def label(e: Exercise) -> Any:
         return np.roll(e.label, by, axis=1)
 
     return Mistake(
-        what, reason, lambda e: cross_entropy(e.s, label(e)).mean(), lambda e: e.back(e.p - label(e))
+        what, reason, lambda e: cross_entropy(e.s, label(e)).mean(), lambda e: e.pull_back(e.p - label(e))
     )
 
 
@@ -75,12 +79,12 @@ def _of_examples(what: str, reason: str, kept: slice) -> Mistake:
     )
 
 
-def _of_loss(what: str, reason: str, loss: Value) -> Mistake:
+def _of_loss(what: str, reason: str, loss: Formula) -> Mistake:
     return Mistake(what, reason, loss=loss)
 
 
-def _of_residual(what: str, reason: str, Q: Value) -> Mistake:
-    return Mistake(what, reason, gradient=lambda e: e.back(Q(e)))
+def _of_residual(what: str, reason: str, Q: Formula) -> Mistake:
+    return Mistake(what, reason, gradient=lambda e: e.pull_back(Q(e)))
 
 
 def _of_logarithm(epsilon: float) -> Mistake:
@@ -100,11 +104,11 @@ def _of_penalty(coefficient: float) -> Mistake:
     )
 
 
-def _log_total(e: Example) -> Any:
+def _log_total(e: Exercise) -> Any:
     return e.losses + e.s[e.label]
 
 
-def _hinge_residual(e: Example) -> Any:
+def _hinge_residual(e: Exercise) -> Any:
     violated = ~e.label & (e.s - e.s[e.label][:, None] + 1 > 0)
     return np.where(e.label, -violated.sum(axis=1, keepdims=True), violated)
 
@@ -142,7 +146,7 @@ MISTAKES = (
         "this is the SVM's, the hinge loss",
         "the softmax's is −log of the label's share in Σ exp(scores)",
         lambda e: np.where(e.label, 0, np.maximum(e.s - e.s[e.label][:, None] + 1, 0)).sum() / e.N,
-        lambda e: e.back(_hinge_residual(e)),
+        lambda e: e.pull_back(_hinge_residual(e)),
     ),
     _of_loss(
         "the logarithm is missing", "the loss of an example is −log p[y]", lambda e: -e.p[e.label].mean()
@@ -245,13 +249,13 @@ MISTAKES = (
 
 @dataclass(frozen=True)
 class Factor:
-    """A constant by which a loss or gradient is too large."""
+    """A mistake that multiplies the loss or the gradient by a constant, its `size`."""
 
     mistake: Mistake
-    size: Callable[[Example], float]
+    size: Callable[[Exercise], float]
 
 
-def _factor(what: str, reason: str, size: Callable[[Example], float]) -> Factor:
+def _factor(what: str, reason: str, size: Callable[[Exercise], float]) -> Factor:
     return Factor(Mistake(what, reason), size)
 
 
@@ -289,26 +293,33 @@ FACTORS = (
     _factor("twice as large", "a factor 2 too much", lambda e: 2),
     _factor("half as large", "a factor ½ too much", lambda e: 0.5),
 )
-_FACTORS_AT_ONCE = [
-    *((), *((factor,) for factor in FACTORS)),
+_FACTORS_TOGETHER = [
+    (),
+    *((factor,) for factor in FACTORS),
     *((factor, NOT_DIVIDED) for factor in FACTORS if factor is not NOT_DIVIDED),
 ]
 
 
 def explain(
-    seen: Sequence[Any], examples: Sequence[Example], part: Literal["loss", "gradient"]
+    seen: Sequence[Any], exercises: Sequence[Exercise], part: Literal["loss", "gradient"]
 ) -> tuple[Mistake, ...] | None:
-    """The fewest mistakes that give what was `seen`, the `part` without penalty on each of `examples`; None if none do."""
+    """Finds the fewest mistakes that give the losses, or the gradients, that were `seen`; None if no mistakes do.
+
+    **Arguments:**
+
+    - `seen`: the student's answers to `exercises`, without penalty.
+    - `part`: which of the two they are.
+    """
     found = []
-    for mistake, factors in product((RIGHT, *MISTAKES), _FACTORS_AT_ONCE):
-        value = getattr(mistake, part)
-        if value is not None and all(
-            _close(s, value(e) * np.prod([factor.size(e) for factor in factors]))
-            for s, e in zip(seen, examples, strict=True)
+    for mistake, factors in product((RIGHT, *MISTAKES), _FACTORS_TOGETHER):
+        formula = getattr(mistake, part)
+        if formula is not None and all(
+            _match(s, formula(e) * np.prod([factor.size(e) for factor in factors]))
+            for s, e in zip(seen, exercises, strict=True)
         ):
             found.append((*((mistake,) if mistake is not RIGHT else ()), *(f.mistake for f in factors)))
     return min(found, key=len, default=None)
 
 
-def _close(seen: Any, expected: Any) -> bool:
+def _match(seen: Any, expected: Any) -> bool:
     return bool((np.abs(seen - expected) <= MATCH * np.abs(expected).max()).all())

@@ -1,20 +1,23 @@
-"""The penalty in a student's loss and gradient: which convention it follows, or what is wrong with it."""
+"""The penalty in a student's loss and gradient: which convention it follows, or what is wrong with it.
+
+The right penalties are written out here in NumPy, and share no code with the rest of the library.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from softjax.cs231n.examples import Example
-
-MATCH = 1e-6  # relative: float32 arithmetic is seen through
+from softjax.cs231n.grading.exercises import Exercise
+from softjax.cs231n.grading.findings import Fault
+from softjax.cs231n.grading.mistakes import MATCH
 
 
 @dataclass(frozen=True)
 class Convention:
-    """`coefficient` · reg · ΣW², with or without the last row, the bias."""
+    """The penalty `coefficient` · reg · ΣW². Without `bias`, the last row of W is left out."""
 
     coefficient: float
     bias: bool
@@ -24,11 +27,11 @@ class Convention:
             "reg · ΣW²" if self.bias else "reg · ΣW² without the bias, the last row of W"
         )
 
-    def value(self, e: Example, reg: float) -> float:
+    def value(self, e: Exercise, reg: float) -> float:
         """The penalty."""
         return float(self.coefficient * reg * (self._penalized(e.W) ** 2).sum())
 
-    def slope(self, e: Example, reg: float) -> Float[np.ndarray, "D K"]:
+    def slope(self, e: Exercise, reg: float) -> Float[np.ndarray, "D K"]:
         """Its gradient."""
         return 2 * self.coefficient * reg * self._penalized(e.W)
 
@@ -40,10 +43,14 @@ CONVENTIONS = tuple(Convention(coefficient, bias) for bias in (True, False) for 
 
 
 @dataclass(frozen=True)
-class Added:
-    """What `reg` adds on an example to a student's loss and gradient, and how large these are without."""
+class Increment:
+    """What `reg` adds to a student's loss and gradient on one exercise.
 
-    example: Example
+    - `value`, `slope`: what it adds to the loss, and to the gradient; the latter is None if there was none to read.
+    - `loss`, `gradient`: how large the two are without penalty; their rounding limits what can be told.
+    """
+
+    exercise: Exercise
     reg: float
     value: float
     slope: Float[np.ndarray, "D K"] | None
@@ -51,14 +58,22 @@ class Added:
     gradient: float
 
 
-Fault = tuple[str, str, str]  # where, what, the likely reason
-Term = Callable[[Example, float], Any]
+class PenaltyFault(NamedTuple):
+    """What is wrong with the penalty, the likely reason, and where: in the loss, in the gradient, or in both."""
+
+    where: str
+    what: str
+    reason: str
+
+
+Term = Callable[[Exercise, float], Any]
+KnownMistakes = tuple[tuple[str, str, Term], ...]  # what is wrong, the likely reason, and what reg then adds
 
 _LAST = "divide by N first, then add the penalty"
 _ONCE = "add the penalty once, after the loops"
 _SQUARE = "the penalty is np.sum(W * W)"
 
-VALUE_MISTAKES: tuple[tuple[str, str, Term], ...] = (
+VALUE_MISTAKES: KnownMistakes = (
     ("missing, reg changes nothing", "add reg * np.sum(W * W)", lambda e, reg: 0.0),
     *(
         mistake
@@ -94,7 +109,7 @@ VALUE_MISTAKES: tuple[tuple[str, str, Term], ...] = (
         lambda e, reg: 2 * reg * (e.W**2).sum(),
     ),
 )
-SLOPE_MISTAKES: tuple[tuple[str, str, Term], ...] = (
+SLOPE_MISTAKES: KnownMistakes = (
     (
         "missing, reg changes nothing",
         "add 2 * reg * W, or reg * W where the loss has the ½",
@@ -132,49 +147,64 @@ SLOPE_MISTAKES: tuple[tuple[str, str, Term], ...] = (
 )
 
 
-def judge(added: Sequence[Added]) -> tuple[Convention | None, tuple[Fault, ...]]:
-    """The convention that the penalty follows, None if there is no telling, and what is wrong with it."""
-    by_loss = next((c for c in CONVENTIONS if _fits(added, "value", c.value)), None)
-    loss_fault = None if by_loss else _named(added, "value", VALUE_MISTAKES)
-    if any(a.slope is None for a in added):
-        return by_loss, (("loss", *loss_fault),) if loss_fault else ()
-    by_gradient = next((c for c in CONVENTIONS if _fits(added, "slope", c.slope)), None)
-    gradient_fault = None if by_gradient else _named(added, "slope", SLOPE_MISTAKES)
-    if loss_fault and gradient_fault and loss_fault[0] == gradient_fault[0]:
-        return None, (("loss and gradient", *loss_fault),)
+def judge_penalty(increments: Sequence[Increment]) -> tuple[Convention | None, tuple[PenaltyFault, ...]]:
+    """Finds the convention that the penalty follows, None if it follows none, and what is wrong with it."""
+    by_loss = next((c for c in CONVENTIONS if _fits(increments, "value", c.value)), None)
+    loss_fault = None if by_loss else _name_value_mistake(increments)
+    if any(increment.slope is None for increment in increments):
+        return by_loss, (PenaltyFault("loss", *loss_fault),) if loss_fault else ()
+    by_gradient = next((c for c in CONVENTIONS if _fits(increments, "slope", c.slope)), None)
+    gradient_fault = None if by_gradient else _name_slope_mistake(increments)
+    if loss_fault and gradient_fault and loss_fault.what == gradient_fault.what:
+        return None, (PenaltyFault("loss and gradient", *loss_fault),)
     if by_loss and by_gradient and by_loss != by_gradient:
-        gradient_fault = _unequal(by_loss, by_gradient)
+        gradient_fault = _explain_difference(by_loss, by_gradient)
     faults = (("loss", loss_fault), ("gradient", gradient_fault))
-    return by_loss or by_gradient, tuple((where, *fault) for where, fault in faults if fault)
+    return by_loss or by_gradient, tuple(PenaltyFault(where, *fault) for where, fault in faults if fault)
 
 
-def _unequal(loss: Convention, gradient: Convention) -> tuple[str, str]:
+def _explain_difference(loss: Convention, gradient: Convention) -> Fault:
+    """What is wrong where the gradient follows another convention than the loss."""
     if loss.bias != gradient.bias:
         which = ("has it", "leaves it out") if loss.bias else ("leaves it out", "has it")
-        return (
-            f"the loss {which[0]}, the bias, the last row of W; the gradient {which[1]}",
-            "treat it alike in both",
-        )
+        text = f"the loss {which[0]}, the bias, the last row of W; the gradient {which[1]}"
+        return Fault(text, "treat it alike in both")
     if loss.coefficient > gradient.coefficient:
-        return f"half of what it must be: reg · W, where the loss has {loss}", "its derivative is 2 * reg * W"
-    return f"twice what it must be: 2 · reg · W, where the loss has {loss}", "its derivative is reg * W"
+        text = f"half of what it must be: reg · W, where the loss has {loss}"
+        return Fault(text, "its derivative is 2 * reg * W")
+    text = f"twice what it must be: 2 · reg · W, where the loss has {loss}"
+    return Fault(text, "its derivative is reg * W")
 
 
-def _named(added: Sequence[Added], part: str, mistakes: Sequence[tuple[str, str, Term]]) -> tuple[str, str]:
-    for what, reason, term in mistakes:
-        if _fits(added, part, term):
-            return what, reason
-    first = added[0]
-    if part == "value":
-        right = CONVENTIONS[0].value(first.example, first.reg)
-        return f"reg = {first.reg:g} adds {first.value:.6g}, where reg · ΣW² is {right:.6g}", _SQUARE
-    return "neither 2 · reg · W nor reg · W", "the derivative of reg · ΣW² by W is 2 * reg * W"
+def _name_value_mistake(increments: Sequence[Increment]) -> Fault:
+    if known := _find_mistake(increments, "value", VALUE_MISTAKES):
+        return known
+    first = increments[0]
+    right = CONVENTIONS[0].value(first.exercise, first.reg)
+    text = f"reg = {first.reg:g} adds {first.value:.6g}, where reg · ΣW² is {right:.6g}"
+    return Fault(text, _SQUARE)
 
 
-def _fits(added: Sequence[Added], part: str, term: Term) -> bool:
-    for a in added:
-        expected, size = term(a.example, a.reg), a.loss if part == "value" else a.gradient
-        error = np.abs(getattr(a, part) - expected).max()
+def _name_slope_mistake(increments: Sequence[Increment]) -> Fault:
+    return _find_mistake(increments, "slope", SLOPE_MISTAKES) or Fault(
+        "neither 2 · reg · W nor reg · W", "the derivative of reg · ΣW² by W is 2 * reg * W"
+    )
+
+
+def _find_mistake(
+    increments: Sequence[Increment], part: Literal["value", "slope"], mistakes: KnownMistakes
+) -> Fault | None:
+    return next(
+        (Fault(what, reason) for what, reason, term in mistakes if _fits(increments, part, term)), None
+    )
+
+
+def _fits(increments: Sequence[Increment], part: Literal["value", "slope"], term: Term) -> bool:
+    """Whether `term` is what `reg` adds, on every exercise."""
+    for increment in increments:
+        expected = term(increment.exercise, increment.reg)
+        size = increment.loss if part == "value" else increment.gradient
+        error = np.abs(getattr(increment, part) - expected).max()
         if not error <= MATCH * (np.abs(expected).max() + size):
             return False
     return True
