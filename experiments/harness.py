@@ -136,7 +136,7 @@ class Experiment:
             (out / "run.json").write_text(content + "\n", encoding="utf-8")
             (out / "README.md").write_text(readme(about), encoding="utf-8")
 
-    def _stage(self, name: str, identity: dict[str, Any], needed_bytes: float = 0) -> Checkpoint:
+    def _stage(self, name: str, identity: dict[str, Any], needed_bytes: int = 0) -> Checkpoint:
         stage = self.folder.checkpoint.stage(name)
         if stage.exists:
             stage.check(identity)

@@ -2,22 +2,24 @@
 
 import errno
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
 
 from softjax import InputError, SweepConfig, SweepResult, sweep
-from softjax.cli.training import trained
-from softjax.training import checkpoint
-from softjax.training import plan as legs
-from softjax.training import sweep as sweeps
+from softjax.cli.running import run_sweep
+from softjax.runs import checkpoint as checkpoints
+from softjax.runs.checkpoint import Checkpoint, DamagedCheckpointError, OtherRunError, identify
+from softjax.runs.run_folder import ForeignFileError, RunFolder, RunInProgressError
+from softjax.training import plan, run
+from softjax.training.checkpoint import estimate_bytes, load_sweep, save_sweep
 
 
 @pytest.fixture
 def config(monkeypatch):
     """Three chunks, the last of them filled up, of three segments each."""
-    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [8, 8, 4])
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [8, 8, 4])
     return SweepConfig(
         learning_rates=(0.001, 0.01, 0.02, 1e30, 0.1),
         regs=(0.01,),
@@ -35,6 +37,22 @@ def assert_same(a: SweepResult, b: SweepResult):
             np.testing.assert_array_equal(*values, err_msg=field.name)
 
 
+def identity_of(config, dataset):
+    return identify(asdict(config), dataset.fingerprint)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Where a state is kept."""
+    return Checkpoint(tmp_path / "saved")
+
+
+def resume(saved, identity):
+    """As a run that goes on does."""
+    saved.check(identity)
+    return load_sweep(saved)
+
+
 def states_of(digits, config):
     states = []
     result = sweep(digits, config, on_progress=lambda progress: states.append(progress.state()))
@@ -42,35 +60,35 @@ def states_of(digits, config):
 
 
 @pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"halvings": 2, "optimizer": "momentum"}])
-def test_an_optimizer_s_memory_and_the_rungs_are_kept_too(digits, config, tmp_path, monkeypatch, options):
-    monkeypatch.setattr(legs, "segment_lengths", lambda *arguments: [2, arguments[-1] - 2])
+def test_an_optimizer_s_memory_and_the_rungs_are_kept_too(digits, config, saved, monkeypatch, options):
+    monkeypatch.setattr(plan, "segment_lengths", lambda *arguments: [2, arguments[-1] - 2])
     config = replace(config, minibatches="independent", **options)
     states, whole = states_of(digits, config)
-    identity = checkpoint.identity(config, digits)
-    checkpoint.start(tmp_path / "saved", identity)
+    saved.start(identity_of(config, digits))
     for state in states:
-        checkpoint.save(tmp_path / "saved", state)
-        assert_same(sweep(digits, config, state=checkpoint.load(tmp_path / "saved", identity)), whole)
+        save_sweep(saved, state)
+        state = resume(saved, identity_of(config, digits))
+        assert_same(sweep(digits, config, state=state), whole)
 
 
 @pytest.mark.parametrize("keep_weights", ["best", "all"])
-def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, tmp_path, keep_weights):
+def test_from_every_state_a_sweep_goes_on_to_the_same_bits(digits, config, saved, keep_weights):
     config = replace(config, keep_weights=keep_weights)
     states, whole = states_of(digits, config)
     assert [(len(state.parts), state.step) for state in states] == [
         (0, 0), *((part, step) for part in range(3) for step in (8, 16, 20)), (3, 20)
     ]  # fmt: skip
-    identity = checkpoint.identity(config, digits)
-    checkpoint.start(tmp_path / "saved", identity)
+    saved.start(identity_of(config, digits))
     for state in states:
-        checkpoint.save(tmp_path / "saved", state)
-        assert_same(sweep(digits, config, state=checkpoint.load(tmp_path / "saved", identity)), whole)
+        save_sweep(saved, state)
+        state = resume(saved, identity_of(config, digits))
+        assert_same(sweep(digits, config, state=state), whole)
 
 
 def test_a_state_between_two_segments_of_this_run_is_gone_on_from(digits, config, monkeypatch):
     """A sweep may be cut otherwise on another device."""
     states, whole = states_of(digits, config)
-    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [15, 5])
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [15, 5])
     assert_same(sweep(digits, config, state=states[1]), whole)
 
 
@@ -89,45 +107,41 @@ def test_a_state_can_be_used_twice(digits, config):
         ({"kind": "hinge", "seed": 3}, "seed 0 there and 3 here, kind softmax there and hinge here"),
     ],
 )
-def test_the_checkpoint_of_another_configuration_is_refused_by_name(
-    digits, config, tmp_path, options, message
-):
-    checkpoint.start(tmp_path / "saved", checkpoint.identity(config, digits))
-    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][1])
-    with pytest.raises(InputError, match=message):
-        checkpoint.load(tmp_path / "saved", checkpoint.identity(replace(config, **options), digits))
+def test_the_checkpoint_of_another_configuration_is_refused_by_name(digits, config, saved, options, message):
+    saved.start(identity_of(config, digits))
+    save_sweep(saved, states_of(digits, config)[0][1])
+    with pytest.raises(OtherRunError, match=message):
+        saved.check(identity_of(replace(config, **options), digits))
 
 
 @pytest.mark.parametrize("what", ["dataset", "jax", "softjax-suite"])
-def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, config, tmp_path, what):
-    identity = checkpoint.identity(config, digits)
+def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, config, saved, what):
+    identity = identity_of(config, digits)
     other = json.loads(json.dumps(identity))
     other["data" if what == "dataset" else "versions"][what] = "other"
-    checkpoint.start(tmp_path / "saved", other)
-    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][1])
-    with pytest.raises(InputError, match=f"{what} other there and"):
-        checkpoint.load(tmp_path / "saved", identity)
+    saved.start(other)
+    save_sweep(saved, states_of(digits, config)[0][1])
+    with pytest.raises(OtherRunError, match=f"{what} other there and"):
+        saved.check(identity)
 
 
 @pytest.mark.parametrize("damage", ["half", "empty", "zeros"])
 @pytest.mark.parametrize("name", ["state.npz", "part-00000.npz", "identity.json"])
-def test_a_damaged_checkpoint_is_refused_in_one_line(digits, config, tmp_path, name, damage):
-    identity = checkpoint.identity(config, digits)
-    checkpoint.start(tmp_path / "saved", identity)
-    checkpoint.save(tmp_path / "saved", states_of(digits, config)[0][-1])
-    file = tmp_path / "saved" / name
+def test_a_damaged_checkpoint_is_refused_in_one_line(digits, config, saved, name, damage):
+    saved.start(identity_of(config, digits))
+    save_sweep(saved, states_of(digits, config)[0][-1])
+    file = saved.folder / name
     content = file.read_bytes()
     file.write_bytes({"half": content[: len(content) // 2], "empty": b"", "zeros": bytes(1000)}[damage])
-    with pytest.raises(InputError, match="is damaged") as caught:
-        checkpoint.load(tmp_path / "saved", identity)
+    with pytest.raises(DamagedCheckpointError, match="is damaged") as caught:
+        resume(saved, identity_of(config, digits))
     assert "\n" not in str(caught.value)
 
 
-def test_where_the_disk_is_full_the_earlier_checkpoint_stays(digits, config, tmp_path, monkeypatch):
+def test_where_the_disk_is_full_the_earlier_checkpoint_stays(digits, config, saved, monkeypatch):
     states, whole = states_of(digits, config)
-    identity, folder = checkpoint.identity(config, digits), tmp_path / "saved"
-    checkpoint.start(folder, identity)
-    checkpoint.save(folder, states[2])
+    saved.start(identity_of(config, digits))
+    save_sweep(saved, states[2])
 
     def savez(file, **_):
         file.write(b"some of it")
@@ -138,37 +152,41 @@ def test_where_the_disk_is_full_the_earlier_checkpoint_stays(digits, config, tmp
         with pytest.raises(
             InputError, match=r"cannot be written .*the earlier one is whole.*: No space left"
         ):
-            checkpoint.save(folder, states[5])
-    assert not list(folder.glob("*.new"))
-    assert_same(sweep(digits, config, state=checkpoint.load(folder, identity)), whole)
+            save_sweep(saved, states[5])
+    assert not list(saved.folder.glob("*.new"))
+    assert_same(sweep(digits, config, state=load_sweep(saved)), whole)
 
 
 def test_one_process_at_a_time_is_at_work_in_a_folder(tmp_path):
-    folder = tmp_path / "out.partial"
-    with checkpoint.at_work(folder):
-        with pytest.raises(InputError, match="another process is at work in"), checkpoint.at_work(folder):
+    folder = RunFolder(tmp_path / "out")
+    with folder.lock():
+        with pytest.raises(RunInProgressError, match="another process is at work in"), folder.lock():
             pass
-        assert folder.is_dir()
-    assert not folder.exists()
+        assert folder.partial.is_dir()
+    assert not folder.partial.exists()
 
 
 def test_a_folder_of_somebody_else_s_is_left_alone(tmp_path):
-    folder = tmp_path / "data.partial"
-    folder.mkdir()
-    (folder / "thesis.tex").write_text("mine")
-    with pytest.raises(InputError, match=r"but holds thesis\.tex; move it"), checkpoint.at_work(folder):
+    folder = RunFolder(tmp_path / "data")
+    folder.partial.mkdir()
+    (folder.partial / "thesis.tex").write_text("mine")
+    with pytest.raises(ForeignFileError, match=r"but holds thesis\.tex"), folder.lock():
         pass
-    checkpoint.discard(folder)
-    assert (folder / "thesis.tex").read_text() == "mine"
+    folder.checkpoint.discard()
+    assert (folder.partial / "thesis.tex").read_text() == "mine"
 
 
-def test_too_small_a_disk_is_found_before_the_training(digits, tmp_path, monkeypatch):
-    config = SweepConfig(keep_weights="all", num_seeds=5)
-    checkpoint.check_space(tmp_path / "out.partial", config, digits)
-    free = checkpoint.shutil.disk_usage(tmp_path)._replace(free=2**20)
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: free)
+def test_too_small_a_disk_is_found_before_the_training_and_costs_no_earlier_state(
+    digits, config, saved, monkeypatch
+):
+    saved.start(identity_of(config, digits))
+    save_sweep(saved, states_of(digits, config)[0][1])
+    needed = estimate_bytes(SweepConfig(keep_weights="all", num_seeds=5), digits)
+    free = checkpoints.shutil.disk_usage(saved.folder)._replace(free=2**20)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: free)
     with pytest.raises(InputError, match=r"need about \d+ MB, but 1 MB are free"):
-        checkpoint.check_space(tmp_path / "out.partial", config, digits)
+        saved.start(identity_of(config, digits), needed)
+    assert load_sweep(saved) is not None
 
 
 def test_what_the_caller_raises_ends_the_sweep(digits, config):
@@ -184,18 +202,16 @@ def test_what_the_caller_raises_ends_the_sweep(digits, config):
 
 
 def test_a_finished_sweep_is_kept_as_a_stage_and_not_trained_again(digits, config, tmp_path, monkeypatch):
-    partial = tmp_path / "out.partial"
-    stages = [checkpoint.stage(partial, name) for name in ("one", "two-2")]
-    identity = checkpoint.identity(config, digits)
-    with checkpoint.at_work(partial):
-        assert not checkpoint.exists(partial)
-        for folder in stages:
-            checkpoint.start(folder, identity)
-            whole = trained(digits, config, None, folder, keep_last=True)
-        assert checkpoint.exists(partial)
-    with checkpoint.at_work(partial):  # stages are ours
-        state = checkpoint.load(stages[1], identity)
-        monkeypatch.setattr(sweeps, "compiled", lambda *_: pytest.fail("there is nothing left to train"))
-        assert_same(trained(digits, config, state, stages[1], keep_last=True), whole)
-    checkpoint.discard(partial)
-    assert not partial.exists()
+    folder = RunFolder(tmp_path / "out")
+    stages = [folder.checkpoint.stage(name) for name in ("one", "two-2")]
+    with folder.lock():
+        assert not folder.checkpoint.exists
+        for stage in stages:
+            stage.start(identity_of(config, digits))
+            whole = run_sweep(digits, config, stage, keep_last=True)
+        assert folder.checkpoint.exists
+    with folder.lock():  # stages are ours
+        monkeypatch.setattr(run, "compile_programs", lambda *_: pytest.fail("there is nothing left to train"))
+        assert_same(run_sweep(digits, config, stages[1], keep_last=True), whole)
+    folder.checkpoint.discard()
+    assert not folder.partial.exists()

@@ -17,7 +17,7 @@ from support.processes import LIMIT, processes, run, wait_for
 import softjax
 from softjax import cli
 from softjax.objective import gradient
-from softjax.reports import sweep as sweep_report
+from softjax.reports import sweep as reports
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
@@ -175,7 +175,6 @@ def test_help_does_not_import_jax():
         (["--search", "log_uniform", "--regs", "0,1"], "log_uniform needs positive regs"),
         (["--converge", "--kind", "hinge"], "to converge, kind must be softmax"),
         (["--converge", "--penalty", "l1"], "to converge, penalty must be l2, half_l2 or none"),
-        (["--converge", "--resume"], "keeps no checkpoints: leave out --resume"),
         (["--converge", "--tolerance", "2"], "tolerance must lie between 0 and 1, got 2.0"),
         (["--converge", "--out", "taken"], "taken exists; give --overwrite"),
         (["--checkpoint-every", "-1"], "checkpoint_every must be zero or positive, got -1.0"),
@@ -372,7 +371,7 @@ def test_a_sweep_of_which_nothing_is_left_is_not_kept(tmp_path, capsys, monkeypa
 @pytest.mark.usefixtures("own_messages")
 def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sweep_report, "write_sweep", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(reports, "write_sweep", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["sweep", *SMALL, "--checkpoint-every", "0"])
     assert (tmp_path / "reports" / "digits.partial" / "state.npz").is_file()

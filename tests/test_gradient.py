@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from test_objective import PENALTIES
 
 import softjax
+from softjax.objective.config import Objective
 from softjax.objective.gradient import loss_and_grad_kd
 
 
@@ -124,9 +125,7 @@ def test_under_vmap_the_products_stay_two_large_ones():
     W = jnp.zeros((5, 4, 7))
 
     def one(W):
-        return loss_and_grad_kd(
-            W, jnp.asarray(X), jnp.asarray(y), 0.1, 0.5, kind="softmax", penalty="l2", penalize_bias=True
-        )
+        return loss_and_grad_kd(W, jnp.asarray(X), jnp.asarray(y), 0.1, Objective())
 
     program = jax.jit(jax.vmap(one)).lower(W).compile().as_text()
     products = [line for line in program.splitlines() if " dot(" in line]

@@ -20,7 +20,7 @@ def test_what_is_not_there_is_an_attribute_error():
 
 
 def test_functions_are_not_hidden_by_modules_of_their_name():
-    code = "import softjax.sweeps, softjax.report, softjax; assert callable(softjax.sweep); assert callable(softjax.loss)"
+    code = "import softjax.training.sweep, softjax.objective.objective, softjax; assert callable(softjax.sweep); assert callable(softjax.loss)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import softjax
 from softjax import InputError, SweepConfig, plots, regularization_path, sweep
-from softjax.reports import path as path_report
-from softjax.reports import run_folder
-from softjax.reports import sweep as sweep_report
+from softjax.reports.path import write_path
+from softjax.reports.sweep import write_sweep
+from softjax.runs.run_folder import ReportExistsError, RunFolder
 
 FILES = {
     "README.md",
@@ -31,7 +31,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def written(small_result, digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("reports") / "digits"
-    sweep_report.write_sweep(small_result, digits, out, command="softjax sweep --num-seeds 2")
+    write_sweep(small_result, digits, RunFolder(out), command="softjax sweep --num-seeds 2")
     return out
 
 
@@ -64,7 +64,7 @@ def test_the_classifier_is_there_to_be_used(written, digits, small_result):
 
 def test_all_weights_are_there_where_all_were_kept(written, small_result, digits, tmp_path):
     np.testing.assert_array_equal(np.load(written / "weights.npy"), small_result.weights)
-    sweep_report.write_sweep(replace(small_result, weights=None), digits, tmp_path / "few", command="")
+    write_sweep(replace(small_result, weights=None), digits, RunFolder(tmp_path / "few"), command="")
     assert not (tmp_path / "few" / "weights.npy").exists()
     assert "weights.npy" not in (tmp_path / "few" / "README.md").read_text()
 
@@ -72,10 +72,10 @@ def test_all_weights_are_there_where_all_were_kept(written, small_result, digits
 def test_an_earlier_report_survives_a_kill_while_it_is_replaced(written, tmp_path):
     (tmp_path / "out.partial").mkdir()
     shutil.copytree(written, tmp_path / "out.partial" / "earlier")
-    run_folder.restore_earlier(tmp_path / "out")
+    RunFolder(tmp_path / "out", resume=True).check()
     assert (tmp_path / "out" / "run.json").is_file()
     (tmp_path / "out.partial" / "earlier").mkdir()  # killed a moment later: the new one is in place
-    run_folder.restore_earlier(tmp_path / "out")
+    RunFolder(tmp_path / "out", resume=True).check()
     assert (tmp_path / "out" / "run.json").is_file()
     assert not (tmp_path / "out.partial" / "earlier").exists()
 
@@ -112,17 +112,17 @@ def test_a_report_that_fails_leaves_nothing(small_result, digits, tmp_path, monk
 
     monkeypatch.setattr(plots.Figure, "savefig", fail)
     with pytest.raises(RuntimeError, match="no picture"):
-        sweep_report.write_sweep(small_result, digits, tmp_path / "out", command="")
+        write_sweep(small_result, digits, RunFolder(tmp_path / "out"), command="")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_path):
     out = tmp_path / "out"
-    sweep_report.write_sweep(small_result, digits, out, command="first")
-    with pytest.raises(InputError, match="out exists; give --overwrite to replace it, or another --out"):
-        sweep_report.write_sweep(small_result, digits, out, command="second")
+    write_sweep(small_result, digits, RunFolder(out), command="first")
+    with pytest.raises(ReportExistsError, match="out exists"):
+        write_sweep(small_result, digits, RunFolder(out), command="second")
     assert json.loads((out / "run.json").read_text())["command"] == "first"
-    sweep_report.write_sweep(small_result, digits, out, command="second", overwrite=True)
+    write_sweep(small_result, digits, RunFolder(out, overwrite=True), command="second")
     assert json.loads((out / "run.json").read_text())["command"] == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -130,17 +130,17 @@ def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_
 def test_what_is_no_report_is_never_overwritten(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InputError, match="holds no report of softjax"):
-        run_folder.check_free(tmp_path, overwrite=True)
+        RunFolder(tmp_path, overwrite=True).check()
     with pytest.raises(InputError, match="is a file"):
-        run_folder.check_free(tmp_path / "thesis.tex", overwrite=True)
+        RunFolder(tmp_path / "thesis.tex", overwrite=True).check()
     with pytest.raises(InputError, match="cannot be written"):
-        run_folder.check_free(tmp_path / "thesis.tex" / "out", overwrite=True)
+        RunFolder(tmp_path / "thesis.tex" / "out", overwrite=True).check()
 
 
 def test_features_that_are_no_image_have_no_templates(tmp_path):
     dataset = softjax.load_dataset("synthetic", num_examples=510, num_features=7, num_classes=3)
     result = sweep(dataset, SweepConfig(learning_rates=(1e-4,), regs=(0.0,), num_iters=5))
-    sweep_report.write_sweep(result, dataset, tmp_path / "out", command="")
+    write_sweep(result, dataset, RunFolder(tmp_path / "out"), command="")
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES - {"templates.png"}
     assert "templates" not in (tmp_path / "out" / "README.md").read_text()
 
@@ -170,7 +170,7 @@ def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(dig
         schedule="cosine",
         minibatches="independent",
     )
-    sweep_report.write_sweep(sweep(digits, config), digits, tmp_path / "out", command="")
+    write_sweep(sweep(digits, config), digits, RunFolder(tmp_path / "out"), command="")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "by Adam (β₁ 0.9, β₂ 0.999, ε 1e-08) on a cosine schedule" in text
     assert "8 drawn configurations × 1 seed" in text
@@ -182,7 +182,7 @@ def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(dig
 
 def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
     result = regularization_path(digits, SweepConfig(regs=(0.1, 10.0), keep_weights="all"))
-    path_report.write_path(result, digits, tmp_path / "out", command="softjax sweep --converge")
+    write_path(result, digits, RunFolder(tmp_path / "out"), command="softjax sweep --converge")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == FILES - {"results.csv", "cells.csv", "heat_map.png", "loss_curves.png"} | {
         "path.csv",
@@ -202,7 +202,7 @@ def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
 
 def test_diverged_runs_are_counted_and_written_as_such(digits, tmp_path):
     result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e30), regs=(0.1,), num_iters=20))
-    sweep_report.write_sweep(result, digits, tmp_path / "out", command="")
+    write_sweep(result, digits, RunFolder(tmp_path / "out"), command="")
     with (tmp_path / "out" / "results.csv").open() as file:
         assert [row["diverged"] for row in csv.DictReader(file)] == ["False", "True"]
     assert "1 of them diverged" in (tmp_path / "out" / "README.md").read_text()

@@ -11,8 +11,7 @@ import scipy.stats
 import softjax
 from softjax import InputError, SweepConfig, load_dataset, sweep
 from softjax.datasets import preprocess
-from softjax.training import plan as legs
-from softjax.training import sweep as sweeps
+from softjax.training import plan, run
 
 
 def by_loop(dataset, config, lr, reg, seed, number=0):
@@ -244,7 +243,7 @@ def test_the_same_seed_gives_the_same_bits_however_the_run_is_cut(
     again = sweep(digits, small_config)
     np.testing.assert_array_equal(again.weights, small_result.weights)
     np.testing.assert_array_equal(again.loss_history, small_result.loss_history)
-    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
     cut = sweep(digits, small_config)
     np.testing.assert_array_equal(cut.weights, small_result.weights)
     np.testing.assert_array_equal(cut.loss_history, small_result.loss_history)
@@ -315,7 +314,7 @@ def test_new_values_of_the_numbers_do_not_compile_anew(digits):
 def test_progress_is_told_before_the_first_segment_after_each_and_at_the_end(
     digits, small_config, monkeypatch
 ):
-    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [10, 10, 10])
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [10, 10, 10])
     told = []
     result = sweep(digits, replace(small_config, chunk_size=3), on_progress=told.append)
     assert [progress.step for progress in told] == [0, 10, 20, 30, 40, 50, 60, 60]
@@ -337,21 +336,21 @@ def test_the_result_does_not_depend_on_the_chunk(digits, small_config, small_res
 
 def test_chunks_are_alike_and_fit_the_memory(digits, monkeypatch):
     config = SweepConfig(learning_rates=tuple(map(float, range(1, 102))), regs=(0.1,))
-    assert legs.chunk_size(replace(config, chunk_size=100), digits) == 51
-    assert legs.chunk_size(replace(config, chunk_size=1000), digits) == 101
-    monkeypatch.setattr(legs, "_memory", lambda: 20_000_000)
-    assert 1 < legs.chunk_size(config, digits) < 101
-    monkeypatch.setattr(legs, "_memory", lambda: 1)
-    assert legs.chunk_size(config, digits) == 1
+    assert plan.chunk_size(replace(config, chunk_size=100), digits) == 51
+    assert plan.chunk_size(replace(config, chunk_size=1000), digits) == 101
+    monkeypatch.setattr(plan, "_memory", lambda: 20_000_000)
+    assert 1 < plan.chunk_size(config, digits) < 101
+    monkeypatch.setattr(plan, "_memory", lambda: 1)
+    assert plan.chunk_size(config, digits) == 1
 
 
 def test_on_accelerators_the_scores_of_all_seeds_count(digits, monkeypatch):
     """There the seeds train side by side."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(legs, "_memory", lambda: 10**9)
+    monkeypatch.setattr(plan, "_memory", lambda: 10**9)
     config = SweepConfig(num_seeds=100, batch_size=2000, num_iters=10)
     scores = 100 * 10 * 2000 * 4
-    assert legs.chunk_size(config, digits) * scores < 10**9 / 4
+    assert plan.chunk_size(config, digits) * scores < 10**9 / 4
 
 
 @pytest.mark.parametrize("chunk_size", [None, 2])
@@ -369,8 +368,8 @@ def test_the_best_weights_are_there_whatever_is_kept(digits, small_config, small
 
 
 def test_of_a_long_sweep_not_every_step_is_kept(digits, small_config, small_result, monkeypatch):
-    monkeypatch.setattr(sweeps, "MOST_LOSSES", 6 * 2 * 8)
-    monkeypatch.setattr(legs, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
+    monkeypatch.setattr(run, "MOST_LOSSES", 6 * 2 * 8)
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
     result = sweep(digits, small_config)
     np.testing.assert_array_equal(result.history_steps, [0, 4, 8, 12, 16, 20, 24, 28])
     np.testing.assert_array_equal(result.loss_history, small_result.loss_history[..., ::4])
@@ -386,7 +385,7 @@ def test_bfloat16_takes_the_products_factors_in_it_and_keeps_the_weights(digits,
 @pytest.mark.parametrize("num_iters", [1, 7, 997, 1000, 1500, 10_007])
 def test_segments_cover_the_run_and_are_alike(digits, num_iters):
     config = SweepConfig(num_iters=num_iters)
-    lengths = legs.segment_lengths(config, digits, 100, num_iters)
+    lengths = plan.segment_lengths(config, digits, 100, num_iters)
     assert sum(lengths) == num_iters
     assert len(set(lengths[:-1])) <= 1
     assert lengths[-1] <= lengths[0]

@@ -102,7 +102,7 @@ class Checkpoint:
         """Where the part called `name` (small letters, digits, hyphens) of a run is kept."""
         return Checkpoint(self.folder / f"{STAGE}{name}")
 
-    def start(self, identity: dict[str, Any], needed_bytes: float = 0) -> None:
+    def start(self, identity: dict[str, Any], needed_bytes: int = 0) -> None:
         """Makes the folder for a new run, without what an earlier one left.
 
         Raises `InputError` where the disk has no room for `needed_bytes`; then the earlier one stays.
@@ -164,7 +164,7 @@ class Checkpoint:
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
 
-    def _check_space(self, needed_bytes: float) -> None:
+    def _check_space(self, needed_bytes: int) -> None:
         parent = next(parent for parent in self.folder.absolute().parents if parent.exists())
         freed = sum(file.stat().st_size for file in self.folder.glob("*.npz"))
         free = shutil.disk_usage(parent).free + freed

@@ -99,7 +99,7 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def begin(self, identity: dict[str, Any], needed_bytes: float = 0) -> bool:
+    def begin(self, identity: dict[str, Any], needed_bytes: int = 0) -> bool:
         """Makes ready for the run of that identity: to go on with its checkpoint where there is one, else afresh.
 
         **Returns:** whether its report is complete, and nothing is left to do.

@@ -40,7 +40,7 @@ def load_sweep(checkpoint: Checkpoint) -> SweepState | None:
         )
 
 
-def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> float:
+def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
     """What a sweep's checkpoints and report take on the disk."""
     chunk, num_configs = chunk_size(config, dataset, num_devices), config.num_configurations
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
@@ -52,7 +52,7 @@ def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) 
         kept += 2 * num_configs * copies
     # the state twice, while one replaces the other
     floats = 2 * (chunk * copies * weights + losses) + kept * weights
-    return floats * np.dtype(weight_dtype(config.dtype)).itemsize + REPORT_BYTES
+    return int(floats * np.dtype(weight_dtype(config.dtype)).itemsize) + REPORT_BYTES
 
 
 def _name(index: int) -> str:
