@@ -11,6 +11,9 @@ import softjax
 from softjax import InputError, PathConfig, SweepConfig, compilation, load_dataset, regularization_path
 from softjax.datasets import preprocess
 from softjax.path import axes, path
+from softjax.path import lbfgs as solver_module
+from softjax.path.checkpoint import load_path, save_path
+from softjax.runs.checkpoint import Checkpoint
 
 REGS = (0.3, 1e-3, 0.03)
 CONFIG = SweepConfig(regs=REGS, dtype="float64")
@@ -183,3 +186,21 @@ def test_pixels_converge_in_a_few_iterations(cifar10_dir):
     result = regularization_path(dataset, SweepConfig(regs=(1000.0, 100.0)))
     assert result.converged.all()
     assert result.iterations.max() <= 25
+
+
+@pytest.mark.parametrize("path", ["together", "warm"])
+def test_from_every_state_a_path_goes_on_to_the_same_bits(digits, tmp_path, monkeypatch, path):
+    monkeypatch.setattr(solver_module, "iterations_per_segment", lambda *_: 3)
+    config, solver = replace(CONFIG, regs=tuple(np.geomspace(0.01, 1, 8))), PathConfig(path=path)
+    states = []
+    whole = regularization_path(
+        digits, config, solver, on_progress=lambda progress: states.append(progress.state())
+    )
+    saved = Checkpoint(tmp_path / "saved")
+    saved.start({})
+    assert sum(state.point is not None for state in states) > 2
+    for state in states:
+        save_path(saved, state)
+        again = regularization_path(digits, config, solver, state=load_path(saved))
+        for name in ("weights", "objective", "gap", "iterations", "evaluations", "val_hits"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(whole, name), err_msg=name)

@@ -14,7 +14,6 @@ from softjax.path.config import PathConfig
 from softjax.training.config import DeviceConfig, SweepConfig
 
 if TYPE_CHECKING:
-    from softjax.datasets import Dataset
     from softjax.runs.run_folder import RunFolder
 
 
@@ -100,7 +99,8 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
             return False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
         say(
-            f"{_describe(dataset)}\n{report.describe_grid(config)}, "
+            f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
+            f"{len(dataset.test):,} test examples\n{report.describe_grid(config)}, "
             f"{config.num_iters:,} steps of {config.batch_size} examples{on}"
         )
         with keep_unfinished(folder, command):
@@ -133,7 +133,10 @@ def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
     with folder.lock():
         if folder.begin(identity):
             return False
-        say(f"{_describe(dataset)}\n{len(config.regs)} penalty strengths to convergence")
+        say(
+            f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
+            f"K = {dataset.num_classes}\n{len(config.regs)} penalty strengths to convergence"
+        )
         with keep_unfinished(folder, command):
             result = run_path(
                 dataset,
@@ -148,10 +151,3 @@ def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
     say(f"converged in {result.seconds.solve:.1f} s{but}\n")
     print_table([row[:7] for row in report.path_rows(result)])
     return True
-
-
-def _describe(dataset: "Dataset") -> str:
-    return (
-        f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
-        f"{len(dataset.test):,} test examples"
-    )

@@ -109,8 +109,7 @@ def minimize(
     """
     dtype = point.norm.dtype
     numbers = jnp.asarray(solver.tolerance, dtype), jnp.asarray(unit, dtype)
-    # about a second's worth of iterations, from a nominal speed
-    every = max(1, min(50, round(1e11 / (4 * len(data.train.y) * point.V.size))))
+    every = iterations_per_segment(len(data.train.y), point.V.size)
     until, finished = start, False
     while until < solver.max_lbfgs_iters and not finished:
         until = min(until + every, solver.max_lbfgs_iters)
@@ -120,6 +119,11 @@ def minimize(
         on_segment(point, int(done.sum()), until)
     end: End = jax.tree.map(np.asarray, programs.finish(point, regs, data))
     return end
+
+
+def iterations_per_segment(num_examples: int, num_weights: int) -> int:
+    """About a second's worth, from a nominal speed, not a measured one: the same path is cut the same way every time."""
+    return max(1, min(50, round(1e11 / (4 * num_examples * num_weights))))
 
 
 def gap(objective: Objective, norm: Any, value: Any, reg: Any, unit: Any) -> Any:
