@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjax import cs231n as cs231n
-    from softjax.datasets import Dataset as Dataset
-    from softjax.datasets import Split as Split
-    from softjax.datasets import load_dataset as load_dataset
     from softjax.datasets.config import DataConfig as DataConfig
+    from softjax.datasets.dataset import Dataset as Dataset
+    from softjax.datasets.dataset import Split as Split
+    from softjax.datasets.load import load_dataset as load_dataset
     from softjax.errors import InputError as InputError
     from softjax.evaluation.metrics import accuracy as accuracy
     from softjax.evaluation.metrics import confusion_matrix as confusion_matrix
@@ -45,7 +45,8 @@ _CONTENTS = {
     "gradcheck.check": ["check_gradient", "check_hessian"],
     "gradcheck.result": ["GradientCheck", "GradientError"],
     "evaluation.metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
-    "datasets": ["load_dataset", "Dataset", "Split"],
+    "datasets.dataset": ["Dataset", "Split"],
+    "datasets.load": ["load_dataset"],
     "datasets.config": ["DataConfig"],
     "training.config": ["DeviceConfig", "SweepConfig"],
     "training.devices": ["mesh_of"],

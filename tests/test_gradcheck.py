@@ -11,7 +11,8 @@ from test_objective import PENALTIES
 
 import softjax
 from softjax import GradientError, check_gradient, check_hessian
-from softjax.datasets import load_dataset, preprocess
+from softjax.datasets import preprocess
+from softjax.datasets.load import load_dataset
 from softjax.testing import assert_gradient
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")

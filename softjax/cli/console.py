@@ -11,7 +11,7 @@ from softjax.datasets.config import DataConfig
 
 
 def load(config: DataConfig) -> Any:
-    from softjax.datasets import load_dataset
+    from softjax.datasets.load import load_dataset
 
     options = asdict(config)
     return load_dataset(options.pop("dataset"), options.pop("data_dir"), **options)

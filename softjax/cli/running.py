@@ -12,7 +12,7 @@ from softjax.cli.interrupt import Stop
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from softjax.datasets import Dataset
+    from softjax.datasets.dataset import Dataset
     from softjax.path.config import PathConfig
     from softjax.path.result import PathProgress, PathResult
     from softjax.runs.checkpoint import Checkpoint

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
-from softjax.datasets import Split
+from softjax.datasets.dataset import Split
 from softjax.datasets.preprocess import Preprocessing, apply
 from softjax.objective.config import Kind
 from softjax.objective.losses import LOSSES

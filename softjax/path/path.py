@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, evaluate, take_examples

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from softjax.datasets import Split
+from softjax.datasets.dataset import Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, tied_with

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from softjax import plots
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, made_on

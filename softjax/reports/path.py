@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from softjax import plots
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.path.result import PathResult
 from softjax.ranges import format_range
 from softjax.reports.classifier import (

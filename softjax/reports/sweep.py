@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from softjax import plots
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.ranges import format_range
 from softjax.reports.classifier import (
     SPLITS,

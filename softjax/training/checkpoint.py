@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.runs.checkpoint import Checkpoint
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.plan import MEMORIES, chunk_size

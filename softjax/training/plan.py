@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.training.config import SweepConfig, weight_dtype
 
 CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times

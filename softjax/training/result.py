@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 
-from softjax.datasets import Split
+from softjax.datasets.dataset import Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.errors import InputError
 from softjax.evaluation.examples import score_split

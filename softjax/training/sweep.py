@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from softjax.datasets import Dataset
+from softjax.datasets.dataset import Dataset
 from softjax.training.config import SweepConfig
 from softjax.training.devices import CONFIG, mesh_of
 from softjax.training.plan import chunk_size
