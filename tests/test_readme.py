@@ -28,9 +28,9 @@ def test_pictures_and_links_lead_somewhere():
         assert (Path(__file__).parents[1] / target).exists(), target
 
 
-def test_the_modules_of_the_layout_exist():
-    table = README[README.index("| module |") :]
+def test_the_rooms_of_the_layout_exist():
+    table = README[README.index("| room |") :]
+    package = Path(__file__).parents[1] / "softjax"
     for cell in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE):
         for name in re.findall(r"`(\w+)/?`", cell):
-            package = Path(__file__).parents[1] / "softjax"
             assert (package / f"{name}.py").is_file() or (package / name).is_dir(), name

@@ -97,7 +97,7 @@ class SweepResult:
         """The ends of each configuration's 95 % interval for its validation accuracy; NaN where a run diverged.
 
         It counts the finite validation split (a bootstrap over its examples), and from two seeds on the seeds:
-        `softjax.intervals`.
+        `softjax.evaluation.intervals`.
         """
         return accuracy_intervals(self.val_hits, self.val_accuracy)
 
