@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from softjax.cli.console import load, muted, print_table, say
+from softjax.cli.console import load, mute, print_table, say
 from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
@@ -73,7 +73,7 @@ class Sweep:
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
         folder = RunFolder(out, self.overwrite, self.resume)
         command = command.replace(" --resume", "")
-        with nullcontext() if devices.is_first() else muted():
+        with nullcontext() if devices.is_first() else mute():
             devices.from_first(folder.check)  # said before anything takes time
             done = _follow(self, folder, command) if self.converge else _train(self, folder, command)
             print(f"\nreport: {out / 'README.md'}" if done else f"complete: {out / 'README.md'}")

@@ -18,9 +18,13 @@ MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
 
 @dataclass(frozen=True)
-class Leg:
-    """A chunk of configurations from one rung of successive halving to the next: `rows` of those that go on there,
-    from step `start` to `end`. It is filled up to `size`, so that one program serves all and every device has as many.
+class Chunk:
+    """Configurations that train together, from one rung of successive halving to the next.
+
+    - `rung`: which rung; `rows`: which of the configurations that go on there.
+    - `size`: how many the program takes: the last one repeated, so that one program serves all chunks and every device
+      has as many.
+    - `start`, `end`: steps; `lengths`: those of its segments.
     """
 
     rung: int
@@ -32,7 +36,7 @@ class Leg:
 
     @property
     def num_configs(self) -> int:
-        """The configurations of its own."""
+        """How many configurations there are, without the repeated ones."""
         return int(self.rows.stop - self.rows.start)
 
     def remaining(self, step: int) -> list[int]:
@@ -54,19 +58,19 @@ def rungs(config: SweepConfig) -> list[tuple[int, int]]:
     ]
 
 
-def plan_legs(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Leg]:
-    """All legs of a sweep, in order, of `most` configurations at a time; `num_devices` along "config" share each."""
-    found, start = [], 0
+def plan_chunks(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Chunk]:
+    """All chunks of a sweep in order, of at most `most` configurations, which `num_devices` devices share."""
+    chunks, start = [], 0
     for rung, (end, num_configs) in enumerate(rungs(config)):
         num_chunks = math.ceil(num_configs / most)
-        chunk = math.ceil(num_configs / num_chunks)
-        each = math.ceil(chunk / num_devices)  # of the devices along "config"
-        lengths = segment_lengths(config, dataset, each, end - start)
-        for first in range(0, num_configs, chunk):
-            rows = slice(first, min(first + chunk, num_configs))
-            found.append(Leg(rung, rows, each * num_devices, start, end, lengths))
+        size = math.ceil(num_configs / num_chunks)
+        per_device = math.ceil(size / num_devices)
+        lengths = segment_lengths(config, dataset, per_device, end - start)
+        for first in range(0, num_configs, size):
+            rows = slice(first, min(first + size, num_configs))
+            chunks.append(Chunk(rung, rows, per_device * num_devices, start, end, lengths))
         start = end
-    return found
+    return chunks
 
 
 def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
@@ -75,11 +79,11 @@ def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> i
     By default what fits a quarter of each device's memory; on CPUs, what keeps a step's scores in the cache.
     """
     num_configs = config.num_configurations
-    most = config.chunk_size or _fitting(config, dataset) * num_devices
+    most = config.chunk_size or _configs_that_fit(config, dataset) * num_devices
     return math.ceil(num_configs / math.ceil(num_configs / most))
 
 
-def _fitting(config: SweepConfig, dataset: Dataset) -> int:
+def _configs_that_fit(config: SweepConfig, dataset: Dataset) -> int:
     itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
     scores = dataset.num_classes * config.batch_size * itemsize
     # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
@@ -87,17 +91,17 @@ def _fitting(config: SweepConfig, dataset: Dataset) -> int:
     weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
     on_cpu = jax.default_backend() == "cpu"
     side_by_side = 1 if on_cpu else config.num_seeds
-    each = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
+    per_config = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
     if config.minibatches == "independent" and not on_cpu:
-        each += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
-    most = int(0.25 * _memory()) // each
+        per_config += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
+    most = int(0.25 * _memory()) // per_config
     if on_cpu:
         most = min(most, CACHED_BYTES // scores)
     return max(most, 1)
 
 
 def _memory() -> int:
-    """Bytes of the device; of the machine, or what its container may use of it, for a CPU."""
+    """Bytes of the device's memory; for a CPU those of the machine, or of the container."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"])

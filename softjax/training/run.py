@@ -1,4 +1,4 @@
-"""A sweep under way: its data on the devices, and one leg of its work after the other."""
+"""A sweep under way: its data on the devices, and one chunk of its work after the other."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from softjax.errors import InputError
 from softjax.evaluation.examples import take_examples
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.devices import CONFIG, DATA, fetch, place
-from softjax.training.plan import Leg, plan_legs, rungs
+from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
 from softjax.training.state import Part, Progress, Seconds, SweepState
@@ -35,7 +35,7 @@ class SweepRun:
 
     - `grid` (2, C): learning rates and penalty strengths; `factors` (T,): what the first are multiplied by.
     - `fitted`: the preprocessing in float64; `setting`: that in the weights' type, the data and all numbers.
-    - `legs`: the pieces of work, in order; `history_steps` (H,): the steps whose losses are kept.
+    - `chunks`: the pieces of work, in order; `history_steps` (H,): the steps whose losses are kept.
     - `load_seconds`: what all this took.
     """
 
@@ -46,7 +46,7 @@ class SweepRun:
     setting: Setting
     num_classes: int
     mesh: Mesh
-    legs: list[Leg]
+    chunks: list[Chunk]
     history_steps: np.ndarray
     load_seconds: float
 
@@ -62,7 +62,7 @@ class SweepRun:
 
 
 def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
-    """Brings the data to the devices, and cuts the work into legs of at most `chunk_size` configurations.
+    """Brings the data to the devices, and cuts the work into chunks of at most `chunk_size` configurations.
 
     Raises `InputError` where a minibatch cannot be divided among the devices along "data".
     """
@@ -93,42 +93,42 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         place(setting, mesh),
         dataset.num_classes,
         mesh,
-        plan_legs(config, dataset, chunk_size, mesh.shape[CONFIG]),
+        plan_chunks(config, dataset, chunk_size, mesh.shape[CONFIG]),
         np.arange(0, config.num_iters, stride),
         time.perf_counter() - start,
     )
 
 
-def begin_leg(run: SweepRun, chunk_size: int, parts: tuple[Part, ...], seconds: Seconds) -> SweepState:
-    """The state in which the leg after `parts` has done none of its steps; where there is none, all is done."""
-    config, left = run.config, run.legs[len(parts) :]
+def begin_chunk(run: SweepRun, chunk_size: int, parts: tuple[Part, ...], seconds: Seconds) -> SweepState:
+    """The state in which the chunk after `parts` has done none of its steps; where there is none, all is done."""
+    config, left = run.config, run.chunks[len(parts) :]
     step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
     losses = np.empty((num_configs, config.num_seeds, 0), weight_dtype(config.dtype))
     return SweepState(chunk_size, parts, step, None, losses, seconds)
 
 
-def compile_leg(run: SweepRun, state: SweepState) -> Programs:
-    """The compiled programs for what is left of the leg in which `state` stands."""
-    leg = run.legs[len(state.parts)]
-    return _compile(run, leg, state.step, _place_runs(run, leg, _pick_configs(run, state.parts, leg)))
+def compile_chunk(run: SweepRun, state: SweepState) -> Programs:
+    """The compiled programs for what is left of the chunk in which `state` stands."""
+    chunk = run.chunks[len(state.parts)]
+    return _compile(run, chunk, state.step, _place_runs(run, chunk, _pick_configs(run, state.parts, chunk)))
 
 
-def train_leg(run: SweepRun, state: SweepState, on_progress: OnProgress) -> SweepState:
-    """The state after the rest of a leg's steps, and its evaluation."""
-    leg = run.legs[len(state.parts)]
-    configs = _pick_configs(run, state.parts, leg)
+def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> SweepState:
+    """The state after the rest of a chunk's steps, and its evaluation."""
+    chunk = run.chunks[len(state.parts)]
+    configs = _pick_configs(run, state.parts, chunk)
     start = time.perf_counter()
-    runs = _place_runs(run, leg, configs)
-    programs = _compile(run, leg, state.step, runs)
+    runs = _place_runs(run, chunk, configs)
+    programs = _compile(run, chunk, state.step, runs)
     seconds = replace(state.seconds, compile=state.seconds.compile + time.perf_counter() - start)
 
     start = time.perf_counter()
-    carry = _place_carry(run, state, leg, configs, programs.initialize(runs, run.setting))
+    carry = _place_carry(run, state, chunk, configs, programs.initialize(runs, run.setting))
     step, losses = state.step, [state.losses]
-    for length in leg.remaining(step):
+    for length in chunk.remaining(step):
         numbers: Any = place((np.int32(step), run.factors[step : step + length]), run.mesh)
         carry, new = programs.segments[length](carry, runs, Steps(*numbers), run.setting)
-        new = fetch(new).swapaxes(0, 1)[: leg.num_configs]
+        new = fetch(new).swapaxes(0, 1)[: chunk.num_configs]
         losses.append(new[..., run.kept_steps(step, step + length) - step])
         step += length
         seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
@@ -136,9 +136,9 @@ def train_leg(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Swee
             now = SweepState(state.chunk_size, state.parts, step, None, state.losses, seconds)
             on_progress(describe(run, now, carry, losses, new[..., -1]))
         start = time.perf_counter()
-    part = _evaluate_leg(run, leg, configs, programs, carry, runs, np.concatenate(losses, axis=-1))
+    part = _evaluate_chunk(run, chunk, configs, programs, carry, runs, np.concatenate(losses, axis=-1))
     seconds = replace(seconds, evaluate=seconds.evaluate + time.perf_counter() - start)
-    return begin_leg(run, state.chunk_size, (*state.parts, part), seconds)
+    return begin_chunk(run, state.chunk_size, (*state.parts, part), seconds)
 
 
 def describe(
@@ -154,21 +154,21 @@ def describe(
     given; `last` are the latest losses.
     """
     known = np.empty(0) if last is None else last[np.isfinite(last)]
-    done, now = run.legs[: len(state.parts)], run.legs[len(state.parts) : len(state.parts) + 1]
+    done, now = run.chunks[: len(state.parts)], run.chunks[len(state.parts) : len(state.parts) + 1]
 
     def copy() -> SweepState:
         if carry is None or losses is None:
             return state
-        own = slice(run.legs[len(state.parts)].num_configs)
+        own = slice(run.chunks[len(state.parts)].num_configs)
         arrays = tuple(np.array(fetch(leaf)[:, own]) for leaf in jax.tree.leaves(carry))
         return replace(state, carry=arrays, losses=np.concatenate(losses, axis=-1))
 
     return Progress(
-        sum(leg.end - leg.start for leg in done) + sum(state.step - leg.start for leg in now),
-        sum(leg.end - leg.start for leg in run.legs),
-        sum(len(leg.lengths) for leg in done)
-        + sum(len(leg.lengths) - len(leg.remaining(state.step)) for leg in now),
-        sum(len(leg.lengths) for leg in run.legs),
+        sum(chunk.end - chunk.start for chunk in done) + sum(state.step - chunk.start for chunk in now),
+        sum(chunk.end - chunk.start for chunk in run.chunks),
+        sum(len(chunk.lengths) for chunk in done)
+        + sum(len(chunk.lengths) - len(chunk.remaining(state.step)) for chunk in now),
+        sum(len(chunk.lengths) for chunk in run.chunks),
         float(known.mean()) if known.size else math.nan,
         copy,
     )
@@ -176,33 +176,33 @@ def describe(
 
 def parts_of_rung(run: SweepRun, parts: tuple[Part, ...], rung: int) -> list[Part]:
     """Those of the finished `parts` that belong to a rung of successive halving."""
-    return [part for part, leg in zip(parts, run.legs, strict=False) if leg.rung == rung]
+    return [part for part, chunk in zip(parts, run.chunks, strict=False) if chunk.rung == rung]
 
 
-def _pick_configs(run: SweepRun, parts: tuple[Part, ...], leg: Leg) -> Int[np.ndarray, " c"]:
-    """The configurations of a leg: of those of the rung before it the better half, in order."""
-    if leg.rung == 0:
-        return np.arange(run.grid.shape[1])[leg.rows]
-    before = parts_of_rung(run, parts, leg.rung - 1)
+def _pick_configs(run: SweepRun, parts: tuple[Part, ...], chunk: Chunk) -> Int[np.ndarray, " c"]:
+    """The configurations of a chunk: of those of the rung before it the better half, in order."""
+    if chunk.rung == 0:
+        return np.arange(run.grid.shape[1])[chunk.rows]
+    before = parts_of_rung(run, parts, chunk.rung - 1)
     configs = np.concatenate([part.configs for part in before])
     best = rank(np.concatenate([part.val_accuracy for part in before]))
-    survivors = np.sort(configs[best[: rungs(run.config)[leg.rung][1]]])
-    return survivors[leg.rows]
+    survivors = np.sort(configs[best[: rungs(run.config)[chunk.rung][1]]])
+    return survivors[chunk.rows]
 
 
-def _place_runs(run: SweepRun, leg: Leg, configs: Int[np.ndarray, " c"]) -> Runs:
-    filled = _fill(configs, leg.size)
+def _place_runs(run: SweepRun, chunk: Chunk, configs: Int[np.ndarray, " c"]) -> Runs:
+    filled = _fill(configs, chunk.size)
     rates = run.grid[:, filled].astype(weight_dtype(run.config.dtype))
     lr, reg = (place(each, run.mesh, CONFIG) for each in rates)
     keys = make_keys(run.seeds, filled, run.config.minibatches)
     return Runs(lr, reg, place(keys, run.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG))))
 
 
-def _compile(run: SweepRun, leg: Leg, step: int, runs: Runs) -> Programs:
+def _compile(run: SweepRun, chunk: Chunk, step: int, runs: Runs) -> Programs:
     spec = ProgramSpec(
         choose_method(run.config, run.mesh.shape[DATA]),
         run.num_classes,
-        tuple(sorted({*leg.lengths, *leg.remaining(step)})),
+        tuple(sorted({*chunk.lengths, *chunk.remaining(step)})),
         run.config.minibatches,
         jax.default_backend(),
         run.mesh,
@@ -211,26 +211,26 @@ def _compile(run: SweepRun, leg: Leg, step: int, runs: Runs) -> Programs:
 
 
 def _place_carry(
-    run: SweepRun, state: SweepState, leg: Leg, configs: Int[np.ndarray, " c"], first: Carry
+    run: SweepRun, state: SweepState, chunk: Chunk, configs: Int[np.ndarray, " c"], first: Carry
 ) -> Carry:
-    """Where a leg goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
+    """Where a chunk goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
     if state.carry is not None:
         leaves = list(state.carry)
-    elif leg.rung > 0:
-        before = parts_of_rung(run, state.parts, leg.rung - 1)
+    elif chunk.rung > 0:
+        before = parts_of_rung(run, state.parts, chunk.rung - 1)
         at = np.searchsorted(np.concatenate([part.configs for part in before]), configs)
         carries = zip(*(part.carry for part in before), strict=True)
         leaves = [np.concatenate(each)[at].swapaxes(0, 1) for each in carries]
     else:
         return first
-    full = [leaf[:, _fill(np.arange(leg.num_configs), leg.size)] for leaf in leaves]
+    full = [leaf[:, _fill(np.arange(chunk.num_configs), chunk.size)] for leaf in leaves]
     carry: Carry = jax.tree.unflatten(jax.tree.structure(first), place(full, run.mesh, None, CONFIG))
     return carry
 
 
-def _evaluate_leg(
+def _evaluate_chunk(
     run: SweepRun,
-    leg: Leg,
+    chunk: Chunk,
     configs: Int[np.ndarray, " c"],
     programs: Programs,
     carry: Carry,
@@ -250,13 +250,13 @@ def _evaluate_leg(
     val_accuracy = unless_diverged(found.val_correct.mean(axis=2))
     best = int(rank(val_accuracy)[0])
     kept = own if run.config.keep_weights == "all" else slice(best, best + 1)
-    last = leg.rung == run.config.halvings
+    last = chunk.rung == run.config.halvings
     # all that may go on, or the weights that are kept alone
     wanted: list[Any] = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
     carried = [fetch(leaf).swapaxes(0, 1) for leaf in wanted]
     return Part(
         configs=configs,
-        steps=leg.end,
+        steps=chunk.end,
         train_accuracy=unless_diverged(found.train_hits / num_train),
         val_accuracy=val_accuracy,
         test_accuracy=unless_diverged(found.test_correct.mean(axis=2)),

@@ -21,12 +21,12 @@ from softjax.training.programs import Programs
 from softjax.training.result import SweepResult, rank
 from softjax.training.run import (
     SweepRun,
-    begin_leg,
-    compile_leg,
+    begin_chunk,
+    compile_chunk,
     describe,
     parts_of_rung,
     prepare_run,
-    train_leg,
+    train_chunk,
 )
 from softjax.training.state import Part, Progress, Seconds, SweepState
 
@@ -66,8 +66,8 @@ def sweep(
         run, state = _start(dataset, config, state, mesh or mesh_of())
         if on_progress is not None:
             on_progress(describe(run, state))
-        while len(state.parts) < len(run.legs):
-            state = train_leg(run, state, on_progress)
+        while len(state.parts) < len(run.chunks):
+            state = train_chunk(run, state, on_progress)
         if on_progress is not None:
             on_progress(describe(run, state))
         return _assemble(run, state)
@@ -78,7 +78,7 @@ def compile_sweep(dataset: Dataset, config: SweepConfig, mesh: Mesh | None = Non
     with _types_of(config):
         mesh = mesh or mesh_of()
         run = prepare_run(dataset, config, mesh, chunk_size(config, dataset, mesh.shape[CONFIG]))
-        return compile_leg(run, begin_leg(run, 0, (), Seconds()))
+        return compile_chunk(run, begin_chunk(run, 0, (), Seconds()))
 
 
 def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
@@ -93,10 +93,10 @@ def _start(
     """A run with its data on the devices and its first programs compiled, and where it goes on."""
     most = state.chunk_size if state is not None else chunk_size(config, dataset, mesh.shape[CONFIG])
     run = prepare_run(dataset, config, mesh, most)
-    state = state or begin_leg(run, most, (), Seconds())
-    if len(state.parts) < len(run.legs):
+    state = state or begin_chunk(run, most, (), Seconds())
+    if len(state.parts) < len(run.chunks):
         start = time.perf_counter()
-        compile_leg(run, state)
+        compile_chunk(run, state)
         compiled = state.seconds.compile + time.perf_counter() - start
         state = replace(state, seconds=replace(state.seconds, compile=compiled))
     jax.block_until_ready(run.setting.train)  # type: ignore[no-untyped-call]  # copied meanwhile
@@ -117,10 +117,10 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
     all_kept = config.keep_weights == "all"
     kept = state.parts[0].weights
     weights = np.empty((C, *kept.shape[1:]), kept.dtype) if all_kept else None
-    for part, leg in zip(state.parts, run.legs, strict=True):
+    for part, chunk in zip(state.parts, run.chunks, strict=True):
         for name, column in columns.items():
             column[part.configs] = getattr(part, name)
-        at = np.searchsorted(run.history_steps, run.kept_steps(leg.start, leg.end))
+        at = np.searchsorted(run.history_steps, run.kept_steps(chunk.start, chunk.end))
         history[np.ix_(part.configs, np.arange(config.num_seeds), at)] = part.loss_history
         steps[part.configs] = part.steps
         if weights is not None:
