@@ -8,7 +8,7 @@ import numpy as np
 
 from softjax.gradcheck.claim import Claim, is_floating
 from softjax.gradcheck.references import Leaves, Point, References
-from softjax.gradcheck.rounding import Rounding, rounding_deviation
+from softjax.gradcheck.rounding import Rounding, measure_deviation
 
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
 NOISE_AT_MOST = 30.0  # bounds: what the framework's own gradient is off by beyond that is no rounding
@@ -32,7 +32,7 @@ def rounding_bounds(
         return _without_autodiff(found, claim, rounding, seed)
     deviation = found.deviation
     if rounding != Rounding.of(np.float64):
-        _, deviation = rounding_deviation(point.gradient, point.leaves, rounding, seed=seed)
+        _, deviation = measure_deviation(point.gradient, point.leaves, rounding, seed=seed)
     bounds = [
         DEVIATIONS * d + rounding.unit * np.abs(g) + rounding.smallest
         for d, g in zip(deviation, found.gradient, strict=True)

@@ -13,7 +13,7 @@ from softjax.gradcheck.claim import dtype_of, make_claim
 from softjax.gradcheck.diagnosis import Evidence, diagnose, name_entry
 from softjax.gradcheck.references import Derivative, Leaves, Point, References, at_point, references
 from softjax.gradcheck.result import Entry, GradientCheck, Sample
-from softjax.gradcheck.rounding import Rounding, least_precise
+from softjax.gradcheck.rounding import Rounding, pick_least_precise
 
 ALL_ENTRIES = 24  # below this many parameters, every one is a direction of its own
 DIFFERENCES_AT_MOST = 2000  # entries of a function that JAX cannot trace, each by differences
@@ -73,7 +73,7 @@ def check_gradient(
         found = references(point, entries, lambda leaf, index: name_entry(claim.paths[leaf], index), seed)
     own = own_gradient(claim) if point.gradient is not None else None
     with jax.enable_x64(True):
-        rounding = Rounding.of(least_precise([claim.dtype, point.precision]))
+        rounding = Rounding.of(pick_least_precise([claim.dtype, point.precision]))
         bounds = rounding_bounds(point, found, claim, rounding, own, seed)
         formula = None
         if callable(claimed) and claim.dtype != np.float64 and point.precision == np.float64:

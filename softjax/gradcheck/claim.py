@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.references import Leaves
-from softjax.gradcheck.rounding import evaluate, least_precise, lowest_precision
+from softjax.gradcheck.rounding import find_lowest_precision, pick_least_precise
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Claim:
             traced = jax.make_jaxpr(lambda leaves: self.at(leaves, args))(leaves)
         except Exception:  # a NumPy function
             return None
-        return evaluate(traced, leaves) if lowest_precision(traced) == np.float64 else None
+        return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
 
 
 def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) -> Claim:
@@ -81,7 +82,7 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
     types = [dtype_of(leaf) for leaf in given]
     if not callable(claimed):  # computed who knows how: what it is stored in is what it can be held to
         types += [dtype_of(leaf) for leaf in gradient if is_floating(leaf)]
-    return Claim(fun, claimed, given, args, gradient, structure, paths, least_precise(types))
+    return Claim(fun, claimed, given, args, gradient, structure, paths, pick_least_precise(types))
 
 
 def gradient_leaves(output: Any, structure: Any, given: list[Any], paths: list[str]) -> list[Any]:

@@ -13,7 +13,8 @@ import jax.extend.core as jex
 import numpy as np
 from jaxtyping import Float
 
-from softjax.gradcheck.rounding import Rounding, evaluate, lowest_precision, rounding_deviation
+from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.rounding import Rounding, find_lowest_precision, measure_deviation
 
 Leaves = list[Float[np.ndarray, "..."]]
 
@@ -95,8 +96,8 @@ def at_point(function: Callable[[Leaves], Any], leaves: Leaves) -> Point:
         return Point(
             function, leaves, None, None, precision, _jitter(function, leaves, Rounding.of(precision))
         )
-    precision = lowest_precision(traced)
-    _, (noise,) = rounding_deviation(traced, leaves, Rounding.of(precision))
+    precision = find_lowest_precision(traced)
+    _, (noise,) = measure_deviation(traced, leaves, Rounding.of(precision))
     gradient = jax.make_jaxpr(jax.grad(function))(leaves)
     return Point(function, leaves, traced, gradient, precision, float(noise))
 
@@ -125,7 +126,7 @@ def references(
     sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in point.leaves]
     dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(DENSE)]
     if point.gradient is not None:
-        gradient, noise = rounding_deviation(point.gradient, point.leaves, Rounding.of(np.float64), seed=seed)
+        gradient, noise = measure_deviation(point.gradient, point.leaves, Rounding.of(np.float64), seed=seed)
     else:
         gradient, noise = ([np.full_like(leaf, np.nan) for leaf in point.leaves] for _ in range(2))
     # an entry that is exactly 0 is compared on the scale of the others
