@@ -249,7 +249,7 @@ def test_nothing_is_exchanged_while_configurations_train_but_the_gradients_of_di
     [
         ({"data_parallel": 0}, "data_parallel must be a whole number of at least 1, got 0"),
         ({"heartbeat": 0}, "heartbeat must be a whole number of at least 1, got 0"),
-        ({"coordinator": "a:1"}, "coordinator is for a distributed sweep: give --distributed too"),
+        ({"coordinator": "a:1"}, "coordinator is for a distributed sweep"),
         ({"distributed": True, "coordinator": "a:1"}, "num_processes is missing"),
         (
             {"distributed": True, "coordinator": "a", "num_processes": 2, "process_id": 0},

@@ -8,7 +8,8 @@ from conftest import problem
 from mpmath import mp
 
 import softjax
-from softjax.gradcheck.rounding import NotAnalytic, Rounding, evaluate, lowest_precision, rounding_deviation
+from softjax.gradcheck.interpreter import NotAnalytic, evaluate
+from softjax.gradcheck.rounding import Rounding, find_lowest_precision, measure_deviation
 
 rng = np.random.default_rng(0)
 A, B, v = rng.normal(size=(4, 4)), rng.normal(size=(3, 4, 2)), rng.uniform(0.5, 2, size=4)
@@ -72,7 +73,7 @@ def test_the_deviation_of_a_sum_is_that_of_its_terms(x64):
     """1 − 1 + 1e-3 has an error of the size of its terms, not of its result."""
     x = np.array([1.0, -1.0, 1e-3])
     traced = jax.make_jaxpr(jnp.sum)(x)
-    (value,), (deviation,) = rounding_deviation(traced, [x], Rounding.of(np.float32))
+    (value,), (deviation,) = measure_deviation(traced, [x], Rounding.of(np.float32))
     assert value == pytest.approx(1e-3)
     assert deviation == pytest.approx(2.001 * 2.0**-24, rel=1e-12)
 
@@ -94,7 +95,7 @@ def test_the_deviation_is_the_size_of_real_rounding_errors(scale):
     with jax.enable_x64(True):
         W64, X64 = W.astype(np.float64), X.astype(np.float64)
         traced = jax.make_jaxpr(jax.grad(lambda W: softjax.loss(W, X64, y)))(W64)
-        (reference,), (deviation,) = rounding_deviation(traced, [W64], Rounding.of(np.float32))
+        (reference,), (deviation,) = measure_deviation(traced, [W64], Rounding.of(np.float32))
     np.testing.assert_allclose(reference, exact, rtol=1e-9, atol=1e-14)
     ratio = np.abs(gradient - exact) / deviation
     assert 0.1 < np.sqrt((ratio**2).mean()) < 1.5
@@ -102,12 +103,12 @@ def test_the_deviation_is_the_size_of_real_rounding_errors(scale):
 
 
 def test_the_lowest_precision_is_found_inside_calls(x64):
-    assert lowest_precision(jax.make_jaxpr(jnp.sin)(1.0)) == np.float64
+    assert find_lowest_precision(jax.make_jaxpr(jnp.sin)(1.0)) == np.float64
     inside = jax.jit(lambda x: jnp.sin(x.astype(jnp.float16)).astype(jnp.float64))
-    assert lowest_precision(jax.make_jaxpr(lambda x: inside(x) * 2)(np.float64(1))) == np.float16
+    assert find_lowest_precision(jax.make_jaxpr(lambda x: inside(x) * 2)(np.float64(1))) == np.float16
 
 
 def test_what_only_compilers_see_rounds_nothing(x64):
     traced = jax.make_jaxpr(lambda x: jax.lax.optimization_barrier(jax.lax.optimization_barrier(x)))(v)
-    _, (deviation,) = rounding_deviation(traced, [v], Rounding.of(np.float32))
+    _, (deviation,) = measure_deviation(traced, [v], Rounding.of(np.float32))
     assert (deviation == 0).all()

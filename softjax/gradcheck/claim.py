@@ -9,8 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from softjax.gradcheck.references import Leaves
-from softjax.gradcheck.rounding import evaluate, least_precise, lowest_precision
+from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating
+from softjax.gradcheck.rounding import find_lowest_precision, pick_least_precise
+
+JITTER = 1e-6  # relative change of the inputs, where the sensitivity of a claim is taken
 
 
 @dataclass(frozen=True)
@@ -35,24 +38,47 @@ class Claim:
         """A pytree like params."""
         return jax.tree.unflatten(self.structure, list(leaves))
 
-    def exact(self) -> tuple[Leaves, tuple[Any, ...]]:
-        """Parameters and args with every floating array raised to float64."""
+    def raise_to_float64(self) -> tuple[Leaves, tuple[Any, ...]]:
+        """The leaves of params, and args, with every floating array in float64."""
         args = jax.tree.map(lambda x: np.asarray(x).astype(np.float64) if is_floating(x) else x, self.args)
         return [np.array(leaf, np.float64) for leaf in self.given], args
 
-    def at(self, leaves: Leaves, args: tuple[Any, ...]) -> list[Any]:
+    def evaluate_at(self, leaves: Leaves, args: tuple[Any, ...]) -> list[Any]:
         """The leaves of the claimed gradient elsewhere, or in another type."""
         output = self.claimed(self.unflatten(leaves), *args)
-        return gradient_leaves(output, self.structure, leaves, self.paths)
+        return _flatten_gradient(output, self.structure, leaves, self.paths)
 
-    def in_float64(self) -> Leaves | None:
-        """The claim computed in float64, if it is a JAX function that then uses nothing shorter."""
-        leaves, args = self.exact()
+    def evaluate_in_float64(self) -> Leaves | None:
+        """The claimed gradient in float64, if the claim is a JAX function that then uses nothing shorter."""
+        leaves, args = self.raise_to_float64()
         try:
-            traced = jax.make_jaxpr(lambda leaves: self.at(leaves, args))(leaves)
+            traced = jax.make_jaxpr(lambda leaves: self.evaluate_at(leaves, args))(leaves)
         except Exception:  # a NumPy function
             return None
-        return evaluate(traced, leaves) if lowest_precision(traced) == np.float64 else None
+        return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
+
+    def measure_sensitivity(self, seed: int) -> Leaves:
+        """How far each entry of the claimed gradient moves, relative to how far all its inputs do.
+
+        0 where the claim is no function.
+        """
+        leaves, args = self.raise_to_float64()
+        rng = np.random.default_rng(seed)
+
+        def move(x: Any) -> Any:
+            return x * (1 + JITTER * rng.choice([-1.0, 1.0], np.shape(x))) if is_floating(x) else x
+
+        squares = [np.zeros_like(leaf) for leaf in leaves]
+        if callable(self.claimed):
+            try:
+                base = self.evaluate_at(leaves, args)
+                for _ in range(8):
+                    moved = self.evaluate_at([move(leaf) for leaf in leaves], jax.tree.map(move, args))
+                    for total, a, b in zip(squares, moved, base, strict=True):
+                        total += ((np.asarray(a) - np.asarray(b)) / JITTER) ** 2 / 8
+            except Exception:  # the claim takes no other arguments than its own
+                squares = [np.zeros_like(leaf) for leaf in leaves]
+        return [np.asarray(np.sqrt(total)) for total in squares]
 
 
 def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) -> Claim:
@@ -71,7 +97,7 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
                 f"{path} must be a floating array, got {dtype_of(leaf)}: pass it in args instead"
             )
     output = claimed(params, *args) if callable(claimed) else claimed
-    gradient = gradient_leaves(output, structure, given, paths)
+    gradient = _flatten_gradient(output, structure, given, paths)
 
     canonical = jax.dtypes.canonicalize_dtype
     if canonical(np.float64) != np.float64 and any(isinstance(leaf, jax.Array) for leaf in gradient):
@@ -81,29 +107,19 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
     types = [dtype_of(leaf) for leaf in given]
     if not callable(claimed):  # computed who knows how: what it is stored in is what it can be held to
         types += [dtype_of(leaf) for leaf in gradient if is_floating(leaf)]
-    return Claim(fun, claimed, given, args, gradient, structure, paths, least_precise(types))
+    return Claim(fun, claimed, given, args, gradient, structure, paths, pick_least_precise(types))
 
 
-def gradient_leaves(output: Any, structure: Any, given: list[Any], paths: list[str]) -> list[Any]:
+def _flatten_gradient(output: Any, structure: Any, given: list[Any], paths: list[str]) -> list[Any]:
     """The leaves of a claim, which may come as (value, gradient). Raises `ValueError` if they fit no params."""
-    leaves, found = jax.tree.flatten(output)
-    if found != structure and isinstance(output, tuple) and len(output) == 2 and np.ndim(output[0]) == 0:
-        leaves, found = jax.tree.flatten(output[1])
-    if found != structure:
-        raise ValueError(f"the claim must be a pytree like params, {structure}, got {found}")
+    leaves, own_structure = jax.tree.flatten(output)
+    is_pair = isinstance(output, tuple) and len(output) == 2 and np.ndim(output[0]) == 0
+    if own_structure != structure and is_pair:
+        leaves, own_structure = jax.tree.flatten(output[1])
+    if own_structure != structure:
+        raise ValueError(f"the claim must be a pytree like params, {structure}, got {own_structure}")
     for path, leaf, claim in zip(paths, given, leaves, strict=True):
         if np.shape(claim) != np.shape(leaf):
             hint = " (is it transposed?)" if np.shape(claim) == np.shape(leaf)[::-1] else ""
             raise ValueError(f"the claim for {path} must be {np.shape(leaf)}, got {np.shape(claim)}{hint}")
     return leaves
-
-
-def dtype_of(leaf: Any) -> np.dtype[Any]:
-    """The type of an array, or of the array that a number would make."""
-    return np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-
-
-def is_floating(x: Any) -> bool:
-    """Whether it is an array of a floating type; Python's numbers are not."""
-    dtype = getattr(x, "dtype", None)
-    return dtype is not None and bool(jnp.issubdtype(dtype, jnp.floating))

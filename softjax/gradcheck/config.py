@@ -21,7 +21,7 @@ class CheckConfig:
     num_checks: int = 10
     """Entries of the gradient that are taken by differences too, drawn at random, and listed."""
     regs: tuple[float, ...] = (0.0, 50.0)
-    """PenaltyName strengths, one table each: start:stop:count, log:start:stop:count or a comma list."""
+    """Penalty strengths, one table each: start:stop:count, log:start:stop:count or a comma list."""
     init_scale: float = 1e-4
     """Standard deviation of the weights W at which the gradient is taken."""
     seed: int = 0

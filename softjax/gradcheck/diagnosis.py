@@ -1,95 +1,65 @@
 """Says in a sentence what is wrong with a gradient, where the error has a pattern that can be named."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-Leaves = list[Float[np.ndarray, "..."]]
+from softjax.gradcheck.evidence import Evidence
+from softjax.gradcheck.leaves import Leaves, name_entry
 
-
-@dataclass(frozen=True)
-class Evidence:
-    """A wrong claim next to the truth, leaf by leaf, with what the function was given."""
-
-    paths: list[str]
-    params: Leaves
-    claimed: Leaves
-    true: Leaves
-    allowed: Leaves
-    """the error that rounding excuses"""
-    args: tuple[Any, ...]
-
-    @property
-    def wrong(self) -> list[Bool[np.ndarray, "..."]]:
-        """Which entries are off by more than rounding excuses."""
-        parts = zip(self.claimed, self.true, self.allowed, strict=True)
-        return [~(np.abs(c - t) <= a) & ~np.isnan(t) for c, t, a in parts]
-
-    @property
-    def any_wrong(self) -> bool:
-        """Whether any is."""
-        return any(mask.any() for mask in self.wrong)
-
-    def where(self, masks: list[Bool[np.ndarray, "..."]]) -> "Evidence":
-        """The same for some of the entries, as flat leaves."""
-
-        def cut(leaves: Leaves) -> Leaves:
-            return [leaf[mask] for leaf, mask in zip(leaves, masks, strict=True)]
-
-        return Evidence(
-            self.paths, cut(self.params), cut(self.claimed), cut(self.true), cut(self.allowed), self.args
-        )
+Masks = list[Bool[np.ndarray, "..."]]
 
 
 def diagnose(evidence: Evidence) -> tuple[float | None, str]:
     """The constant factor by which the claim is off, if that is all, and the sentence."""
     bad = [~np.isfinite(leaf) for leaf in evidence.claimed]
     if any(mask.any() for mask in bad):
-        return None, f"the claim is not finite in {_count(bad)}, first at {_first(evidence, bad)}"
-    factor = _factor(evidence)
+        return (
+            None,
+            f"the claim is not finite in {_count_entries(bad)}, first at {_name_first(evidence, bad)}",
+        )
+    factor = _fit_factor(evidence)
     if factor is not None:
         return factor, _say_factor(factor, evidence)
-    whole = _transposed(evidence) or _penalty(evidence)
-    if whole:
-        return None, whole
+    reason = _find_transpose(evidence) or _find_penalty(evidence)
+    if reason:
+        return None, reason
     wrong = evidence.wrong
     if not all(mask.any() for mask in wrong):  # some leaves are right: is there one reason for the others?
-        inside = evidence.where([np.full(mask.shape, mask.any()) for mask in wrong])
-        reason = _reason(inside)
+        inside = evidence.select([np.full(mask.shape, mask.any()) for mask in wrong])
+        reason = _find_reason(inside)
         if reason:
-            return None, f"the claim is wrong only in {_wrong_leaves(evidence, wrong)}: there {reason}"
-    place = _place(evidence, wrong)
+            return None, f"the claim is wrong only in {_name_wrong_leaves(evidence, wrong)}: there {reason}"
+    place = _locate(evidence, wrong)
     if not place:
-        return None, f"{_count(wrong)} are wrong, in no pattern that has a name"
-    reason = _reason(evidence.where(wrong))
+        return None, f"{_count_entries(wrong)} are wrong, in no pattern that has a name"
+    reason = _find_reason(evidence.select(wrong))
     return None, f"the claim is wrong only in {place}" + (f": there {reason}" if reason else "")
 
 
-def _reason(inside: Evidence) -> str:
+def _find_reason(inside: Evidence) -> str:
     """What is wrong with a part of a claim, if it has a name."""
-    factor = _factor(inside)
+    factor = _fit_factor(inside)
     return (
         _say_factor(factor, inside).replace("the claim is", "it is")
         if factor is not None
-        else _penalty(inside)
+        else _find_penalty(inside)
     )
 
 
-def _wrong_leaves(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
+def _name_wrong_leaves(evidence: Evidence, wrong: Masks) -> str:
     return ", ".join(path for path, mask in zip(evidence.paths, wrong, strict=True) if mask.any())
 
 
-def _flat(leaves: Leaves) -> Float[np.ndarray, " n"]:
+def _flatten(leaves: Leaves) -> Float[np.ndarray, " n"]:
     return np.concatenate([np.ravel(leaf) for leaf in leaves]) if leaves else np.zeros(0)
 
 
-def _known(evidence: Evidence) -> tuple[np.ndarray, ...]:
+def _take_known(evidence: Evidence) -> tuple[np.ndarray, ...]:
     """Claimed, true, allowed and params as vectors, where the truth is known."""
-    parts = [_flat(p) for p in (evidence.claimed, evidence.true, evidence.allowed, evidence.params)]
+    parts = [_flatten(p) for p in (evidence.claimed, evidence.true, evidence.allowed, evidence.params)]
     known = ~np.isnan(parts[1])
     return tuple(part[known] for part in parts)
 
@@ -108,8 +78,8 @@ def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> floa
     return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed).all() else None
 
 
-def _factor(evidence: Evidence) -> float | None:
-    claimed, true, allowed, _ = _known(evidence)
+def _fit_factor(evidence: Evidence) -> float | None:
+    claimed, true, allowed, _ = _take_known(evidence)
     significant = int((np.abs(true) > allowed).sum())
     if significant == 0:
         return None
@@ -120,7 +90,7 @@ def _factor(evidence: Evidence) -> float | None:
 
 
 def _say_factor(factor: float, evidence: Evidence) -> str:
-    _, true, allowed, _ = _known(evidence)
+    _, true, allowed, _ = _take_known(evidence)
     strongest = np.abs(true).argmax()
     blur = max(float(allowed[strongest] / np.abs(true[strongest])), 1e-12) * max(1.0, abs(factor))
 
@@ -134,7 +104,7 @@ def _say_factor(factor: float, evidence: Evidence) -> str:
     for value, text in ((2.0, "twice"), (0.5, "half")):
         if close(value):
             return f"the claim is {text} the gradient"
-    for name, size in _sizes(evidence.args):
+    for name, size in _list_sizes(evidence.args):
         if close(size):
             return f"the claim is {size} times the gradient, {size} being {name}: a sum where a mean is due"
         if close(1 / size):
@@ -145,16 +115,16 @@ def _say_factor(factor: float, evidence: Evidence) -> str:
     return f"the claim is {factor:.{digits}g} times the gradient"
 
 
-def _sizes(args: tuple[Any, ...]) -> list[tuple[str, int]]:
-    found: dict[int, str] = {}
+def _list_sizes(args: tuple[Any, ...]) -> list[tuple[str, int]]:
+    names: dict[int, str] = {}
     for i, arg in enumerate(args):
         for axis, size in enumerate(np.shape(arg) if hasattr(arg, "shape") else ()):
             if size > 1:
-                found.setdefault(int(size), f"the length of axis {axis} of argument {i + 1}")
-    return [(name, size) for size, name in found.items()]
+                names.setdefault(int(size), f"the length of axis {axis} of argument {i + 1}")
+    return [(name, size) for size, name in names.items()]
 
 
-def _transposed(evidence: Evidence) -> str:
+def _find_transpose(evidence: Evidence) -> str:
     for path, claimed, true, allowed in zip(
         evidence.paths, evidence.claimed, evidence.true, evidence.allowed, strict=True
     ):
@@ -165,9 +135,9 @@ def _transposed(evidence: Evidence) -> str:
     return ""
 
 
-def _penalty(evidence: Evidence) -> str:
+def _find_penalty(evidence: Evidence) -> str:
     """The gradient of a penalty that is missing from the claim, or there too often."""
-    claimed, true, allowed, params = _known(evidence)
+    claimed, true, allowed, params = _take_known(evidence)
     scalars = [
         float(arg) for arg in evidence.args if np.ndim(arg) == 0 and _is_number(arg) and float(arg) != 0
     ]
@@ -195,13 +165,13 @@ def _is_number(arg: Any) -> bool:
     return isinstance(arg, int | float) and not isinstance(arg, bool)
 
 
-def _place(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
+def _locate(evidence: Evidence, wrong: Masks) -> str:
     """Where the wrong entries are, if that is a few leaves, rows or columns; empty if it is everywhere."""
     leaves = [i for i, mask in enumerate(wrong) if mask.any()]
     if len(leaves) > 1:
         if len(leaves) == len(wrong):
             return ""
-        return _wrong_leaves(evidence, wrong)
+        return _name_wrong_leaves(evidence, wrong)
     (i,) = leaves
     mask, path = wrong[i], evidence.paths[i]
     places = []
@@ -209,13 +179,13 @@ def _place(evidence: Evidence, wrong: list[Bool[np.ndarray, "..."]]) -> str:
         others = tuple(k for k in range(mask.ndim) if k != axis)
         lines = np.flatnonzero(mask.any(axis=others))
         if mask.ndim > 0 and len(lines) < mask.shape[axis] and len(lines) <= max(3, mask.shape[axis] // 4):
-            places.append(_lines(name, lines, mask.shape[axis]))
+            places.append(_name_lines(name, lines, mask.shape[axis]))
     if places:
         return f"{' and '.join(places)} of {path}"
     return path if len(wrong) > 1 else ""
 
 
-def _lines(name: str, lines: Any, size: int) -> str:
+def _name_lines(name: str, lines: Any, size: int) -> str:
     plural = {"row": "rows", "column": "columns", "entry": "entries"}[name]
     if len(lines) == 1:
         return f"{name} {lines[0]}" + (" (the last)" if lines[0] == size - 1 else "")
@@ -223,18 +193,13 @@ def _lines(name: str, lines: Any, size: int) -> str:
     return f"{plural} {shown}"
 
 
-def _count(masks: Sequence[Bool[np.ndarray, "..."]]) -> str:
+def _count_entries(masks: Masks) -> str:
     total, size = sum(int(mask.sum()) for mask in masks), sum(mask.size for mask in masks)
     return f"{total:,} of {size:,} entries"
 
 
-def _first(evidence: Evidence, masks: list[Bool[np.ndarray, "..."]]) -> str:
+def _name_first(evidence: Evidence, masks: Masks) -> str:
     for path, mask in zip(evidence.paths, masks, strict=True):
         if mask.any():
             return name_entry(path, tuple(int(k) for k in np.argwhere(mask)[0]))
     return ""
-
-
-def name_entry(path: str, index: tuple[int, ...]) -> str:
-    """params['W'][3, 1]"""
-    return path + (f"[{', '.join(map(str, index))}]" if index else "")

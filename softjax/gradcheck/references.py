@@ -1,272 +1,212 @@
-"""What a claimed gradient is held against: autodiff both ways, differences and the complex step, in float64.
+"""What a claimed gradient is held against: autodiff both ways, the complex step and differences, in float64."""
 
-Functions here take parameters as a list of float64 arrays; a `Point` hides what the caller's function takes.
-"""
-
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
-import jax.extend.core as jex
 import numpy as np
-from jaxtyping import Float
 
-from softjax.gradcheck.rounding import Rounding, evaluate, lowest_precision, rounding_deviation
+from softjax.gradcheck.differences import take_central_difference, take_complex_step
+from softjax.gradcheck.function import ScalarFunction
+from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, name_entry, take_sizes
+from softjax.gradcheck.rounding import Rounding, measure_deviation
 
-Leaves = list[Float[np.ndarray, "..."]]
-
-LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to a parameter
+ALL_ENTRIES = 24  # below this many parameters, every one is a direction of its own
+DIFFERENCES_AT_MOST = 2000  # entries of a function that JAX cannot trace, all of them by differences
+SAMPLE_OF_DIFFERENCES = 200  # of those, where there are more
 DENSE = 3  # random directions
-COMPLEX_STEP = 1e-100  # its square is gone, so that it causes no truncation
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
-
-
-@dataclass(frozen=True)
-class Point:
-    """A scalar function of some arrays, at a point.
-
-    `traced` and `gradient` are its jaxpr and that of its reverse-mode gradient; None where JAX cannot trace it.
-    """
-
-    function: Callable[[Leaves], Any]
-    leaves: Leaves
-    traced: jex.ClosedJaxpr | None
-    gradient: jex.ClosedJaxpr | None
-    precision: np.dtype[Any]
-    """the least precise type the function itself computes in"""
-    noise: float
-    """how far rounding moves the function's value"""
-
-    def value(self, leaves: Sequence[Any]) -> Any:
-        """The function there, for real or complex arrays."""
-        if self.traced is not None:
-            return evaluate(self.traced, leaves)[0]
-        with np.errstate(all="ignore"):
-            return np.asarray(self.function(list(leaves)))
 
 
 @dataclass(frozen=True)
 class Derivative:
     """The derivative of a function along one direction, by every method that could take it."""
 
-    entry: tuple[int, tuple[int, ...]] | None
-    """leaf and index, where the direction is a single parameter"""
+    entry: Place | None
+    """where the direction is a single parameter"""
     direction: Leaves = field(repr=False)
     values: dict[str, float]
     difference_error: float
     """how far the central difference itself may be off"""
     scale: float
     """Σ|terms| of the derivative, as far as it is known"""
+    allowance: float
+    """how far rounding moves the derivative by autodiff, generously"""
+
+    @property
+    def without_autodiff(self) -> tuple[float, float]:
+        """The best value that needs no autodiff, and its error."""
+        if "complex step" in self.values:
+            return self.values["complex step"], 0.0
+        return self.values["central differences"], self.difference_error
 
 
 @dataclass(frozen=True)
 class References:
     """All references at a point, and whether they agree."""
 
-    deviation: Leaves
-    """what float64's own rounding does to each entry of the gradient, NaN where that is not known"""
+    by_autodiff: bool
+    """whether JAX could trace the function; otherwise there are differences and the complex step only"""
     gradient: Leaves
     """float64; NaN in entries that nothing but a sample of differences has looked at"""
+    deviation: Leaves
+    """what float64's own rounding does to each entry of the gradient, NaN where that is not known"""
     derivatives: tuple[Derivative, ...]
     disagreement: str
     """a sentence, empty where they agree"""
 
-
-def at_point(function: Callable[[Leaves], Any], leaves: Leaves) -> Point:
-    """Traces `function` at `leaves`, if JAX can. To be called with 64-bit types on.
-
-    Raises `ValueError` unless the function returns a real scalar.
-    """
-    traced: jex.ClosedJaxpr | None
-    try:
-        traced = jax.make_jaxpr(function)(leaves)
-        results: list[Any] = traced.out_avals
-    except Exception:  # a NumPy function fails in ways of its own on a tracer
-        traced, results = None, [np.asarray(function(leaves))]
-    if len(results) != 1 or results[0].shape != ():
-        raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
-    if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
-        raise ValueError(f"fun must return a real number, got {results[0].dtype}")
-    if traced is None:
-        precision = results[0].dtype
-        return Point(
-            function, leaves, None, None, precision, _jitter(function, leaves, Rounding.of(precision))
-        )
-    precision = lowest_precision(traced)
-    _, (noise,) = rounding_deviation(traced, leaves, Rounding.of(precision))
-    gradient = jax.make_jaxpr(jax.grad(function))(leaves)
-    return Point(function, leaves, traced, gradient, precision, float(noise))
+    def list_methods(self) -> list[str]:
+        """How the references were taken, in the words of the report."""
+        entries = sum(derivative.entry is not None for derivative in self.derivatives)
+        along = f"{entries} entries and {len(self.derivatives) - entries} directions"
+        texts = []
+        if self.by_autodiff:
+            texts += ["reverse mode (every entry)", f"forward mode ({along})"]
+        complex_steps = sum("complex step" in derivative.values for derivative in self.derivatives)
+        if complex_steps:
+            texts.append(f"complex step ({complex_steps} of them)" if texts else f"complex step ({along})")
+        texts.append(f"central differences ({along})")
+        if not self.by_autodiff:
+            total = sum(leaf.size for leaf in self.gradient)
+            texts.append(
+                "no autodiff: JAX cannot trace the function"
+                + (f"; {entries:,} of {total:,} entries" if entries < total else "")
+            )
+        return texts
 
 
-def _jitter(function: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
-    """How far a function that cannot be traced moves when its parameters are off by their rounding."""
-    rng = np.random.default_rng(0)
-    with np.errstate(all="ignore"):
-        center = float(function(leaves))
-        moved = [
-            float(function([x * (1 + 2 * rounding.unit * rng.choice([-1, 1], x.shape)) for x in leaves]))
-            for _ in range(8)
-        ]
-    spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
-    return max(spread if np.isfinite(spread) else 0.0, rounding.unit * abs(center))
+@dataclass(frozen=True)
+class _Autodiff:
+    """Reverse mode for every entry, and forward mode for any direction."""
+
+    gradient: Leaves
+    deviation: Leaves
+    forward: Callable[[Leaves], float]
 
 
-def references(
-    point: Point,
-    entries: Sequence[tuple[int, tuple[int, ...]]],
-    name: Callable[[int, tuple[int, ...]], str],
-    seed: int,
+def take_references(
+    function: ScalarFunction, paths: Sequence[str], num_entries: int, seed: int
 ) -> References:
-    """Every reference along `entries` (leaf, index; `name` says it) and along three dense random directions."""
+    """Every reference along some entries and three dense random directions. To be called with 64-bit types on.
+
+    **Arguments:**
+
+    - `paths`: what the leaves are called.
+    - `num_entries`, `seed`: how many entries, of many, are confirmed one by one, and which.
+    """
     rng = np.random.default_rng(seed)
-    sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in point.leaves]
+    leaves = function.leaves
+    sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in leaves]
+    # in a dense direction, every parameter moves in proportion to itself
     dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(DENSE)]
-    if point.gradient is not None:
-        gradient, noise = rounding_deviation(point.gradient, point.leaves, Rounding.of(np.float64), seed=seed)
+    autodiff = _run_autodiff(function, seed)
+    along_entries = [
+        _take_derivative(
+            function, autodiff, make_unit(leaves, place), place, float(sizes[place[0]][place[1]])
+        )
+        for place in _choose_entries(function, num_entries, seed)
+    ]
+    derivatives = (
+        *along_entries,
+        *(_take_derivative(function, autodiff, direction) for direction in dense),
+    )
+    if autodiff is not None:
+        gradient, deviation = autodiff.gradient, autodiff.deviation
     else:
-        gradient, noise = ([np.full_like(leaf, np.nan) for leaf in point.leaves] for _ in range(2))
-    # an entry that is exactly 0 is compared on the scale of the others
-    floor = max(1e-6 * max(float(np.nanmax(np.abs(g), initial=0)) for g in gradient), 1e-100)
-    forward = _forward(point)
-    fuzz = Rounding.of(point.precision).unit / Rounding.of(np.float64).unit
-    derivatives, complaints = [], []
-    for entry, direction in [(entry, _unit(point.leaves, entry)) for entry in entries] + [
-        (None, direction) for direction in dense
-    ]:
-        values: dict[str, float] = {}
-        if entry is None:  # each parameter moves in proportion to itself
-            difference, error = _central_difference(point, direction, 1.0)
-        else:
-            leaf, index = entry
-            largest = float(np.abs(point.leaves[leaf]).max()) or 1.0
-            difference, error = _central_difference(point, direction, largest)
-            own = float(sizes[leaf][index])
-            if own < largest and not error <= 1e-6 * abs(difference):  # too coarse for this one, perhaps
-                finer = _central_difference(point, direction, own)
-                if finer[1] < error:
-                    difference, error = finer
-        scale = abs(difference)
-        allowance = 0.0
-        if point.gradient is not None:
-            values["reverse mode"] = _inner(gradient, direction)
-            scale = max(_inner([np.abs(g) for g in gradient], [np.abs(v) for v in direction]), floor)
-            allowance = 100 * fuzz * _inner(noise, [np.abs(v) for v in direction])
-        if forward is not None:
-            values["forward mode"] = forward(direction)
-        complex_step = _complex_step(point, direction)
-        if (
-            complex_step is not None
-            and abs(complex_step - difference) <= 10 * error + DIFFERENCES_AGREE * scale
-        ):
-            values["complex step"] = complex_step
-        values["central differences"] = difference
-        derivatives.append(Derivative(entry, direction, values, error, scale))
-        where = "along a random direction" if entry is None else f"at {name(*entry)}"
-        complaints += [f"{text} {where}" for text in _complaints(values, error, scale, allowance, fuzz)]
-    if point.gradient is None:
-        for derivative in derivatives:
+        gradient, deviation = ([np.full_like(leaf, np.nan) for leaf in leaves] for _ in range(2))
+        for derivative in along_entries:
             if derivative.entry is not None:
                 leaf, index = derivative.entry
-                best = "complex step" if "complex step" in derivative.values else "central differences"
-                gradient[leaf][index] = derivative.values[best]
-    if not _repeatable(point):
-        complaints.insert(0, "two evaluations at the same point give different values (randomness?)")
-    return References(noise, gradient, tuple(derivatives), complaints[0] if complaints else "")
+                gradient[leaf][index], _ = derivative.without_autodiff
+    disagreement = _find_disagreement(function, derivatives, paths)
+    return References(autodiff is not None, gradient, deviation, derivatives, disagreement)
 
 
-def _complaints(
-    values: dict[str, float], error: float, scale: float, allowance: float, fuzz: float
-) -> list[str]:
-    """Pairs of methods that differ by more than their own errors allow."""
-    difference = values["central differences"]
-    exact = {name: value for name, value in values.items() if name != "central differences"}
-    first = next(iter(exact), None)
-    found = []
-    for name, value in exact.items():
-        pairs = [("central differences", difference, 10 * error + DIFFERENCES_AGREE * scale + allowance)]
-        if first is not None and name != first:
-            pairs.append((first, exact[first], EXACT_METHODS_AGREE * fuzz * scale + allowance))
+def _choose_entries(function: ScalarFunction, num_entries: int, seed: int) -> list[Place]:
+    """The entries that are confirmed one by one: all of a few, else a random sample."""
+    leaves, by_autodiff = function.leaves, function.gradient is not None
+    total = sum(leaf.size for leaf in leaves)
+    offsets = np.cumsum([0, *(leaf.size for leaf in leaves)])
+    if total <= ALL_ENTRIES or (not by_autodiff and total <= DIFFERENCES_AT_MOST):
+        chosen = np.arange(total)
+    else:
+        most = num_entries if by_autodiff else max(num_entries, SAMPLE_OF_DIFFERENCES)
+        chosen = np.random.default_rng(seed).choice(total, min(most, total), replace=False)
+    places = []
+    for flat in chosen:
+        i = int(np.searchsorted(offsets, flat, side="right") - 1)
+        index = np.unravel_index(int(flat - offsets[i]), leaves[i].shape)
+        places.append((i, tuple(int(k) for k in index)))
+    return places
+
+
+def _run_autodiff(function: ScalarFunction, seed: int) -> _Autodiff | None:
+    """Autodiff both ways, None where JAX cannot trace the function."""
+    if function.traced is None or function.gradient is None:
+        return None
+    call, leaves = function.call, function.leaves
+    gradient, deviation = measure_deviation(function.gradient, leaves, Rounding.of(np.float64), seed=seed)
+    slope = jax.make_jaxpr(lambda x, v: jax.jvp(call, (x,), (v,))[1])(leaves, leaves)
+    return _Autodiff(gradient, deviation, lambda direction: float(evaluate(slope, [*leaves, *direction])[0]))
+
+
+def _take_derivative(
+    function: ScalarFunction,
+    autodiff: _Autodiff | None,
+    direction: Leaves,
+    entry: Place | None = None,
+    own_size: float | None = None,
+) -> Derivative:
+    """The derivative along a direction, which may be a single parameter, of its own size."""
+    size = 1.0 if entry is None else float(np.abs(function.leaves[entry[0]]).max()) or 1.0
+    difference, error = take_central_difference(function, direction, size, own_size)
+    values: dict[str, float] = {}
+    scale, allowance = abs(difference), 0.0
+    if autodiff is not None:
+        values["reverse mode"] = dot(autodiff.gradient, direction)
+        values["forward mode"] = autodiff.forward(direction)
+        # an entry that is exactly 0 is compared on the scale of the others
+        largest = max(float(np.nanmax(np.abs(g), initial=0)) for g in autodiff.gradient)
+        scale = max(dot(take_sizes(autodiff.gradient), take_sizes(direction)), 1e-6 * largest, 1e-100)
+        allowance = 100 * function.coarseness * dot(autodiff.deviation, take_sizes(direction))
+    complex_step = take_complex_step(function, direction)
+    if complex_step is not None and abs(complex_step - difference) <= 10 * error + DIFFERENCES_AGREE * scale:
+        values["complex step"] = complex_step
+    values["central differences"] = difference
+    return Derivative(entry, direction, values, error, scale, allowance)
+
+
+def _find_disagreement(
+    function: ScalarFunction, derivatives: Sequence[Derivative], paths: Sequence[str]
+) -> str:
+    """The first sign that the function is not differentiable here, or not what it seems; empty if there is none."""
+    if not function.is_repeatable():
+        return "two evaluations at the same point give different values (randomness?)"
+    for derivative in derivatives:
+        complaint = _compare_methods(derivative, function.coarseness)
+        if complaint and derivative.entry is None:
+            return f"{complaint} along a random direction"
+        if complaint and derivative.entry is not None:
+            leaf, index = derivative.entry
+            return f"{complaint} at {name_entry(paths[leaf], index)}"
+    return ""
+
+
+def _compare_methods(derivative: Derivative, coarseness: float) -> str:
+    """The first two methods that differ by more than their own errors allow; empty where all agree."""
+    scale, allowance = derivative.scale, derivative.allowance
+    difference = derivative.values["central differences"]
+    if np.isnan(difference):
+        return "central differences do not settle as their step shrinks"
+    by_difference = 10 * derivative.difference_error + DIFFERENCES_AGREE * scale + allowance
+    exact = [item for item in derivative.values.items() if item[0] != "central differences"]
+    for name, value in exact:
+        pairs = [("central differences", difference, by_difference)]
+        if name != exact[0][0]:
+            pairs.append((*exact[0], EXACT_METHODS_AGREE * coarseness * scale + allowance))
         for other, compared, bound in pairs:
             if not abs(value - compared) <= bound:
-                found.append(f"{name} gives {value:.9g}, {other} {compared:.9g}")
-    if np.isnan(difference):
-        found.insert(0, "central differences do not settle as their step shrinks")
-    return found
-
-
-def _repeatable(point: Point) -> bool:
-    if point.traced is None:
-        return bool(np.array_equal(point.value(point.leaves), point.value(point.leaves), equal_nan=True))
-    again = jax.make_jaxpr(lambda leaves: point.function(leaves))(point.leaves)
-    return bool(np.array_equal(evaluate(again, point.leaves)[0], point.value(point.leaves), equal_nan=True))
-
-
-def _forward(point: Point) -> Callable[[Leaves], float] | None:
-    if point.traced is None:
-        return None
-    traced = jax.make_jaxpr(lambda x, v: jax.jvp(point.function, (x,), (v,))[1])(point.leaves, point.leaves)
-    return lambda direction: float(evaluate(traced, [*point.leaves, *direction])[0])
-
-
-def _complex_step(point: Point, direction: Leaves) -> float | None:
-    """Im f(x + i h v) / h, or None where the function does not take complex numbers.
-
-    Source: Squire and Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, 1998.
-    """
-    try:
-        shifted = [x + 1j * COMPLEX_STEP * v for x, v in zip(point.leaves, direction, strict=True)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy only warns where it drops an imaginary part
-            value = point.value(shifted)
-    except Exception:  # NotAnalytic, or whatever a NumPy function makes of complex numbers
-        return None
-    value = np.asarray(value)
-    if value.dtype.kind != "c" or not np.isfinite(value):
-        return None
-    return float(value.imag / COMPLEX_STEP)
-
-
-def _central_difference(point: Point, direction: Leaves, size: float) -> tuple[float, float]:
-    """(f(x + hv) − f(x − hv)) / 2h, and its error.
-
-    Taken at steps h that shrink eightfold, from `size` / 10 on. Each neighbouring pair is extrapolated,
-    (64 D(h/8) − D(h)) / 63, and the pair is kept whose extrapolations have settled best, where four times the
-    rounding of f, over h, counts as unsettled: that is Σ|terms| · u, not |f| · u, which near a loss of 0 is far
-    too little. NaN where the function jumps.
-
-    Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
-    """
-    steps = LADDER * size
-    pairs = [
-        [
-            float(
-                np.real(point.value([x + sign * h * v for x, v in zip(point.leaves, direction, strict=True)]))
-            )
-            for sign in (1, -1)
-        ]
-        for h in steps
-    ]
-    rise = np.abs([above - below for above, below in pairs])
-    if (rise[-3:] > 0.5 * rise[-4:-1]).all() and rise[-1] > 1000 * point.noise:
-        return float("nan"), float("inf")  # a jump: the rise does not shrink with the step
-    with np.errstate(all="ignore"):
-        plain = np.array([above - below for above, below in pairs]) / (2 * steps)
-        extrapolated = (64 * plain[1:] - plain[:-1]) / 63
-        unsettled = np.abs(np.diff(extrapolated)) + 4 * point.noise / steps[2:]
-    if not np.isfinite(unsettled).any():
-        return float("nan"), float("inf")
-    best = int(np.nanargmin(np.where(np.isfinite(unsettled), unsettled, np.inf)))
-    return float(extrapolated[best + 1]), float(unsettled[best])
-
-
-def _unit(leaves: Leaves, entry: tuple[int, tuple[int, ...]]) -> Leaves:
-    direction = [np.zeros_like(leaf) for leaf in leaves]
-    direction[entry[0]][entry[1]] = 1.0
-    return direction
-
-
-def _inner(a: Leaves, b: Leaves) -> float:
-    return float(sum(np.vdot(x, y) for x, y in zip(a, b, strict=True)))
+                return f"{name} gives {value:.9g}, {other} {compared:.9g}"
+    return ""

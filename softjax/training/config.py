@@ -33,7 +33,7 @@ class SweepConfig:
     """Step sizes lr: start:stop:count, log:start:stop:count or a comma list. A random search draws between the least
     and the largest."""
     regs: tuple[float, ...] = parse_range("log:1e-4:1:10")
-    """PenaltyName strengths, in the same notation."""
+    """Penalty strengths, in the same notation."""
     search: Search = "grid"
     """grid: every learning rate with every penalty strength. log_uniform, random: num-configs pairs drawn between the
     ends of both, evenly in their logarithms or in themselves; for a first look, where one of the two hardly matters, or

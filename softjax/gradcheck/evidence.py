@@ -1,0 +1,168 @@
+"""The claim next to the truth, entry by entry, and the error that rounding excuses there."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+
+from softjax.gradcheck.claim import Claim
+from softjax.gradcheck.function import ScalarFunction
+from softjax.gradcheck.leaves import Leaves, name_entry
+from softjax.gradcheck.references import References
+from softjax.gradcheck.result import Entry
+from softjax.gradcheck.rounding import (
+    DEVIATIONS,
+    Rounding,
+    bound_rounding,
+    measure_deviation,
+    pick_least_precise,
+)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far off an entry may be: in rounding bounds, relative to |true|, and absolutely."""
+
+    bounds: float
+    rtol: float
+    atol: float
+
+    def allow(self, bounds: Leaves, true: Leaves) -> Leaves:
+        """The error that is allowed in each entry."""
+        return [
+            self.bounds * b + self.rtol * np.abs(np.nan_to_num(t)) + self.atol
+            for b, t in zip(bounds, true, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A claim next to the truth, leaf by leaf, with what the function was given."""
+
+    paths: list[str]
+    params: Leaves
+    args: tuple[Any, ...]
+    claimed: Leaves
+    true: Leaves
+    """NaN where it is not known"""
+    bounds: Leaves
+    """the error that rounding makes"""
+    allowed: Leaves
+    """the error that is excused"""
+
+    @property
+    def wrong(self) -> list[Bool[np.ndarray, "..."]]:
+        """Which entries are off by more than is excused."""
+        parts = zip(self.claimed, self.true, self.allowed, strict=True)
+        return [~(np.abs(c - t) <= a) & ~np.isnan(t) for c, t, a in parts]
+
+    @property
+    def any_wrong(self) -> bool:
+        """Whether any is."""
+        return any(mask.any() for mask in self.wrong)
+
+    @property
+    def relative_error(self) -> float:
+        """‖claimed − true‖ / ‖true‖, where the truth is known."""
+        pairs = [(c[~np.isnan(t)], t[~np.isnan(t)]) for c, t in zip(self.claimed, self.true, strict=True)]
+        error = float(np.sqrt(sum(((c - t) ** 2).sum() for c, t in pairs)))
+        norm = float(np.sqrt(sum((t**2).sum() for _, t in pairs)))
+        return error / norm if norm > 0 else float(error > 0)
+
+    def find_worst(self) -> tuple[Entry, float]:
+        """The entry that is off by most of its bounds, and how many these are."""
+        candidates = []
+        for path, c, t, b in zip(self.paths, self.claimed, self.true, self.bounds, strict=True):
+            if c.size == 0:
+                continue
+            with np.errstate(all="ignore"):
+                error = np.where(np.isnan(t), -1.0, np.nan_to_num(np.abs(c - t) / b, nan=np.inf))
+            index = tuple(int(k) for k in np.unravel_index(int(error.argmax()), c.shape))
+            entry = Entry(name_entry(path, index), path, index, float(c[index]), float(t[index]))
+            candidates.append((entry, float(error[index])))
+        return max(candidates, key=lambda candidate: candidate[1])
+
+    def select(self, masks: list[Bool[np.ndarray, "..."]]) -> "Evidence":
+        """The same for some of the entries, as flat leaves."""
+
+        def cut(leaves: Leaves) -> Leaves:
+            return [leaf[mask] for leaf, mask in zip(leaves, masks, strict=True)]
+
+        return replace(
+            self,
+            params=cut(self.params),
+            claimed=cut(self.claimed),
+            true=cut(self.true),
+            bounds=cut(self.bounds),
+            allowed=cut(self.allowed),
+        )
+
+
+def gather_evidence(
+    claim: Claim, function: ScalarFunction, references: References, tolerance: Tolerance, seed: int
+) -> tuple[Evidence, Evidence | None]:
+    """The claim as it was computed, and its formula in float64 where that can be had and says more."""
+
+    def hold(claimed: Leaves, bounds: Leaves) -> Evidence:
+        allowed = tolerance.allow(bounds, references.gradient)
+        return Evidence(
+            claim.paths, function.leaves, claim.args, claimed, references.gradient, bounds, allowed
+        )
+
+    own = _take_own_gradient(claim) if references.by_autodiff else None
+    with jax.enable_x64(True):
+        rounding = Rounding.of(pick_least_precise([claim.dtype, function.precision]))
+        claimed = [np.array(leaf, np.float64) for leaf in claim.gradient]
+        in_type = hold(claimed, _bound_errors(claim, function, references, rounding, own, seed))
+        short = claim.dtype != np.float64 and function.precision == np.float64
+        formula = claim.evaluate_in_float64() if short and callable(claim.claimed) else None
+        if formula is None:
+            return in_type, None
+        rounding = Rounding.of(np.float64)
+        return in_type, hold(formula, _bound_errors(claim, function, references, rounding, None, seed))
+
+
+def _take_own_gradient(claim: Claim) -> Leaves | None:
+    """The framework's gradient in the type of the claim, if it has one there."""
+    gradient_of = jax.grad(lambda leaves: claim.fun(claim.unflatten(leaves), *claim.args))
+    if not hasattr(claim.fun, "lower"):  # what is jitted already need not be compiled again
+        gradient_of = jax.jit(gradient_of)
+    try:
+        with jax.enable_x64(claim.dtype == np.float64):
+            gradient = gradient_of([jnp.asarray(leaf) for leaf in claim.given])
+        return [np.array(leaf, np.float64) for leaf in gradient]
+    except Exception:  # what the function does in this type is its own affair
+        return None
+
+
+def _bound_errors(
+    claim: Claim,
+    function: ScalarFunction,
+    references: References,
+    rounding: Rounding,
+    own: Leaves | None,
+    seed: int,
+) -> Leaves:
+    """The rounding bound of each entry in a type; `own` is the framework's gradient in that type."""
+    if function.gradient is None:
+        return _bound_without_autodiff(claim, references, rounding, seed)
+    deviation = references.deviation
+    if rounding != Rounding.of(np.float64):
+        _, deviation = measure_deviation(function.gradient, function.leaves, rounding, seed=seed)
+    return bound_rounding(references.gradient, deviation, rounding, own)
+
+
+def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
+    """The claim's own change when its inputs are off by their rounding, and the error of the differences."""
+    scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
+    least = 4 * rounding.unit * scale + rounding.smallest
+    bounds = [np.asarray(least + DEVIATIONS * rounding.unit * s) for s in claim.measure_sensitivity(seed)]
+    for derivative in references.derivatives:
+        if derivative.entry is not None:
+            leaf, index = derivative.entry
+            _, error = derivative.without_autodiff
+            bounds[leaf][index] += error
+    return bounds

@@ -1,0 +1,73 @@
+"""How the evidence becomes a verdict."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from softjax.gradcheck.diagnosis import diagnose
+from softjax.gradcheck.evidence import Evidence
+from softjax.gradcheck.leaves import dot, take_sizes
+from softjax.gradcheck.references import References
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Right, wrong or undecided, and why."""
+
+    word: Literal["right", "wrong", "undecided"]
+    diagnosis: str
+    evidence: Evidence
+    """what the report shows: the claim as it was computed, or its formula in float64"""
+    factor: float | None = None
+    """by which the claim is off, if that is all"""
+
+
+def reach_verdict(
+    references: References, in_type: Evidence, in_float64: Evidence | None, dtype: np.dtype[np.generic]
+) -> Verdict:
+    """Judges a claim.
+
+    **Arguments:**
+
+    - `in_type`: the claim as it was computed, in `dtype`.
+    - `in_float64`: its formula in float64, where there is one. It may be wrong by less than `dtype` can show.
+    """
+    if references.disagreement:
+        text = (
+            f"the references disagree: {references.disagreement}. The function is not differentiable here, or not "
+            "what it seems; nothing is said about the claim"
+        )
+        return Verdict("undecided", text, in_type)
+    wrong = in_type.any_wrong or (not references.by_autodiff and _is_wrong_along(references, in_type))
+    if wrong and in_float64 is not None and in_float64.relative_error < 1e-3 * in_type.relative_error:
+        text = (
+            "the formula is right (in float64 the error all but vanishes), but its arithmetic loses more than "
+            f"{dtype.name} must: look for a type that is too short, or for cancellation"
+        )
+        return Verdict("wrong", text, in_type)
+    formula_wrong = in_float64 is not None and in_float64.any_wrong
+    if not wrong and not formula_wrong:
+        text = "the claim agrees with the references to rounding"
+        if not references.by_autodiff:
+            text += ", as far as differences can tell: JAX cannot trace this function"
+        return Verdict("right", text, in_type)
+    factor, text = None, "the claim is wrong along a random direction, in entries that were not sampled"
+    clearest = in_float64 if in_float64 is not None else in_type
+    if clearest.any_wrong:
+        factor, text = diagnose(clearest)
+    if wrong:
+        return Verdict("wrong", text, in_type, factor)
+    text += f" (an error below what {dtype.name} can show: found by evaluating the claim in float64)"
+    return Verdict("wrong", text, clearest, factor)
+
+
+def _is_wrong_along(references: References, evidence: Evidence) -> bool:
+    """Whether the claim is off along any direction. Of the entries, not all may have a reference."""
+    for derivative in references.derivatives:
+        true, error = derivative.without_autodiff
+        along = dot(evidence.claimed, derivative.direction)
+        excused = dot(evidence.allowed, take_sizes(derivative.direction))
+        if not abs(along - true) <= 10 * error + excused:
+            return True
+    return False
