@@ -9,6 +9,8 @@
 | `"none"` | – | – |
 """
 
+import operator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -36,21 +38,21 @@ class Penalty(NamedTuple):
 
     def value(self, W: Float[Array, "..."]) -> Float[Array, ""]:
         """l1 · Σ|W| + l2 · ΣW²."""
-        total = jnp.zeros((), W.dtype)
+        terms = []
         if self.l1 is not None:
-            total = total + self.l1 * jnp.sum(jnp.abs(W))
+            terms.append(self.l1 * jnp.sum(jnp.abs(W)))
         if self.l2 is not None:
-            total = total + self.l2 * jnp.sum(W * W)
-        return total
+            terms.append(self.l2 * jnp.sum(W * W))
+        return reduce(operator.add, terms) if terms else jnp.zeros((), W.dtype)
 
     def slope(self, W: Float[Array, "..."]) -> Float[Array, "..."]:
         """The gradient l1 · sign(W) + 2 l2 · W; the derivative of |w| at 0 is taken as 0."""
-        total = jnp.zeros_like(W)
+        terms = []
         if self.l1 is not None:
-            total = total + self.l1 * jnp.sign(W)
+            terms.append(self.l1 * jnp.sign(W))
         if self.l2 is not None:
-            total = total + 2 * self.l2 * W
-        return total
+            terms.append(2 * self.l2 * W)
+        return reduce(operator.add, terms) if terms else jnp.zeros_like(W)
 
 
 def coefficients(penalty: PenaltyName, reg: Any, l1_ratio: Any = 0.5) -> Penalty:
