@@ -130,25 +130,25 @@ class Worker:
         problem = case.problem(dtype)
         prepared = module.prepare(problem)
         result = prepared.loss_and_grad(prepared.place(problem.W))
-        if hasattr(module, "work"):  # the first call may have compiled
+        if hasattr(module, "count_operations"):  # the first call may have compiled
             W = prepared.place(problem.W)
             start = time.perf_counter()
             result = prepared.loss_and_grad(W)
             seconds = time.perf_counter() - start
-            self.seconds_per_operation[dtype] = seconds / module.work(*problem.size)
+            self.seconds_per_operation[dtype] = seconds / module.count_operations(*problem.size)
         return prepared.to_numpy(result)
 
     def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str, at_most: float = 0.0) -> str:
         size = (case.N, case.D, case.K)
-        if hasattr(module, "memory"):
-            needed = module.memory(*size) * numpy_dtype(dtype).itemsize
+        if hasattr(module, "count_numbers"):
+            needed = module.count_numbers(*size) * numpy_dtype(dtype).itemsize
             if needed > REASONABLE_BYTES:
                 return f"about {needed / 2**30:,.0f} GiB"
-        if hasattr(module, "work"):
+        if hasattr(module, "count_operations"):
             tiny = ACCURACY["tiny"]
             if dtype not in self.seconds_per_operation and case is not tiny:
                 self._timed(module, tiny, dtype)
-            seconds = self.seconds_per_operation.get(dtype, 0.0) * module.work(*size)
+            seconds = self.seconds_per_operation.get(dtype, 0.0) * module.count_operations(*size)
             if seconds > (at_most or REASONABLE_SECONDS):
                 return f"about {_duration(seconds)}"
         return ""
