@@ -6,19 +6,23 @@ import sys
 
 import numpy as np
 import pytest
+from support.once import compute_once
 from support.processes import LIMIT, run, wait_for
 
 from softjax import cli
 from softjax.comparison import judge, oracle
 from softjax.comparison import process as workers
-from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES
+from softjax.comparison.cases import ACCURACY
 from softjax.comparison.config import CompareConfig
+from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
-from softjax.comparison.judge import Job, Record
+from softjax.comparison.modes import MODES
+from softjax.comparison.records import Comparison, Job, Record
 from softjax.comparison.report import write_comparison
-from softjax.comparison.run import QUICK_ACCURACY, Comparison, compare, plan
+from softjax.comparison.run import QUICK_ACCURACY, compare, plan
 from softjax.comparison.script import show
 from softjax.errors import InputError
+from softjax.runs.run_folder import RunFolder
 
 NAN, INF = float("nan"), float("inf")
 
@@ -43,30 +47,30 @@ KNOWN = [
 ]
 
 
-def judged(case, loss, grad):
-    arrays = np.float32(loss), np.asarray(grad, np.float32)
-    return judge.judge_edge_case(EDGE_CASES[case], False, np.asarray(arrays[0]), arrays[1])["status"]
+def judge_answer(case, loss, grad):
+    loss, grad = np.asarray(loss, np.float32), np.asarray(grad, np.float32)
+    return judge.judge_edge_case(EDGE_CASES[case], False, loss, grad)["status"]
 
 
 def test_what_is_right_is_right_to_rounding_and_no_more():
     right = [[-0.7310586, 0.0, 0.7310586]]
-    assert judged("minus-inf-other", 1.3132617, right) == "right"
-    assert judged("minus-inf-other", 1.3133, right) == "wrong"
-    assert judged("minus-inf-other", 1.3132617, [[-0.7311, 0.0, 0.7310586]]) == "wrong"
-    assert judged("minus-inf-other", NAN, right) == "nan"
-    assert judged("minus-inf-other", 1.3132617, [[-0.7310586, NAN, 0.7310586]]) == "nan"
-    assert judged("minus-inf-other", 1.3132617, [[-0.7310586], [0.0], [0.7310586]]) == "wrong"
-    assert judged("minus-inf-label", INF, [[0.26894143, -1.0, 0.7310586]]) == "right"
-    assert judged("minus-inf-label", 1e38, [[0.26894143, -1.0, 0.7310586]]) == "wrong"
+    assert judge_answer("minus-inf-other", 1.3132617, right) == "right"
+    assert judge_answer("minus-inf-other", 1.3133, right) == "wrong"
+    assert judge_answer("minus-inf-other", 1.3132617, [[-0.7311, 0.0, 0.7310586]]) == "wrong"
+    assert judge_answer("minus-inf-other", NAN, right) == "nan"
+    assert judge_answer("minus-inf-other", 1.3132617, [[-0.7310586, NAN, 0.7310586]]) == "nan"
+    assert judge_answer("minus-inf-other", 1.3132617, [[-0.7310586], [0.0], [0.7310586]]) == "wrong"
+    assert judge_answer("minus-inf-label", INF, [[0.26894143, -1.0, 0.7310586]]) == "right"
+    assert judge_answer("minus-inf-label", 1e38, [[0.26894143, -1.0, 0.7310586]]) == "wrong"
 
 
 def test_a_value_where_there_is_none_is_wrong_and_a_nan_is_loud():
-    assert judged("label-K", 0.46, [[0.1, 0.2, 0.3]]) == "wrong"
-    assert judged("label-K", NAN, [[0.1, 0.2, 0.3]]) == "nan"
-    assert judged("plus-inf-other", INF, [[NAN, NAN, NAN]]) == "right"
-    assert judged("plus-inf-other", NAN, [[0.0, 0.0, 0.0]]) == "wrong"
-    assert judged("N-0", NAN, np.zeros((4, 3))) == "right"
-    assert judged("N-0", 0.0, np.zeros((4, 3))) == "wrong"
+    assert judge_answer("label-K", 0.46, [[0.1, 0.2, 0.3]]) == "wrong"
+    assert judge_answer("label-K", NAN, [[0.1, 0.2, 0.3]]) == "nan"
+    assert judge_answer("plus-inf-other", INF, [[NAN, NAN, NAN]]) == "right"
+    assert judge_answer("plus-inf-other", NAN, [[0.0, 0.0, 0.0]]) == "wrong"
+    assert judge_answer("N-0", NAN, np.zeros((4, 3))) == "right"
+    assert judge_answer("N-0", 0.0, np.zeros((4, 3))) == "wrong"
 
 
 def test_an_error_of_accuracy_is_seen_whatever_the_scale_of_the_scores():
@@ -75,12 +79,14 @@ def test_an_error_of_accuracy_is_seen_whatever_the_scale_of_the_scores():
         X, y = rng.normal(size=(40, 30)), rng.integers(0, 5, 40)
         W = scale / np.sqrt(30) * rng.normal(size=(30, 5))
         truth = oracle.truth(W, X, y)
-        exact = judge.errors(np.asarray(truth.loss), truth.grad, truth, "float64")
+        exact = judge.measure_errors(np.asarray(truth.loss), truth.grad, truth, "float64")
         assert exact["roundings"] < 0.6
         assert exact["relative_error"] < 1e-15
         assert exact["loss_roundings"] < 0.6
         for fault in (0.0, 1 + 1e-6):
-            figures = judge.errors(np.asarray(truth.loss * 1.0001), fault * truth.grad, truth, "float64")
+            figures = judge.measure_errors(
+                np.asarray(truth.loss * 1.0001), fault * truth.grad, truth, "float64"
+            )
             assert figures["roundings"] > 1e5
             assert figures["relative_error"] == pytest.approx(abs(1 - fault), rel=1e-3)
             assert figures["loss_roundings"] > 1e5
@@ -100,7 +106,7 @@ def test_what_always_fails_refuses_nothing(monkeypatch):
     broken = """
 from softjax.comparison import worker
 def fail(*_): raise OSError("no compiler")
-worker._edge_case = fail
+worker.compute_edge_case = fail
 worker.main()
 """
     monkeypatch.setattr(workers, "WORKER", (sys.executable, "-c", broken))
@@ -167,14 +173,16 @@ def test_what_is_not_installed_is_said_with_the_line_that_installs_it(monkeypatc
     comparison = compare(config)
     assert {record.status for record in comparison.records} == {"not installed"}
     assert comparison.records[0].message == 'pip install "mlx[cpu]"'
-    write_comparison(comparison, config, tmp_path / "out", command="softjax compare")
+    write_comparison(comparison, config, RunFolder(tmp_path / "out"), command="softjax compare")
     assert 'not installed: `pip install "mlx[cpu]"`' in (tmp_path / "out" / "README.md").read_text()
     with pytest.raises(InputError, match="MLX is not installed"):
         show("label-K", "mlx")
 
 
 def test_what_would_take_too_long_is_not_run_but_estimated(monkeypatch):
-    patient = "from softjax.comparison import worker; worker.REASONABLE_SECONDS = 1e-6; worker.main()"
+    patient = (
+        "from softjax.comparison import estimate, worker; estimate.REASONABLE_SECONDS = 1e-6; worker.main()"
+    )
     monkeypatch.setattr(workers, "WORKER", (sys.executable, "-c", patient))
     config = CompareConfig(frameworks=("numpy-loops",), cases=("tiny", "minibatch"), quick=True)
     found = {(record.case, record.dtype): record for record in compare(config).records}
@@ -209,7 +217,7 @@ def test_the_report_holds_every_record(tmp_path):
     )
     comparison = Comparison(records, dict.fromkeys(FRAMEWORKS, "1.0"))
     out = tmp_path / "report"
-    write_comparison(comparison, CompareConfig(), out, command="softjax compare --quick")
+    write_comparison(comparison, CompareConfig(), RunFolder(out), command="softjax compare --quick")
     assert {path.name for path in out.iterdir()} == {
         "README.md",
         "accuracy.png",
@@ -241,16 +249,47 @@ def test_the_command_line_shows_a_case_and_names_what_it_does_not_know(capsys):
     assert "time_limit must be finite and positive" in capsys.readouterr().err
 
 
+ORDINARY = ("ordinary", "N-1", "ties", "reg-0", "large-scores")
+SCRIPTS = [
+    *(("numpy-vectorized", case) for case in ("reg-negative", "label-minus-1", "N-0")),
+    *(("numpy-loops", case) for case in ("label-K", "N-0")),
+    *(("jax-custom-jvp", case) for case in ("label-K", "reg-negative")),
+    *(("jax-grad", "label-minus-1"), ("optax-safe", "label-float"), ("torch-eager", "label-minus-100")),
+    *(("torch-func", "label-minus-100-batch"), ("autograd", "label-minus-1")),
+]
+
+
+def compare_quickly():
+    """The quick comparison of what is installed, less what takes long and no test looks at.
+
+    These are edge cases that JAX compiles anew, and central differences of 30,730 weights.
+    """
+    seen = {*ORDINARY, *(case for _, _, case, _ in KNOWN), *(case for _, case in SCRIPTS)}
+    in_full = ("jax-by-hand", "numpy-loops", "numpy-vectorized", "torch-eager", "torch-func", "autograd")
+    others = tuple(
+        name
+        for name, framework in FRAMEWORKS.items()
+        if name not in in_full and not framework.compiles and not framework.approximate
+    )
+    records = []
+    for frameworks, cases in (
+        (in_full, ("edge_cases", *QUICK_ACCURACY)),
+        (others, (*seen, *QUICK_ACCURACY)),
+        (("differences",), ("edge_cases", "tiny")),
+    ):
+        records += compare(CompareConfig(frameworks, (*cases, "modes"), quick=True)).records
+    return records
+
+
 @pytest.fixture(scope="module")
-def quick_comparison():
-    """The quick comparison of what is installed."""
-    return compare(CompareConfig(quick=True, cases=("edge_cases", "modes", *QUICK_ACCURACY)))
+def quick_records(tmp_path_factory):
+    return compute_once(tmp_path_factory, "quick_comparison", compare_quickly)
 
 
 @pytest.mark.slow
-def test_all_frameworks_agree_on_ordinary_cases(quick_comparison):
+def test_all_frameworks_agree_on_ordinary_cases(quick_records):
     seen = 0
-    for record in quick_comparison.records:
+    for record in quick_records:
         if record.status in ("not installed", "not offered", "not run"):
             continue
         if record.group == "accuracy" and not FRAMEWORKS[record.framework].approximate:
@@ -263,49 +302,37 @@ def test_all_frameworks_agree_on_ordinary_cases(quick_comparison):
             seen += 1
         if (record.framework, record.group) == ("mlx", "modes"):
             continue  # in float64
-        if record.group == "modes" or record.case in ("ordinary", "N-1", "ties", "reg-0", "large-scores"):
+        if record.group == "modes" or record.case in ORDINARY:
             assert record.status == "right", record
             seen += 1
     assert seen > 60
 
 
 @pytest.mark.slow
-def test_softjax_itself_is_right_in_every_case(quick_comparison):
-    wrong = [
-        r
-        for r in quick_comparison.records
-        if r.framework == "jax-by-hand" and r.status not in ("right", "measured")
-    ]
-    assert not wrong
+def test_softjax_itself_is_right_in_every_case(quick_records):
+    ours = [record for record in quick_records if record.framework == "jax-by-hand"]
+    assert {*EDGE_CASES, *MODES} < {record.case for record in ours}
+    assert not [record for record in ours if record.status not in ("right", "measured")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("framework", "version", "case", "status"), KNOWN)
-def test_known_disagreements_are_found(quick_comparison, framework, version, case, status):
+def test_known_disagreements_are_found(quick_records, framework, version, case, status):
     installed = FRAMEWORKS[framework].version
     if FRAMEWORKS[framework].distribution == "optax" and FRAMEWORKS["jax-grad"].version != "0.10.2":
         pytest.skip("recorded with JAX 0.10.2")
     if installed != version:
         pytest.skip(f"recorded with {framework} {version}; installed is {installed}")
-    (record,) = [r for r in quick_comparison.records if (r.framework, r.case) == (framework, case)]
+    (record,) = [r for r in quick_records if (r.framework, r.case) == (framework, case)]
     assert record.status == status, record
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("framework", "case"),
-    [
-        *(("numpy-vectorized", case) for case in ("reg-negative", "label-minus-1", "N-0")),
-        *(("numpy-loops", case) for case in ("label-K", "N-0")),
-        *(("jax-custom-jvp", case) for case in ("label-K", "reg-negative")),
-        *(("jax-grad", "label-minus-1"), ("optax-safe", "label-float"), ("torch-eager", "label-minus-100")),
-        *(("torch-func", "label-minus-100-batch"), ("autograd", "label-minus-1")),
-    ],
-)
-def test_the_script_of_a_case_does_what_the_comparison_saw(quick_comparison, framework, case):
+@pytest.mark.parametrize(("framework", "case"), SCRIPTS)
+def test_the_script_of_a_case_does_what_the_comparison_saw(quick_records, framework, case):
     if FRAMEWORKS[framework].version is None:
         pytest.skip(f"{framework} is not installed")
-    (record,) = [r for r in quick_comparison.records if (r.framework, r.case) == (framework, case)]
+    (record,) = [r for r in quick_records if (r.framework, r.case) == (framework, case)]
     script = run("-W", "ignore", "-c", show(case, framework))
     if record.error is not None:
         assert script.returncode != 0
@@ -357,7 +384,7 @@ def test_frameworks_take_turns_and_are_timed(tmp_path):
     assert slow.products_seconds is None
     assert found["differences", "development"].status == "not run"
     assert found["differences", "development"].message.startswith("about ")
-    write_comparison(comparison, config, tmp_path / "out", command="softjax compare --cases speed")
+    write_comparison(comparison, config, RunFolder(tmp_path / "out"), command="softjax compare --cases speed")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "× fastest" in text
     assert {"speed.png", "first_call.png", "memory.png", "speed.csv"} <= {
@@ -387,7 +414,7 @@ cli.run(sys.argv[1:])
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path, start_process):
-    command = ["compare", "--frameworks", "jax-grad", "--cases", "edge_cases", "--out", "out"]
+    command = ["compare", "--frameworks", "numpy-vectorized", "--cases", "edge_cases", "--out", "out"]
     process = start_process("-c", WAITING, *command, cwd=tmp_path)
     journal = tmp_path / "out.partial" / "journal.jsonl"
     before = list(EDGE_CASES).index("label-K")
@@ -395,7 +422,10 @@ def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path, start_process):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
-    assert "to go on: softjax compare --frameworks jax-grad --cases edge_cases --out out --resume" in error
+    assert (
+        "to go on: softjax compare --frameworks numpy-vectorized --cases edge_cases --out out --resume"
+        in error
+    )
     assert "Traceback" not in error
     assert journal.read_text().count("\n") == before + 1
     done = run("-m", "softjax", *command, "--resume", cwd=tmp_path)

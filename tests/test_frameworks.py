@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from softjax.comparison import oracle
-from softjax.comparison.cases import MODES, numpy_dtype
+from softjax.comparison.cases import numpy_dtype
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.frameworks.protocol import Problem
+from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
 PENALTIES = ("l2", "half_l2", "l1", "elastic_net", "none")
@@ -18,13 +19,13 @@ IN_PROCESS = [  # TensorFlow's and tinygrad's import, and compilers, are for the
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are theirs
 
 
-def loaded(name):
+def load(name):
     if FRAMEWORKS[name].version is None:
         pytest.skip(f"{FRAMEWORKS[name].title} is not installed: {FRAMEWORKS[name].install}")
     return FRAMEWORKS[name].load()
 
 
-def example(dtype="float64", penalty="l2", reg=0.3):
+def make_problem(dtype="float64", penalty="l2", reg=0.3):
     rng = np.random.default_rng(0)
     X, W = rng.normal(size=(6, 4)), rng.normal(size=(4, 3))
     y = np.array([0, 1, 2, 2, 1, 0])
@@ -34,9 +35,9 @@ def example(dtype="float64", penalty="l2", reg=0.3):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_the_loss_and_gradient_are_right_in_every_type(name, penalty):
-    module = loaded(name)
+    module = load(name)
     for dtype in module.DTYPES:
-        problem = example(dtype, penalty)
+        problem = make_problem(dtype, penalty)
         prepared = module.prepare(problem)
         loss, grad = prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
         truth = oracle.truth(problem.W, problem.X, problem.y, problem.l1, problem.l2)
@@ -50,8 +51,8 @@ def test_the_loss_and_gradient_are_right_in_every_type(name, penalty):
 
 @pytest.mark.parametrize("name", ["numpy-vectorized", "jax-by-hand"])
 def test_the_products_alone_are_the_two_of_the_gradient(name):
-    problem = example("float32")
-    prepared = loaded(name).prepare(problem)
+    problem = make_problem("float32")
+    prepared = load(name).prepare(problem)
     found = np.asarray(prepared.products(prepared.place(problem.W)))
     expected = problem.X.T @ (problem.X @ problem.W)
     np.testing.assert_allclose(found if found.shape == expected.shape else found.T, expected, rtol=1e-5)
@@ -59,8 +60,8 @@ def test_the_products_alone_are_the_two_of_the_gradient(name):
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_weights_are_placed_anew_for_each_call_and_never_changed(name):
-    module = loaded(name)
-    problem = example("float32")
+    module = load(name)
+    problem = make_problem("float32")
     prepared = module.prepare(problem)
     placed = prepared.place(problem.W)
     first = prepared.to_numpy(prepared.loss_and_grad(placed))
@@ -72,8 +73,8 @@ def test_weights_are_placed_anew_for_each_call_and_never_changed(name):
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_the_other_derivatives_are_right(name):
-    module = loaded(name)
-    problem = example()
+    module = load(name)
+    problem = make_problem()
     prepared = module.prepare(problem)
     for mode, function in prepared.modes.items():
         case = MODES[mode]

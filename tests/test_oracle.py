@@ -72,7 +72,7 @@ def test_one_class_has_no_loss_and_a_class_ruled_out_no_share():
 def test_its_gradient_is_the_derivative_of_a_loss_written_otherwise(scale):
     """−log of the quotient itself, differentiated by mpmath's differences at twice the digits."""
     W, X, y = random_problem(N=3, D=2, K=3, scale=scale)
-    value, grad = oracle.by_mpmath(W, X, y, 0.1, 0.2)
+    value, grad = oracle.evaluate_by_mpmath(W, X, y, 0.1, 0.2)
     with mpmath.workdps(100):
 
         def loss(*w):
@@ -96,9 +96,9 @@ def test_its_gradient_is_the_derivative_of_a_loss_written_otherwise(scale):
 def test_extended_precision_is_exact_enough_for_float64(scale):
     """To a hundredth of a rounding, against 50 digits."""
     W, X, y = random_problem(scale=scale)
-    loss_unit, grad_unit = oracle._units(W, X, y, 0.1, 0.2)
-    (loss, loss_rest), (grad, grad_rest) = oracle._by_mpmath(W, X, y, 0.1, 0.2)
-    (loss2, loss_rest2), (grad2, grad_rest2) = oracle._extended(W, X, y, 0.1, 0.2)
+    loss_unit, grad_unit = oracle.compute_units(W, X, y, 0.1, 0.2)
+    (loss, loss_rest), (grad, grad_rest) = oracle.compute_by_mpmath(W, X, y, 0.1, 0.2)
+    (loss2, loss_rest2), (grad2, grad_rest2) = oracle.compute_extended(W, X, y, 0.1, 0.2)
     assert abs((loss - loss2) + (loss_rest - loss_rest2)) < 0.01 * UNIT * loss_unit
     assert (np.abs((grad - grad2) + (grad_rest - grad_rest2)) < 0.01 * UNIT * grad_unit).all()
 
@@ -111,7 +111,7 @@ def test_products_are_exact_to_the_extended_type(seed, length, spread):
         rng.normal(size=shape) * 10.0 ** rng.uniform(-spread, spread, shape)
         for shape in ((2, length), (length, 2))
     )
-    C = oracle.product(A, B)
+    C = oracle.multiply(A, B)
     for i, j in np.ndindex(2, 2):
         exact = sum(Fraction(a) * Fraction(b) for a, b in zip(A[i].tolist(), B[:, j].tolist(), strict=True))
         head = float(C[i, j])

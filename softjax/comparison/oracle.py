@@ -1,10 +1,12 @@
-"""The objective and its gradient, exact enough to measure every floating type: what is believed.
+"""The true objective and gradient: the reference for every framework, more precise than the types it measures.
 
-Small problems are computed by mpmath at 50 digits. Larger ones in extended precision: matrices are split into
-slices of so few bits that float64 products of slices, and their sums, are exact (Ozaki, Ogita, Oishi and Rump,
-*Error-free transformations of matrix multiplication*, 2012), and what lies between the two products is computed
-in `numpy.longdouble`, 64 bits on x86, 113 on ARM under Linux. Where a platform has no more than float64
-(Windows, macOS on ARM), figures for float64 are good to about one rounding.
+It is written from the definitions and shares no code with `softjax.objective`.
+
+Small problems are computed by mpmath with 50 digits. Larger problems are computed in extended precision. Their
+matrices are split into slices of so few bits that float64 products of slices, and the sums of these, are exact
+(Ozaki, Ogita, Oishi and Rump, *Error-free transformations of matrix multiplication*, 2012). All that lies between
+the two matrix products is computed in `numpy.longdouble`, which has 64 bits on x86, and 113 on ARM under Linux.
+Where it has no more bits than float64 (Windows, macOS on ARM), errors of float64 are measured to about one rounding.
 """
 
 import math
@@ -16,24 +18,24 @@ import numpy as np
 from jaxtyping import Float, Integer, Num, Shaped
 
 DIGITS = 50
-MPMATH_AT_MOST = 20_000  # products; a few tenths of a second
+MPMATH_AT_MOST = 20_000  # products N D K; a few tenths of a second
 SLICES = 4
 
-Pair = tuple[Any, Any]  # a value and the rest that float64 leaves of it
+Pair = tuple[Any, Any]  # a value rounded to float64, and the rest
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The loss and gradient as unevaluated sums of two float64 numbers, and what one rounding moves them by.
+    """The loss and gradient, each the exact sum of two float64 numbers, and the size of one rounding of each.
 
     **Fields:**
 
-    - `loss`, `loss_rest`; `grad`, `grad_rest` (D, K): the value is `loss + loss_rest`.
-    - `loss_unit`, `grad_unit` (D, K): to first order the sum of the magnitudes of what is added up on the
-      way, Σ|terms|; times a type's unit roundoff it is one rounding of the result, the unit in which errors
-      are given. With e = |X| |W| for the products behind the scores, it is
+    - `loss`, `loss_rest`; `grad`, `grad_rest` (D, K): the true values are `loss + loss_rest` and `grad + grad_rest`.
+    - `loss_unit`, `grad_unit` (D, K): the sum of the magnitudes of all terms that are added up for a result, to
+      first order, Σ|terms|. Times the unit roundoff of a type it is one rounding of the result, the unit in which
+      errors are given. With e = |X| |W| for the products in the scores, it is
       1/N |X|ᵀ (p + onehot(y) + p ∘ ((1 − p) ∘ e + Σ_{j≠k} pⱼ eⱼ)) + |∇penalty| + |∇L| for the gradient, and the
-      mean of |ℓ| + 1 + Σₖ |pₖ − 1[y = k]| eₖ, and |penalty|, for the loss.
+      mean of |ℓ| + 1 + Σₖ |pₖ − 1[y = k]| eₖ, plus |penalty|, for the loss.
     """
 
     loss: float
@@ -55,10 +57,10 @@ def truth(
 
     **Arguments:**
 
-    - `W`: weights (D, K), `X`: features (N, D), taken as they are rounded. Entries of `W` may be −∞, which
-      rules a class out, where the other factors are positive.
+    - `W`: weights (D, K), `X`: features (N, D), whose values are taken as exact. Entries of `W` may be −∞, which
+      rules a class out, where the features that multiply them are positive.
     - `y`: labels (N,), integers 0..K−1.
-    - `l1`, `l2`: what the two sums of the penalty count.
+    - `l1`, `l2`: the coefficients of the penalty.
 
     Raises `ValueError` where there are no examples, or a label lies outside 0..K−1.
     """
@@ -68,10 +70,10 @@ def truth(
         raise ValueError(f"y must hold labels 0..{W.shape[1] - 1}, got {y.min()} to {y.max()}")
     W, X = W.astype(np.float64), X.astype(np.float64)
     if X.size * W.shape[1] <= MPMATH_AT_MOST:
-        (loss, loss_rest), (grad, grad_rest) = _by_mpmath(W, X, y, l1, l2)
+        (loss, loss_rest), (grad, grad_rest) = compute_by_mpmath(W, X, y, l1, l2)
     else:
-        (loss, loss_rest), (grad, grad_rest) = _extended(W, X, y, l1, l2)
-    loss_unit, grad_unit = _units(W, X, y, l1, l2)
+        (loss, loss_rest), (grad, grad_rest) = compute_extended(W, X, y, l1, l2)
+    loss_unit, grad_unit = compute_units(W, X, y, l1, l2)
     with np.errstate(invalid="ignore"):
         return Truth(
             loss=float(loss),
@@ -83,7 +85,7 @@ def truth(
         )
 
 
-def by_mpmath(
+def evaluate_by_mpmath(
     W: Num[np.ndarray, "D K"],
     X: Num[np.ndarray, "N D"],
     y: Integer[np.ndarray, " N"],
@@ -91,9 +93,9 @@ def by_mpmath(
     l2: float,
     digits: int = DIGITS,
 ) -> tuple[Any, list[list[Any]]]:
-    """The loss and its gradient (D, K) at so many digits, from the definitions: p = exp(s) / Σ exp(s).
+    """The loss and its gradient (D, K) as numbers of mpmath, from the definition p = exp(s) / Σ exp(s).
 
-    **Arguments:** as `truth`.
+    **Arguments:** as `truth`; `digits` is the precision.
     """
     mp = mpmath.MPContext()  # of its own: the precision of mpmath.mp is shared by all threads
     mp.dps = digits
@@ -106,7 +108,7 @@ def by_mpmath(
         e = [mp.exp(v - max(s)) for v in s]
         total = mp.fsum(e)
         others = mp.fsum(e[:label] + e[label + 1 :])
-        # both as sums, not differences: p_y may be closer to 1 than the precision tells
+        # from sums, not from 1 − p_y: p_y may be closer to 1 than the precision can tell
         loss += mp.inf if e[label] == 0 else mp.log1p(others / e[label])
         for k in range(K):
             q = -others / total if k == label else e[k] / total
@@ -124,14 +126,14 @@ def by_mpmath(
     return loss, grad
 
 
-def product(A: Shaped[np.ndarray, "M L"], B: Shaped[np.ndarray, "L P"]) -> Shaped[np.ndarray, "M P"]:
+def multiply(A: Shaped[np.ndarray, "M L"], B: Shaped[np.ndarray, "L P"]) -> Shaped[np.ndarray, "M P"]:
     """A @ B in `numpy.longdouble`, at the speed of ten float64 products.
 
-    Each factor is a sum of four slices of b bits (relative to the largest entry of its row or column), with
-    2 b + log₂ L ≤ 53, so that products of slices lose nothing; those below the last slice are left out.
+    Each factor is split into four slices of b bits, relative to the largest entry of its row or column, with
+    2 b + log₂ L ≤ 53, so that products of slices are exact. Products smaller than the last slice are left out.
     """
     bits = (53 - math.ceil(math.log2(max(2, A.shape[1])))) // 2
-    left, right = _slices(A, bits, axis=1), _slices(B, bits, axis=0)
+    left, right = _split(A, bits, axis=1), _split(B, bits, axis=0)
     total = np.zeros((A.shape[0], B.shape[1]), np.longdouble)
     for order in reversed(range(SLICES)):  # the smallest first
         for i in range(order + 1):
@@ -140,7 +142,8 @@ def product(A: Shaped[np.ndarray, "M L"], B: Shaped[np.ndarray, "L P"]) -> Shape
     return total
 
 
-def _slices(A: Shaped[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np.ndarray, "M L"]]:
+def _split(A: Shaped[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np.ndarray, "M L"]]:
+    """A as a sum of slices, the largest first, each relative to the largest entry along `axis`."""
     slices = []
     precision = np.finfo(A.dtype).nmant + 1
     for _ in range(SLICES):
@@ -155,16 +158,18 @@ def _slices(A: Shaped[np.ndarray, "M L"], bits: int, axis: int) -> list[Float[np
     return slices
 
 
-def _by_mpmath(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:
-    loss, grad = by_mpmath(W, X, y, l1, l2)
+def compute_by_mpmath(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:
+    """The loss and gradient with `DIGITS` digits, each with its rest."""
+    loss, grad = evaluate_by_mpmath(W, X, y, l1, l2)
     head = np.array([[float(v) for v in row] for row in grad]).reshape(W.shape)
     rest = [[float(v - float(v)) for v in row] for row in grad]
     return (float(loss), float(loss - float(loss))), (head, np.array(rest).reshape(W.shape))
 
 
-def _extended(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:
+def compute_extended(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[Pair, Pair]:
+    """The loss and gradient in extended precision, each with its rest."""
     rows = np.arange(len(X))
-    s = product(X, W)
+    s = multiply(X, W)
     s -= s.max(axis=1, keepdims=True)
     at_label = s[rows, y].copy()
     e = np.exp(s, out=s)
@@ -176,24 +181,27 @@ def _extended(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float)
     Q[rows, y] = -others / total
     wide = W.astype(np.longdouble)
     loss = losses.mean() + l1 * np.abs(wide).sum() + l2 * (wide * wide).sum()
-    grad = product(np.ascontiguousarray(X.T), Q) / len(X) + l1 * np.sign(wide) + 2 * l2 * wide
-    return _two(np.asarray(loss)), _two(grad)
+    grad = multiply(np.ascontiguousarray(X.T), Q) / len(X) + l1 * np.sign(wide) + 2 * l2 * wide
+    return _split_in_two(np.asarray(loss)), _split_in_two(grad)
 
 
-def _two(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _split_in_two(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     head = np.asarray(value, np.float64)
     return head, np.asarray(value - head, np.float64)
 
 
-def _units(W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float) -> tuple[float, np.ndarray]:
+def compute_units(
+    W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float
+) -> tuple[float, np.ndarray]:
+    """`loss_unit` and `grad_unit` of `Truth`, without their last terms |ℓ| and |∇L|."""
     rows, size = np.arange(len(X)), np.abs(X)
     with np.errstate(all="ignore"):
-        weights = np.where(np.isfinite(W), np.abs(W), 0)  # a class ruled out has no rounding
+        weights = np.where(np.isfinite(W), np.abs(W), 0)  # a class that is ruled out has no rounding
         s = X @ W
         p = np.exp(s - s.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         e = size @ weights
-        moved = p * e  # what the rounding of each score does
+        moved = p * e  # by the rounding of each score
         mean = moved.sum(axis=1)
         at_label = mean + (1 - 2 * p[rows, y]) * e[rows, y]  # Σₖ |pₖ − 1[y = k]| eₖ
         loss = float((at_label + 1).mean() + l1 * weights.sum() + l2 * (weights**2).sum())

@@ -32,14 +32,14 @@ LEVEL_OF = {
 MARKERS = "osD^v<>P"
 
 
-def conformance(
+def draw_conformance(
     statuses: Sequence[Sequence[str]],
     texts: Sequence[Sequence[str]],
     cases: Sequence[str],
     frameworks: Sequence[str],
     title: str,
 ) -> Figure:
-    """A table of cases × frameworks, coloured by how each status is to be taken."""
+    """Draws a table of cases × frameworks, coloured by outcome."""
     names = list(LEVELS)
     levels = np.array([[names.index(LEVEL_OF.get(status, "absent")) for status in row] for row in statuses])
     figure = Figure(figsize=(0.78 * len(frameworks) + 3.2, 0.27 * len(cases) + 2.4), layout="constrained")
@@ -77,14 +77,14 @@ def conformance(
     return figure
 
 
-def accuracy(
+def draw_accuracy(
     errors: Mapping[str, Float[np.ndarray, "F C"]],
     roundoff: Mapping[str, float],
     frameworks: Sequence[str],
     cases: Sequence[str],
     title: str,
 ) -> Figure:
-    """The relative error of each framework's gradient, one panel a type, one marker a case."""
+    """Draws the relative error of each framework's gradient, one panel a type, one marker a case."""
     figure = Figure(figsize=(3.0 * len(errors) + 2.2, 0.26 * len(frameworks) + 2.0), layout="constrained")
     panels = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0]
     rows = np.arange(len(frameworks))
@@ -95,7 +95,7 @@ def accuracy(
                 error[:, k], rows + shift, MARKERS[k % len(MARKERS)], markersize=4, label=case, alpha=0.85
             )
         axes.axvline(roundoff[dtype], color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-        _decades(axes, [roundoff[dtype], *error[np.isfinite(error)]])
+        _set_decades(axes, [roundoff[dtype], *error[np.isfinite(error)]])
         axes.set_title(dtype, fontsize=10)
         axes.set_yticks(rows, frameworks)
         axes.tick_params(labelsize=8)
@@ -111,7 +111,7 @@ def accuracy(
     return figure
 
 
-def dots(
+def draw_dots(
     values: Mapping[str, Float[np.ndarray, " F"]],
     spreads: Mapping[str, Float[np.ndarray, "2 F"]] | None,
     floors: Mapping[str, float] | None,
@@ -119,7 +119,7 @@ def dots(
     label: str,
     title: str,
 ) -> Figure:
-    """One panel a problem, one dot a framework, the least in red, on a logarithmic axis.
+    """Draws one panel a problem, one dot a framework, the least in red, on a logarithmic axis.
 
     **Arguments:**
 
@@ -141,7 +141,7 @@ def dots(
         axes.scatter(lengths[known], rows[known], color=colors, s=28, zorder=3)
         if floors is not None:
             axes.axvline(floors[problem], color="0.3", linewidth=1.0, linestyle="--")
-        _decades(axes, [*lengths[known], *([floors[problem]] if floors is not None else [])])
+        _set_decades(axes, [*lengths[known], *([floors[problem]] if floors is not None else [])])
         axes.set_title(problem, fontsize=9)
         axes.set_xlabel(label, fontsize=8)
         axes.set_yticks(rows, frameworks)
@@ -163,8 +163,8 @@ def dots(
     return figure
 
 
-def _decades(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis of whole decades, at most eight of them labelled."""
+def _set_decades(axes: Axes, values: Sequence[float]) -> None:
+    """Makes the axis logarithmic, of whole decades, at most eight of them labelled."""
     positive = [value for value in values if value > 0]
     axes.set_xscale("log")
     if positive:

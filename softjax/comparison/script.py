@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from softjax.comparison.cases import EDGE_CASES
+from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.errors import InputError
 

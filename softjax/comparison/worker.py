@@ -1,160 +1,94 @@
-"""The process in which one framework runs: it reads jobs, one JSON line each, and answers each with one.
+"""The process in which one framework runs. It reads jobs, one JSON line each, and answers each with one.
 
-Whatever a framework does to its process, a crash, a hang, its settings, ends here.
+A crash, a hang or a setting of the framework affects this process alone.
 """
 
-import contextlib
-import itertools
 import json
 import os
 import re
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from softjax.comparison.cases import ACCURACY, EDGE_CASES, MODES, AccuracyCase, EdgeCase, numpy_dtype
+from softjax.comparison.cases import ACCURACY, AccuracyCase
+from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
+from softjax.comparison.estimate import Estimate
 from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.modes import MODES
+from softjax.comparison.timing import FirstCall, make_first_call, time_turn
 
-REASONABLE_SECONDS = 30.0
-REASONABLE_BYTES = 8 * 2**30
-TURN_SECONDS, CALLS_AT_MOST = 0.2, 200
-TURN_SECONDS_AT_MOST, LONG_SECONDS = 3.0, 1.0
+TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
 
 
 class Worker:
-    """One framework, and how fast it has been seen to be."""
+    """One framework, how fast it has been so far, and its call that is timed."""
 
     def __init__(self, framework: str) -> None:
         self.framework = FRAMEWORKS[framework]
         self.import_seconds = 0.0
-        self.seconds_per_operation: dict[str, float] = {}
-        self.call: Callable[[], float] = lambda: 0.0
-        self.products: Callable[[], float] | None = None
+        self.estimate: Estimate | None = None
+        self.first_call: FirstCall | None = None
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Does a job, {"group", "case", "dtype", "file"}; the arrays that come out are saved to its file.
+        """Does a job, {"group", "case", "dtype", "file"}; the arrays that it gives are saved to its file.
 
         **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
-        or `{"status": "not run", "message"}` where it would take too long or too much memory.
+        or `{"status": "not run", "message"}` where it would take too long or too much memory. A timed job adds
+        its seconds.
         """
         try:
             start = time.perf_counter()
             module = self.framework.load()
             self.import_seconds = max(self.import_seconds, time.perf_counter() - start)
+            if self.estimate is None:
+                self.estimate = Estimate(module)
             match job["group"]:
                 case "first call":
-                    return self._first_call(ACCURACY[job["case"]], job["dtype"])
+                    return self._time_first_call(self.estimate, ACCURACY[job["case"]], job["dtype"])
                 case "turn":
-                    products = self._turn(self.products) if self.products is not None else None
-                    return {"status": "done", "seconds": self._turn(self.call), "products": products}
+                    return self._time_turn()
                 case "edge_cases":
-                    arrays = _edge_case(module, EDGE_CASES[job["case"]])
+                    arrays = compute_edge_case(module, EDGE_CASES[job["case"]])
                 case "modes":
-                    arrays = _mode(module, job["case"])
+                    arrays = compute_mode(module, job["case"])
                 case _:
-                    if job["dtype"] not in module.DTYPES:
+                    case, dtype = ACCURACY[job["case"]], job["dtype"]
+                    if dtype not in module.DTYPES:
                         return {"status": "not offered"}
-                    too_much = self._too_much(module, ACCURACY[job["case"]], job["dtype"])
-                    if too_much:
-                        return {"status": "not run", "message": too_much}
-                    arrays = self._timed(module, ACCURACY[job["case"]], job["dtype"])
+                    excess = self.estimate.describe_excess(case, dtype)
+                    if excess:
+                        return {"status": "not run", "message": excess}
+                    arrays = self.estimate.compute(case, dtype)
             if arrays is None:
                 return {"status": "not offered"}
-            # bfloat16 is no type of NumPy's files
-            arrays = [a if a.dtype.kind in "fiu" else a.astype(np.float32) for a in map(np.asarray, arrays)]
-            np.savez(job["file"], *arrays)
+            _save(job["file"], arrays)
             return {"status": "done"}
-        except Exception as error:  # whatever a framework may raise
-            lines = (str(error).strip() or "no message").split("\n")
-            line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
-            # files by their names: the folders are this machine's
-            line = re.sub(r"(?<!\S)/\S*/", "", line.strip())
-            return {"status": "error", "error": type(error).__name__, "message": line[:300]}
+        except Exception as error:  # a framework may raise anything
+            return _describe_error(error)
 
-    def _first_call(self, case: AccuracyCase, dtype: str) -> dict[str, Any]:
-        """Import, first call and memory; from then on `call` takes the time of one more."""
-        module = self.framework.load()
-        if case.size > 10**6:  # a smaller one is no matter, and the estimate would warm it up
-            too_much = self._too_much(module, case, dtype, TURN_SECONDS_AT_MOST)
-            if too_much:
-                return {"status": "not run", "message": too_much}
-        problem = case.problem(dtype)
-        baseline = _memory("VmRSS")
-        _forget_peak()
-        start = time.perf_counter()
-        prepared = module.prepare(problem)
-        prepared.loss_and_grad(prepared.place(problem.W))
-        first = time.perf_counter() - start
-        prepared.loss_and_grad(prepared.place(problem.W))
-        peak = max(0, _memory("VmHWM") - baseline) if baseline else None
+    def _time_first_call(self, estimate: Estimate, case: AccuracyCase, dtype: str) -> dict[str, Any]:
+        if (
+            case.size > 10**6
+        ):  # a smaller case is quick in any framework, and an estimate would be a first call
+            excess = estimate.describe_excess(case, dtype, TIMED_CALL_AT_MOST)
+            if excess:
+                return {"status": "not run", "message": excess}
+        first = self.first_call = make_first_call(self.framework.load(), case.problem(dtype))
+        return {"status": "done", "import": self.import_seconds, "first": first.seconds, "peak": first.peak}
 
-        count = 2 if problem.W.size > 10**6 else 8
-        weights = itertools.cycle(
-            [prepared.place(problem.W * problem.W.dtype.type(1 + 0.01 * i)) for i in range(count)]
-        )
-
-        def call() -> float:
-            W = next(weights)
-            start = time.perf_counter()
-            loss, _ = prepared.loss_and_grad(W)
-            prepared.read_loss(loss)
-            return time.perf_counter() - start
-
-        def products() -> float:
-            W = next(weights)
-            start = time.perf_counter()
-            prepared.products(W)
-            return time.perf_counter() - start
-
-        self.call = call
-        self.products = products if prepared.products is not None else None
-        return {"status": "done", "import": self.import_seconds, "first": first, "peak": peak}
-
-    def _turn(self, call: Callable[[], float]) -> float:
-        """The median of the calls of a turn: as many as fit, two at least, one of those that take long."""
-        waking = call()
-        if waking > LONG_SECONDS:
-            return waking
-        seconds: list[float] = []
-        end = time.perf_counter() + TURN_SECONDS
-        while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < CALLS_AT_MOST):
-            seconds.append(call())
-        return float(np.median(seconds))
-
-    def _timed(self, module: ModuleType, case: AccuracyCase, dtype: str) -> Any:
-        problem = case.problem(dtype)
-        prepared = module.prepare(problem)
-        result = prepared.loss_and_grad(prepared.place(problem.W))
-        if hasattr(module, "work"):  # the first call may have compiled
-            W = prepared.place(problem.W)
-            start = time.perf_counter()
-            result = prepared.loss_and_grad(W)
-            seconds = time.perf_counter() - start
-            self.seconds_per_operation[dtype] = seconds / module.work(*problem.size)
-        return prepared.to_numpy(result)
-
-    def _too_much(self, module: ModuleType, case: AccuracyCase, dtype: str, at_most: float = 0.0) -> str:
-        size = (case.N, case.D, case.K)
-        if hasattr(module, "memory"):
-            needed = module.memory(*size) * numpy_dtype(dtype).itemsize
-            if needed > REASONABLE_BYTES:
-                return f"about {needed / 2**30:,.0f} GiB"
-        if hasattr(module, "work"):
-            tiny = ACCURACY["tiny"]
-            if dtype not in self.seconds_per_operation and case is not tiny:
-                self._timed(module, tiny, dtype)
-            seconds = self.seconds_per_operation.get(dtype, 0.0) * module.work(*size)
-            if seconds > (at_most or REASONABLE_SECONDS):
-                return f"about {_duration(seconds)}"
-        return ""
+    def _time_turn(self) -> dict[str, Any]:
+        assert self.first_call is not None
+        products = self.first_call.products
+        products_seconds = time_turn(products) if products is not None else None
+        return {"status": "done", "seconds": time_turn(self.first_call.call), "products": products_seconds}
 
 
-def _edge_case(module: ModuleType, case: EdgeCase) -> Any:
+def compute_edge_case(module: ModuleType, case: EdgeCase) -> Any:
+    """The loss and gradient of an edge case; None where the framework lacks the forward mode that it asks for."""
     problem = case.problem
     prepared = module.prepare(problem)
     if case.forward and "forward" not in prepared.modes:
@@ -166,7 +100,8 @@ def _edge_case(module: ModuleType, case: EdgeCase) -> Any:
     return loss, grad
 
 
-def _mode(module: ModuleType, name: str) -> Any:
+def compute_mode(module: ModuleType, name: str) -> Any:
+    """The results of a derivative mode; None where the framework lacks it."""
     case = MODES[name]
     problem = case.problem(module.DTYPES[0])
     function = module.prepare(problem).modes.get(name)
@@ -176,30 +111,23 @@ def _mode(module: ModuleType, name: str) -> Any:
     return result if isinstance(result, tuple | list) else (result,)
 
 
-def _memory(which: str) -> int:
-    """Bytes of this process, from the kernel: `"VmRSS"` now, `"VmHWM"` at most; 0 where there is no such file."""
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith(which):
-                return int(line.split()[1]) * 1024
-    return 0
+def _save(file: str, arrays: Any) -> None:
+    # NumPy's files have no bfloat16
+    arrays = [a if a.dtype.kind in "fiu" else a.astype(np.float32) for a in map(np.asarray, arrays)]
+    np.savez(file, *arrays)
 
 
-def _forget_peak() -> None:
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+def _describe_error(error: Exception) -> dict[str, Any]:
+    lines = (str(error).strip() or "no message").split("\n")
+    line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
+    # files by their names: the folders are this machine's
+    line = re.sub(r"(?<!\S)/\S*/", "", line.strip())
+    return {"status": "error", "error": type(error).__name__, "message": line[:300]}
 
 
 def main() -> None:
     """Answers until standard input ends. What frameworks print goes to standard error."""
-    warnings.simplefilter("ignore")  # of overflows, of labels: the values tell
+    warnings.simplefilter("ignore")  # of overflows, of labels: the values show it
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     worker = Worker(sys.argv[1])

@@ -1,4 +1,7 @@
-"""The autodiff frameworks that are compared: one file each, imported only when asked for."""
+"""The autodiff frameworks that are compared: a file and a line of the registry for each.
+
+A framework's file is imported only when the framework runs.
+"""
 
 import importlib
 import importlib.util
@@ -13,11 +16,11 @@ class Framework:
 
     **Fields:**
 
-    - `name`: on the command line; `softjax/frameworks/` has its file, of the same name with underscores.
+    - `name`: on the command line; its file beside this one has the same name with underscores.
     - `title`: in tables and pictures.
-    - `distribution`: what has to be installed; `requires` is what pip is told, where that is more.
-    - `compiles`: whether its first call takes tens of seconds, so that a quick comparison leaves it out.
-    - `approximate`: whether its method is no better than u^⅔ (u the unit roundoff), so that it is judged by that.
+    - `distribution`: the package that has to be installed; `requires`: what pip is asked for, where that is more.
+    - `compiles`: whether the first call takes tens of seconds, so that a quick comparison leaves the framework out.
+    - `approximate`: whether the method is no better than u^⅔ (u the unit roundoff), so that it is judged by that.
     """
 
     name: str
@@ -41,11 +44,15 @@ class Framework:
             return None
 
     def load(self) -> ModuleType:
-        """Its module: `prepare(Problem) -> Prepared`, the `DTYPES` it offers, and a `SCRIPT` of its own for X, y, W
-        and reg, in which « » enclose the penalty; `FORWARD`, such a script for each V of a basis, where it has a
-        forward mode; `work` and `memory` of (N, D, K), operations and numbers held, where these are unusual.
+        """Imports its file, a module with these names.
 
-        Raises `ImportError` where it is not installed.
+        - `prepare(Problem) -> Prepared`, and `DTYPES`, the types that the framework offers.
+        - `SCRIPT`: a script in the framework alone, given X, y, W and reg; « » enclose the terms of the penalty.
+        - `FORWARD`, where the framework has a forward mode: such a script for the derivatives along `basis`.
+        - `count_operations(N, D, K)` and `count_numbers(N, D, K)`, where the framework may take too long or too
+          much memory: the operations of a loss and gradient, and the numbers held at once.
+
+        Raises `ImportError` where the framework is not installed.
         """
         return importlib.import_module(f"softjax.comparison.frameworks.{self.name.replace('-', '_')}")
 

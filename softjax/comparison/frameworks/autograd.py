@@ -59,6 +59,6 @@ def prepare(problem: Problem) -> Prepared:
     )
 
 
-def work(N: int, D: int, K: int) -> float:
+def count_operations(N: int, D: int, K: int) -> float:
     """Operations, the calls of one gradient counted as ten million; half types are slow, so that it matters."""
     return 4.0 * N * D * K + 1e7

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from softjax.comparison.frameworks.numpy_vectorized import loss
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_numpy import compute_loss
 
 DTYPES = ("float64", "float32", "float16")
 
@@ -38,14 +38,14 @@ def prepare(problem: Problem) -> Prepared:
         dW, point = np.empty_like(W), W.copy()
         for index in np.ndindex(*W.shape):
             point[index] = W[index] + h
-            above = loss(problem, point)
+            above = compute_loss(problem, point)
             point[index] = W[index] - h
-            dW[index] = (above - loss(problem, point)) / (2 * h)
+            dW[index] = (above - compute_loss(problem, point)) / (2 * h)
             point[index] = W[index]
-        return loss(problem, W), dW
+        return compute_loss(problem, W), dW
 
     def forward(W: np.ndarray, V: np.ndarray) -> np.floating:
-        return (loss(problem, W + h * V) - loss(problem, W - h * V)) / (2 * h)
+        return (compute_loss(problem, W + h * V) - compute_loss(problem, W - h * V)) / (2 * h)
 
     return Prepared(
         place=np.array,
@@ -55,6 +55,6 @@ def prepare(problem: Problem) -> Prepared:
     )
 
 
-def work(N: int, D: int, K: int) -> float:
+def count_operations(N: int, D: int, K: int) -> float:
     """Operations: two losses for each entry of W, the calls of one counted as 400,000."""
     return 2 * D * K * (2.0 * N * D * K + 4e5)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 import softjax
-from softjax.comparison.frameworks.jax_grad import Value, ValueAndGrad, prepare_jax
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_jax import Value, ValueAndGrad, prepare_jax
 from softjax.objective.gradient import NARROW
 from softjax.objective.scores import matmul
 

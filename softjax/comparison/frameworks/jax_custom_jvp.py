@@ -1,8 +1,8 @@
 """JAX with softjax's custom derivative: jax.value_and_grad through softjax.softmax_cross_entropy."""
 
 import softjax
-from softjax.comparison.frameworks.jax_grad import prepare_losses
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_jax import prepare_losses
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from softjax.comparison.frameworks.jax_grad import Value, ValueAndGrad, prepare_jax
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_jax import Value, ValueAndGrad, prepare_jax
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -30,11 +30,11 @@ def prepare(problem: Problem) -> Prepared:
 
     def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
         def value_and_tangents(W: jax.Array, X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-            def of_one(s: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
+            def loss_of_example(s: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
                 value = jax.nn.logsumexp(s) - s[label]
                 return value, value
 
-            Q, losses = jax.vmap(jax.jacfwd(of_one, has_aux=True))(X @ W, y)
+            Q, losses = jax.vmap(jax.jacfwd(loss_of_example, has_aux=True))(X @ W, y)
             dW = problem.with_slope(X.T @ (Q / len(X)), W, jnp.sign)
             value = problem.penalized(losses.mean(), lambda: jnp.abs(W).sum(), lambda: (W * W).sum())
             return value, dW
@@ -44,6 +44,6 @@ def prepare(problem: Problem) -> Prepared:
     return prepare_jax(problem, build)
 
 
-def memory(N: int, D: int, K: int) -> float:
+def count_numbers(N: int, D: int, K: int) -> float:
     """Numbers held at once: a K × K Jacobian for each example."""
     return 2.0 * N * K * K

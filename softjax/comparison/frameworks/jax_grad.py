@@ -1,21 +1,13 @@
 """JAX: jax.value_and_grad of the loss by jax.nn.log_softmax, jitted."""
 
-import contextlib
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_jax import JVP, REVERSE, prepare_losses
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-REVERSE = "print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))\n"
-JVP = "print(loss(jnp.asarray(W)), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in basis])\n"
 LOSS = """\
 import jax, jax.numpy as jnp
 def loss(W):
@@ -25,9 +17,6 @@ def loss(W):
 SCRIPT = LOSS + REVERSE
 FORWARD = LOSS + JVP
 
-Value = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-ValueAndGrad = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-
 
 def prepare(problem: Problem) -> Prepared:
     """Reverse mode."""
@@ -36,56 +25,3 @@ def prepare(problem: Problem) -> Prepared:
         return -jnp.take_along_axis(jax.nn.log_softmax(scores), y[:, None], axis=1)[:, 0]
 
     return prepare_losses(problem, losses)
-
-
-def prepare_losses(problem: Problem, losses: Callable[[jax.Array, jax.Array], jax.Array]) -> Prepared:
-    """Reverse mode of a loss of scores (N, K) and labels (N,), written in JAX."""
-
-    def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
-        def objective(W: jax.Array, X: jax.Array, y: jax.Array) -> jax.Array:
-            total = losses(X @ W, y).mean()
-            return problem.penalized(total, lambda: jnp.abs(W).sum(), lambda: (W * W).sum())
-
-        return objective, jax.jit(jax.value_and_grad(objective))
-
-    return prepare_jax(problem, build)
-
-
-def prepare_jax(problem: Problem, build: Callable[[Problem], tuple[Value, ValueAndGrad]]) -> Prepared:
-    """A problem's loss, and its loss and gradient, as JAX functions of (W, X, y), with JAX's other modes of them."""
-    # Entering the context takes as long as a tiny gradient.
-    types: Any = partial(jax.enable_x64, True) if problem.dtype == "float64" else contextlib.nullcontext
-    with types():
-        X, y = jnp.asarray(problem.X), jnp.asarray(problem.y)
-    value, value_and_grad = build(problem)
-
-    def place(W: np.ndarray) -> jax.Array:
-        with types():
-            return jnp.asarray(W)
-
-    def loss_and_grad(W: jax.Array) -> Any:
-        with types():
-            return jax.block_until_ready(value_and_grad(W, X, y))
-
-    def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: np.ndarray) -> Any:
-            with types():
-                return jax.tree.map(np.asarray, jax.jit(function)(*map(jnp.asarray, arguments)))
-
-        return call
-
-    def of_each(W: jax.Array, x: jax.Array, label: jax.Array) -> jax.Array:
-        return build(replace(problem, reg=0.0))[1](W, x[None], label[None])[1]
-
-    return Prepared(
-        place=place,
-        loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (np.asarray(result[0]), np.asarray(result[1])),
-        modes={
-            "forward": on_numpy(lambda W, V: jax.jvp(lambda W: value(W, X, y), (W,), (V,))[1]),
-            "hvp": on_numpy(lambda W, V: jax.jvp(lambda W: value_and_grad(W, X, y)[1], (W,), (V,))[1]),
-            "hessian": on_numpy(jax.jacfwd(lambda W: value_and_grad(W, X, y)[1])),
-            "per_example": on_numpy(lambda W: jax.vmap(of_each, (None, 0, 0))(W, X, y)),
-            "vmap": on_numpy(jax.vmap(lambda W: value_and_grad(W, X, y))),
-        },
-    )

@@ -23,7 +23,7 @@ FORWARD = LOSS + "print([mx.jvp(loss, [W], [mx.array(V)]) for V in basis])\n"
 
 def prepare(problem: Problem) -> Prepared:
     """Reverse mode of a graph that is computed when evaluated."""
-    X, y = _array(problem.X), _array(problem.y)
+    X, y = _to_mlx(problem.X), _to_mlx(problem.y)
 
     def losses(W: Any) -> Any:
         return nn.losses.cross_entropy(X @ W, y, reduction="none")
@@ -47,36 +47,38 @@ def prepare(problem: Problem) -> Prepared:
         columns = mx.vmap(lambda V: hvp(W, V))(basis)  # symmetric: the rows are the columns
         return columns.reshape(*W.shape, *W.shape)
 
-    def of_one(W: Any, x: Any, label: Any) -> Any:
+    def loss_of_example(W: Any, x: Any, label: Any) -> Any:
         return nn.losses.cross_entropy((x @ W)[None], label[None], reduction="mean")
 
     def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: np.ndarray) -> Any:
-            result = function(*map(_array, arguments))
-            return tuple(map(_numpy, result)) if isinstance(result, tuple) else _numpy(result)
+            result = function(*map(_to_mlx, arguments))
+            return tuple(map(_to_numpy, result)) if isinstance(result, tuple) else _to_numpy(result)
 
         return call
 
     return Prepared(
-        place=_array,
+        place=_to_mlx,
         loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (_numpy(result[0]), _numpy(result[1])),
+        to_numpy=lambda result: (_to_numpy(result[0]), _to_numpy(result[1])),
         modes={
             "forward": on_numpy(lambda W, V: mx.jvp(loss, [W], [V])[1][0]),
             "hvp": on_numpy(hvp),
             "hessian": on_numpy(hessian),
-            "per_example": on_numpy(lambda W: mx.vmap(mx.grad(of_one), in_axes=(None, 0, 0))(W, X, y)),
+            "per_example": on_numpy(
+                lambda W: mx.vmap(mx.grad(loss_of_example), in_axes=(None, 0, 0))(W, X, y)
+            ),
             "vmap": on_numpy(lambda stack: mx.vmap(mx.value_and_grad(loss))(stack)),
         },
     )
 
 
-def _array(a: np.ndarray) -> Any:
+def _to_mlx(a: np.ndarray) -> Any:
     with mx.stream(mx.cpu):  # the only device of float64
         if a.dtype.name == "bfloat16":
             return mx.array(a.astype(np.float32)).astype(mx.bfloat16)
         return mx.array(a, dtype=mx.float64) if a.dtype == np.float64 else mx.array(a)
 
 
-def _numpy(a: Any) -> np.ndarray:
+def _to_numpy(a: Any) -> np.ndarray:
     return np.array(a.astype(mx.float32) if a.dtype == mx.bfloat16 else a)

@@ -39,6 +39,6 @@ def prepare(problem: Problem) -> Prepared:
     return Prepared(place=np.array, loss_and_grad=loss_and_grad, to_numpy=lambda result: result)
 
 
-def work(N: int, D: int, K: int) -> float:
+def count_operations(N: int, D: int, K: int) -> float:
     """Operations, a turn of Python's inner loop counted as 30,000."""
     return N * K * (4 * D + 3e4)

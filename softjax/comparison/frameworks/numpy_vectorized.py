@@ -3,6 +3,7 @@
 import numpy as np
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_numpy import compute_exponentials
 
 DTYPES = ("float64", "float32", "float16")
 
@@ -17,21 +18,13 @@ print(losses.mean()« + reg * (W * W).sum()», X.T @ (Q / len(X))« + 2 * reg * 
 """
 
 
-def loss(problem: Problem, W: np.ndarray) -> np.floating:
-    """The objective."""
-    shifted, e = _exponentials(problem, W)
-    losses = np.log(e.sum(axis=1)) - shifted[np.arange(len(shifted)), problem.y]
-    value: np.floating = problem.penalized(losses.mean(), lambda: np.abs(W).sum(), lambda: (W * W).sum())
-    return value
-
-
 def prepare(problem: Problem) -> Prepared:
     """The gradient by hand, Xᵀ (p − onehot(y)) / N."""
     X, y = problem.X, problem.y
     rows = np.arange(len(X))
 
     def loss_and_grad(W: np.ndarray) -> tuple[np.floating, np.ndarray]:
-        shifted, Q = _exponentials(problem, W)
+        shifted, Q = compute_exponentials(problem, W)
         total = Q.sum(axis=1)
         losses = np.log(total) - shifted[rows, y]
         value = problem.penalized(losses.mean(), lambda: np.abs(W).sum(), lambda: (W * W).sum())
@@ -48,12 +41,6 @@ def prepare(problem: Problem) -> Prepared:
     )
 
 
-def work(N: int, D: int, K: int) -> float:
+def count_operations(N: int, D: int, K: int) -> float:
     """Operations, the calls of one gradient counted as a million; half types are slow, so that it matters."""
     return 4.0 * N * D * K + 1e6
-
-
-def _exponentials(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scores = problem.X @ W
-    shifted = scores - scores.max(axis=1, keepdims=True)
-    return shifted, np.exp(shifted)

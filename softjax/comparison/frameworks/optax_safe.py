@@ -3,8 +3,8 @@
 import jax
 import optax
 
-from softjax.comparison.frameworks.jax_grad import JVP, REVERSE, prepare_losses
 from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.shared_jax import JVP, REVERSE, prepare_losses
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 

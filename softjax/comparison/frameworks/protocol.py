@@ -1,4 +1,4 @@
-"""What a framework is asked, and in what form it answers."""
+"""The records that frameworks take and give: a problem, and a framework prepared to compute it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,21 +42,26 @@ class Problem:
 
     @cached_property
     def coefficients(self) -> Penalty:
-        """What Σ|W| and ΣW² count in the penalty."""
+        """The coefficients l1 and l2 of the penalty l1 Σ|W| + l2 ΣW²."""
         return coefficients(self.penalty, self.reg, self.l1_ratio)
 
     @property
     def l1(self) -> float:
-        """What Σ|W| counts, 0 where it does not."""
+        """The coefficient of Σ|W|, 0 where the penalty lacks it."""
         return float(self.coefficients.l1 or 0.0)
 
     @property
     def l2(self) -> float:
-        """What ΣW² counts, 0 where it does not."""
+        """The coefficient of ΣW², 0 where the penalty lacks it."""
         return float(self.coefficients.l2 or 0.0)
 
     def penalized(self, loss: Any, abs_sum: Callable[[], Any], square_sum: Callable[[], Any]) -> Any:
-        """The sum loss + l1 Σ|W| + l2 ΣW², with the sums written in a framework's own words; a term of no weight is left out."""
+        """The sum loss + l1 Σ|W| + l2 ΣW²; a term whose coefficient is 0 is left out.
+
+        **Arguments:**
+
+        - `loss`: a number of the framework; `abs_sum`, `square_sum`: compute Σ|W| and ΣW² in it.
+        """
         if self.l1:
             loss = loss + self.l1 * abs_sum()
         if self.l2:
@@ -64,7 +69,7 @@ class Problem:
         return loss
 
     def with_slope(self, grad: Any, W: Any, sign: Callable[[Any], Any]) -> Any:
-        """`grad` and the slope of the penalty, l1 sign(W) + 2 l2 W; a term of no weight is left out."""
+        """The sum grad + l1 sign(W) + 2 l2 W; a term whose coefficient is 0 is left out."""
         if self.l1:
             grad = grad + self.l1 * sign(W)
         if self.l2:
@@ -78,18 +83,18 @@ class Prepared:
 
     **Fields:**
 
-    - `place`: weights (D, K) as NumPy's → the framework's array, in the layout that suits it.
-    - `loss_and_grad`: such weights → the loss and its gradient in that layout, finished (nothing is left to
-      compute when it returns).
-    - `to_numpy`: what `loss_and_grad` returned → the loss and the gradient (D, K), in the types of the framework.
-    - `modes`: the other derivatives that the framework offers, on and to NumPy arrays:
+    - `place`: weights (D, K) of NumPy → the framework's array, in the layout that suits it.
+    - `loss_and_grad`: such weights → the loss and its gradient in that layout. Nothing is left to compute when it
+      returns.
+    - `to_numpy`: the result of `loss_and_grad` → the loss and the gradient (D, K), in the types of the framework.
+    - `modes`: the other derivatives that the framework offers, from and to NumPy arrays:
       `"forward"` (W, V) → the directional derivative ⟨∇L, V⟩ in forward mode;
       `"hvp"` (W, V) → ∇²L V, (D, K); `"hessian"` (W) → (D, K, D, K);
       `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
       `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call.
     - `read_loss`: the framework's loss as a number.
-    - `products`: such weights → the two matrix products of the gradient alone, as the framework does them, finished;
-      where it is worth knowing what they take of the time.
+    - `products`: such weights → the two matrix products of the gradient alone, as the framework computes them, for
+      frameworks whose share of time in the products is reported.
     """
 
     place: Callable[[np.ndarray], Any]

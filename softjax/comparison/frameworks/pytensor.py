@@ -37,24 +37,27 @@ def prepare(problem: Problem) -> Prepared:
     """Symbolic reverse mode."""
     X, y = problem.X, problem.y
     types = (X.dtype.name, y.dtype.name, problem.dtype)
-    compiled = _compiled(types, problem.l1, problem.l2)
+    compiled = _compile(types, problem.l1, problem.l2)
 
     def loss_and_grad(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         loss, grad = compiled(X, y, W)
         return loss, grad
 
-    def mode(name: str) -> Callable[..., Any]:
-        return lambda *arguments: _mode(name, types, problem.l1, problem.l2)(X, y, *arguments)
+    def call_mode(name: str) -> Callable[..., Any]:
+        return lambda *arguments: _compile_mode(name, types, problem.l1, problem.l2)(X, y, *arguments)
 
     return Prepared(
         place=np.array,
         loss_and_grad=loss_and_grad,
         to_numpy=lambda result: result,
-        modes={name: mode(name) for name in ("forward", "hvp", "hessian", "per_example", "vmap")},
+        modes={name: call_mode(name) for name in ("forward", "hvp", "hessian", "per_example", "vmap")},
     )
 
 
-def _symbols(types: tuple[str, str, str], l1: float, l2: float) -> tuple[Any, ...]:
+_SHAPES = ((None, None), (None,), (None, None))
+
+
+def _write_loss(types: tuple[str, str, str], l1: float, l2: float) -> tuple[Any, ...]:
     X, y, W = (pt.tensor(dtype=dtype, shape=shape) for dtype, shape in zip(types, _SHAPES, strict=True))
     log_p = log_softmax(X @ W, axis=1)
     losses = -log_p[pt.arange(y.shape[0]), y]
@@ -66,19 +69,16 @@ def _symbols(types: tuple[str, str, str], l1: float, l2: float) -> tuple[Any, ..
     return X, y, W, losses, loss
 
 
-_SHAPES = ((None, None), (None,), (None, None))
-
-
 @functools.cache
-def _compiled(types: tuple[str, str, str], l1: float, l2: float) -> Any:
+def _compile(types: tuple[str, str, str], l1: float, l2: float) -> Any:
     """One function for every shape: compiling takes tens of seconds."""
-    X, y, W, _, loss = _symbols(types, l1, l2)
+    X, y, W, _, loss = _write_loss(types, l1, l2)
     return pytensor.function([X, y, W], [loss, pytensor.grad(loss, W)])
 
 
 @functools.cache
-def _mode(name: str, types: tuple[str, str, str], l1: float, l2: float) -> Any:
-    X, y, W, losses, loss = _symbols(types, l1, l2)
+def _compile_mode(name: str, types: tuple[str, str, str], l1: float, l2: float) -> Any:
+    X, y, W, losses, loss = _write_loss(types, l1, l2)
     grad = pytensor.grad(loss, W)
     V = pt.matrix(dtype=types[2])
     stack = pt.tensor3(dtype=types[2])

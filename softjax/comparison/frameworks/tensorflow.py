@@ -68,8 +68,8 @@ def prepare(problem: Problem) -> Prepared:
     def per_example(W: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(W)
-            each = losses(W)
-        return tape.jacobian(each, W)
+            values = losses(W)
+        return tape.jacobian(values, W)
 
     def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: np.ndarray) -> Any:

@@ -19,7 +19,7 @@ print(loss.numpy(), loss.gradient(w)[0].numpy())
 
 def prepare(problem: Problem) -> Prepared:
     """Lazy: the loss and its gradient are one graph, computed when realized."""
-    X, y = _tensor(problem.X).realize(), _tensor(problem.y).realize()
+    X, y = _to_tensor(problem.X).realize(), _to_tensor(problem.y).realize()
 
     def loss(w: Any) -> Any:
         value = (X @ w).sparse_categorical_crossentropy(y)
@@ -38,22 +38,22 @@ def prepare(problem: Problem) -> Prepared:
         return result
 
     def hvp(W: np.ndarray, V: np.ndarray) -> np.ndarray:
-        w = _tensor(W)
-        return _numpy((loss(w).gradient(w)[0] * _tensor(V)).sum().gradient(w)[0])
+        w = _to_tensor(W)
+        return _to_numpy((loss(w).gradient(w)[0] * _to_tensor(V)).sum().gradient(w)[0])
 
     return Prepared(
-        place=lambda W: _tensor(W).realize(),
+        place=lambda W: _to_tensor(W).realize(),
         loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (_numpy(result[0]), _numpy(result[1])),
+        to_numpy=lambda result: (_to_numpy(result[0]), _to_numpy(result[1])),
         modes={"hvp": hvp},
         read_loss=lambda loss: float(loss.item()),
     )
 
 
-def _tensor(a: np.ndarray) -> Any:
+def _to_tensor(a: np.ndarray) -> Any:
     return Tensor(a.astype(np.float32)).cast(dtypes.bfloat16) if a.dtype.name == "bfloat16" else Tensor(a)
 
 
-def _numpy(t: Any) -> np.ndarray:
+def _to_numpy(t: Any) -> np.ndarray:
     array: np.ndarray = (t.cast(dtypes.float32) if t.dtype == dtypes.bfloat16 else t).numpy()
     return array

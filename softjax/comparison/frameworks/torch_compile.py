@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
-from softjax.comparison.frameworks.torch_eager import prepared, tensor
+from softjax.comparison.frameworks.shared_torch import differentiate_backward, prepare_torch, to_tensor
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -24,21 +24,13 @@ print(value.item(), weight.grad.T)
 
 def prepare(problem: Problem) -> Prepared:
     """Forward and backward as inductor's code, one for each shape."""
-    X, y = tensor(problem.X), tensor(problem.y)
-    loss = _compiled(problem.l1, problem.l2)
-
-    def loss_and_grad(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = weight.detach().requires_grad_()
-        value = loss(weight, X, y)
-        value.backward()
-        assert weight.grad is not None
-        return value.detach(), weight.grad
-
-    return prepared(loss_and_grad, {})
+    X, y = to_tensor(problem.X), to_tensor(problem.y)
+    loss = _compile(problem.l1, problem.l2)
+    return prepare_torch(differentiate_backward(loss, X, y), {})
 
 
 @functools.cache
-def _compiled(l1: float, l2: float) -> Any:
+def _compile(l1: float, l2: float) -> Any:
     """One compiled function for all problems of a penalty, so that a shape is compiled once."""
     torch._dynamo.config.recompile_limit = 100  # else the ninth shape runs eager
 

@@ -7,6 +7,13 @@ import numpy as np
 import torch
 
 from softjax.comparison.frameworks.protocol import Mode, Prepared, Problem
+from softjax.comparison.frameworks.shared_torch import (
+    build_objective,
+    differentiate_backward,
+    prepare_torch,
+    to_numpy,
+    to_tensor,
+)
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
@@ -30,64 +37,19 @@ with forward_ad.dual_level():
 
 def prepare(problem: Problem) -> Prepared:
     """The tape of autograd, recorded anew in each call."""
-    loss = objective(problem)
-
-    def loss_and_grad(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        weight = weight.detach().requires_grad_()
-        value = loss(weight)
-        value.backward()
-        assert weight.grad is not None
-        return value.detach(), weight.grad
-
+    loss = build_objective(problem)
     functional: Any = torch.autograd.functional
     modes: dict[Mode, Callable[..., Any]] = {
-        "hvp": lambda W, V: to_numpy(functional.hvp(loss, tensor(W.T), tensor(V.T))[1].T),
-        "hessian": lambda W: to_numpy(functional.hessian(loss, tensor(W.T)).permute(1, 0, 3, 2)),
-        "forward": lambda W, V: _dual(loss, tensor(W.T), tensor(V.T)),
+        "hvp": lambda W, V: to_numpy(functional.hvp(loss, to_tensor(W.T), to_tensor(V.T))[1].T),
+        "hessian": lambda W: to_numpy(functional.hessian(loss, to_tensor(W.T)).permute(1, 0, 3, 2)),
+        "forward": lambda W, V: _push_forward(loss, to_tensor(W.T), to_tensor(V.T)),
     }
-    return prepared(loss_and_grad, modes)
+    return prepare_torch(differentiate_backward(loss), modes)
 
 
-def prepared(loss_and_grad: Callable[..., Any], modes: dict[Mode, Callable[..., Any]]) -> Prepared:
-    """What PyTorch's variants have in common: weights (K, D), contiguous."""
-    return Prepared(
-        place=lambda W: tensor(np.ascontiguousarray(W.T)),
-        loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (to_numpy(result[0]), to_numpy(result[1].T)),
-        modes=modes,
-    )
-
-
-def objective(problem: Problem, reduction: str = "mean") -> Callable[[torch.Tensor], torch.Tensor]:
-    """The objective of weights (K, D), or with `reduction="none"` the loss of each example."""
-    X, y = tensor(problem.X), tensor(problem.y)
-
-    def loss(weight: torch.Tensor) -> torch.Tensor:
-        scores = torch.nn.functional.linear(X, weight)
-        value = torch.nn.functional.cross_entropy(scores, y, reduction=reduction)
-        if reduction == "none":
-            return value
-        total: torch.Tensor = problem.penalized(value, lambda: weight.abs().sum(), lambda: (weight**2).sum())
-        return total
-
-    return loss
-
-
-def tensor(a: np.ndarray) -> torch.Tensor:
-    """A tensor of the same type; NumPy's bfloat16 is none that PyTorch reads."""
-    if a.dtype.name == "bfloat16":
-        return torch.tensor(a.astype(np.float32)).to(torch.bfloat16)
-    return torch.tensor(a)
-
-
-def to_numpy(t: torch.Tensor) -> np.ndarray:
-    """A NumPy array, of float32 where NumPy has not the type."""
-    t = t.detach()
-    array: np.ndarray = (t.float() if t.dtype == torch.bfloat16 else t).numpy()
-    return array
-
-
-def _dual(loss: Callable[[torch.Tensor], torch.Tensor], weight: torch.Tensor, V: torch.Tensor) -> np.ndarray:
+def _push_forward(
+    loss: Callable[[torch.Tensor], torch.Tensor], weight: torch.Tensor, V: torch.Tensor
+) -> np.ndarray:
     forward: Any = torch.autograd.forward_ad
     with forward.dual_level():
         return to_numpy(forward.unpack_dual(loss(forward.make_dual(weight, V))).tangent)

@@ -1,0 +1,228 @@
+"""The edge cases: small problems at the limits of the formula, and for each the one outcome that is right.
+
+What is right is decided here, from the mathematics, without running any framework.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from softjax.comparison import oracle
+from softjax.comparison.frameworks.protocol import Problem
+
+INF, NAN = float("inf"), float("nan")
+
+
+@dataclass(frozen=True)
+class EdgeCase:
+    """A problem at a limit of the formula, and the one outcome that is right.
+
+    **Fields:**
+
+    - `name`, `what`: in tables.
+    - `expected`: `"value"`: the formula has a value, which the oracle computes; `"undefined"`: it has none, so
+      the loss must not come out finite, and the gradient must not hide this; an error is right too;
+      `"refused"`: the arguments describe no problem, so an error must be raised.
+    - `reason`: why.
+    - `problem`: in float32, where the case is not about types.
+    - `judge_gradient`: whether the gradient of an undefined problem has to show that it is undefined.
+    - `forward`: whether the gradient is asked of forward mode, one tangent for each entry of W.
+    """
+
+    name: str
+    what: str
+    expected: Literal["value", "undefined", "refused"]
+    reason: str
+    problem: Problem
+    judge_gradient: bool = True
+    forward: bool = False
+
+    @cached_property
+    def truth(self) -> oracle.Truth | None:
+        """The true loss and gradient; None where the formula has no value."""
+        if self.expected != "value":
+            return None
+        problem = self.problem
+        if np.isinf(problem.reg):
+            return oracle.Truth(
+                loss=INF,
+                loss_rest=0.0,
+                grad=np.sign(problem.W.astype(np.float64)) * INF,
+                grad_rest=np.zeros(problem.W.shape),
+                loss_unit=1.0,
+                grad_unit=np.ones(problem.W.shape),
+            )
+        return oracle.truth(problem.W, problem.X, problem.y.astype(np.int64), problem.l1, problem.l2)
+
+
+def one_example(scores: list[float], label: int = 0) -> Problem:
+    """One example with these scores: X = 1, W = the scores."""
+    return Problem(np.ones((1, 1), np.float32), np.array([label]), np.array([scores], np.float32))
+
+
+def six_examples(**changes: Any) -> Problem:
+    """Six examples, four features, three classes, in float32; `changes` are fields of `Problem`."""
+    rng = np.random.default_rng(1)
+    X = np.hstack([rng.standard_normal((6, 3)), np.ones((6, 1))]).astype(np.float32)
+    W = rng.standard_normal((4, 3)).astype(np.float32)
+    y = np.array([0, 1, 2, 2, 1, 0])
+    return replace(Problem(X, y, W, reg=0.1), **changes)
+
+
+def _with_nan(a: np.ndarray, row: int, column: int) -> np.ndarray:
+    a = a.copy()
+    a[row, column] = NAN
+    return a
+
+
+X, W, y = six_examples().X, six_examples().W, six_examples().y
+
+LIMIT = "the loss is log Σ exp(s) − s[y], finite for finite scores however large"
+NO_SHARE = "exp(∞) has no share in ∞: the softmax is not defined there"
+SAME_IN_EVERY_MODE = "a derivative is the same in every mode"
+NOT_KNOWN = "what is not known must not vanish"
+BAD_LABEL = "labels are 0..K − 1; any other is a fault of the data, which no loss may hide"
+
+_TABLE = (
+    EdgeCase("ordinary", "six examples, three classes", "value", "nothing is special", six_examples()),
+    EdgeCase(
+        "float64",
+        "six examples, in float64",
+        "value",
+        "float64 has sixteen digits",
+        six_examples(X=X.astype(np.float64), W=W.astype(np.float64)),
+    ),
+    EdgeCase("large-scores", "scores ±10⁴", "value", LIMIT, one_example([1e4, -1e4, 0.0])),
+    EdgeCase("scores-3e38", "scores ±3·10³⁸", "value", LIMIT, one_example([3e38, -3e38, 0.0])),
+    EdgeCase(
+        "minus-inf-other",
+        "a score of −∞ at another class",
+        "value",
+        "exp(−∞) = 0: the class is ruled out, as masks do, and its derivative is 0",
+        one_example([1.0, -INF, 2.0]),
+    ),
+    EdgeCase(
+        "scores-3e38-forward",
+        "scores ±3·10³⁸, in forward mode",
+        "value",
+        SAME_IN_EVERY_MODE,
+        one_example([3e38, -3e38, 0.0]),
+        forward=True,
+    ),
+    EdgeCase(
+        "minus-inf-forward",
+        "a score of −∞ at another class, in forward mode",
+        "value",
+        SAME_IN_EVERY_MODE,
+        one_example([1.0, -INF, 2.0]),
+        forward=True,
+    ),
+    EdgeCase(
+        "minus-inf-label",
+        "a score of −∞ at the label",
+        "value",
+        "−log 0 = ∞, and p − onehot(y) is finite: p[y] is 0",
+        one_example([1.0, -INF, 2.0], label=1),
+    ),
+    EdgeCase(
+        "minus-inf-all",
+        "scores of −∞ everywhere",
+        "undefined",
+        "0/0: no class is left",
+        one_example([-INF] * 3),
+    ),
+    EdgeCase(
+        "plus-inf-other",
+        "a score of +∞ at another class",
+        "undefined",
+        NO_SHARE,
+        one_example([1.0, INF, 2.0]),
+    ),
+    EdgeCase(
+        "plus-inf-label", "a score of +∞ at the label", "undefined", NO_SHARE, one_example([INF, 1.0, 2.0])
+    ),
+    EdgeCase("nan-X", "NaN in X", "undefined", NOT_KNOWN, six_examples(X=_with_nan(X, 2, 1))),
+    EdgeCase("nan-W", "NaN in W", "undefined", NOT_KNOWN, six_examples(W=_with_nan(W, 1, 2))),
+    EdgeCase("label-K", "a label of K", "refused", BAD_LABEL, one_example([1.0, 0.5, 2.0], label=3)),
+    EdgeCase("label-minus-1", "a label of −1", "refused", BAD_LABEL, one_example([1.0, 0.5, 2.0], label=-1)),
+    EdgeCase(
+        "label-minus-100", "a label of −100", "refused", BAD_LABEL, one_example([1.0, 0.5, 2.0], label=-100)
+    ),
+    EdgeCase(
+        "label-minus-100-batch",
+        "a label of −100 among six",
+        "refused",
+        BAD_LABEL,
+        six_examples(y=np.array([0, 1, -100, 2, 1, 0])),
+    ),
+    EdgeCase(
+        "label-float",
+        "labels as floats, one of them 0.5",
+        "refused",
+        "a label is a class, not a number between two",
+        six_examples(y=np.array([0.5, 1, 2, 2, 1, 0], np.float32)),
+    ),
+    EdgeCase(
+        "label-count",
+        "one label more than examples",
+        "refused",
+        "it cannot be said which label is whose",
+        six_examples(y=np.append(y, 0)),
+    ),
+    EdgeCase(
+        "N-0",
+        "no examples",
+        "undefined",
+        "the mean of nothing, 0/0",
+        six_examples(X=X[:0], y=y[:0]),
+        judge_gradient=False,
+    ),
+    EdgeCase("N-1", "one example", "value", "a mean of one", six_examples(X=X[:1], y=y[:1])),
+    EdgeCase(
+        "K-1", "one class", "value", "p = 1: loss 0, gradient 0", six_examples(W=W[:, :1], y=0 * y, reg=0.0)
+    ),
+    EdgeCase(
+        "X-integer",
+        "X of integers, as pixels are",
+        "value",
+        "an integer is a number too",
+        six_examples(X=np.round(10 * X).astype(np.int64)),
+    ),
+    EdgeCase(
+        "X-half",
+        "X in float16, W in float32",
+        "value",
+        "every float16 is a float32",
+        six_examples(X=X.astype(np.float16)),
+    ),
+    EdgeCase(
+        "ties", "equal scores", "value", "p = 1/K; the maximum is taken by all", one_example([2.0, 2.0, 2.0])
+    ),
+    EdgeCase(
+        "denormal-scores",
+        "scores of 10⁻⁴⁰",
+        "value",
+        "p = 1/K to rounding",
+        one_example([1e-40, -1e-40, 2e-40]),
+    ),
+    EdgeCase(
+        "denormal-X",
+        "X of 10⁻⁴⁰",
+        "value",
+        "the gradient is of the order of 10⁻⁴⁰; 0 is within rounding, by flushing",
+        six_examples(X=X * np.float32(1e-40), reg=0.0),
+    ),
+    EdgeCase("reg-0", "reg = 0", "value", "no penalty", six_examples(reg=0.0)),
+    EdgeCase("reg-inf", "reg = ∞", "value", "∞ ΣW² = ∞, of slope ±∞", six_examples(reg=INF)),
+    EdgeCase(
+        "reg-negative",
+        "reg = −0.1",
+        "value",
+        "the formula holds, if nothing bounds it",
+        six_examples(reg=-0.1),
+    ),
+)
+
+EDGE_CASES = {case.name: case for case in _TABLE}

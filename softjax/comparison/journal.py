@@ -1,0 +1,72 @@
+"""The journal of a comparison: a file to which each answer is written as it comes, so that nothing known is lost."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.records import Job, Record, Speed
+
+Answers = dict[Job, Record | Speed]
+
+
+class Journal:
+    """The answers so far, and the file that they are written to, where there is one."""
+
+    def __init__(self, answers: Answers, file: TextIO | None, on_record: Callable[[str, str], None] | None):
+        self.answers = answers
+        self.file = file
+        self.on_record = on_record
+        self.lock = threading.Lock()
+
+    def add(self, job: Job, record: Record | Speed) -> None:
+        """Keeps an answer, and tells of it. Any thread may call this."""
+        with self.lock:
+            self.answers[job] = record
+            if self.file is not None:
+                self.file.write(json.dumps({"job": asdict(job), "record": asdict(record)}) + "\n")
+            if self.on_record is not None:
+                self.on_record(job.framework, job.case)
+
+
+@contextlib.contextmanager
+def open_journal(
+    path: Path | None,
+    config: CompareConfig,
+    versions: dict[str, str | None],
+    on_record: Callable[[str, str], None] | None,
+) -> Iterator[Journal]:
+    """The journal at `path`, with the answers of an interrupted comparison of this configuration and these versions.
+
+    Any other file there is replaced. Without a path, answers are kept in memory alone.
+    """
+    if path is None:
+        yield Journal({}, None, on_record)
+        return
+    header = {"config": asdict(config), "versions": versions, "softjax": version("softjax-suite")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    answers = _read_answers(path, header)
+    with path.open("a", buffering=1) as file:
+        yield Journal(answers, file, on_record)
+
+
+def _read_answers(path: Path, header: dict[str, Any]) -> Answers:
+    with contextlib.suppress(OSError, ValueError):
+        first, *lines = path.read_text().splitlines()
+        if first == json.dumps(header):
+            answers: Answers = {}
+            for line in lines:
+                with contextlib.suppress(ValueError):  # the last line may be half written
+                    entry = json.loads(line)
+                    job = Job(**entry["job"])
+                    answers[job] = (Speed if job.group == "speed" else Record)(**entry["record"])
+            complete = [line for line in lines if line.endswith("}")]
+            path.write_text("\n".join([first, *complete]) + "\n")
+            return answers
+    path.write_text(json.dumps(header) + "\n")
+    return {}

@@ -1,0 +1,106 @@
+"""The records of a comparison: a job, a framework's answer to it, its speed, and all of them together."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["accuracy", "edge_cases", "modes", "speed"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A framework, and the case that it is asked."""
+
+    group: Group
+    framework: str
+    case: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A framework's answer to one case, and how it was judged.
+
+    **Fields:**
+
+    - `status`: in edge cases and modes `"right"` (to 100 roundings, or an error where that is right), `"wrong"` (a
+      finite value that is wrong, or that should not be finite), `"nan"` (NaN or ∞ where neither is right: one sees
+      that something is wrong, but has no answer), `"error"` (an error where a value exists); in accuracy
+      `"measured"`, or `"nan"` where the loss or an entry of the gradient is not finite. In all: `"crash"` and
+      `"hang"` of the process, `"not offered"` (the framework lacks the type or mode), `"not run"` (it would take
+      too long, or too much memory: `message` estimates it) and `"not installed"`.
+    - `error`, `message`: the exception's name and first line, or the signal's name, or an estimate.
+    - `loss`: the loss that was returned; `grad`: the gradient, of a small problem.
+    - `relative_error`: of the gradient (or of the mode's derivative), ‖g − true‖ / ‖true‖.
+    - `roundings`, `loss_roundings`: the error of the worst entry, and of the loss, in units of one rounding of the
+      type (`softjax.comparison.oracle.Truth`); of modes, the relative error in units of the type's unit roundoff.
+    """
+
+    group: Group
+    framework: str
+    case: str
+    dtype: str
+    status: str
+    error: str | None = None
+    message: str | None = None
+    loss: float | None = None
+    grad: list[list[float]] | None = None
+    relative_error: float | None = None
+    roundings: float | None = None
+    loss_roundings: float | None = None
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The time and memory of one framework at one size, in float32.
+
+    **Fields:**
+
+    - `status`: `"measured"`, or why not, as in `Record`.
+    - `import_seconds`, `first_seconds`: the time to import the framework in a fresh process, and that of its first
+      loss and gradient, with all tracing and compiling.
+    - `seconds`, `low_seconds`, `high_seconds`: the time of a call in steady state: the median over the rounds of
+      each round's median, and the quartiles over the rounds. The weights change from call to call, among eight sets
+      (two of large ones) that were placed beforehand.
+    - `products_seconds`: the time of the two matrix products alone, in the same rounds and processes, where the
+      framework's file offers them.
+    - `peak_bytes`: the highest memory of the process in its first two calls, above that with framework and problem
+      loaded.
+    - `floor_seconds`: an estimate of the least time that the task takes, the same for all frameworks: the larger of
+      4 N D K operations at the rate of a matrix product, and of reading X and W and writing the gradient at the
+      rate of a copy, both measured in the same rounds.
+    """
+
+    framework: str
+    case: str
+    status: str
+    message: str | None = None
+    import_seconds: float | None = None
+    first_seconds: float | None = None
+    seconds: float | None = None
+    low_seconds: float | None = None
+    high_seconds: float | None = None
+    products_seconds: float | None = None
+    peak_bytes: int | None = None
+    floor_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The records and speeds of all frameworks.
+
+    **Fields:**
+
+    - `versions`: of each framework, None where it is not installed.
+    - `seconds`: how long the comparison took; `resumed`: whether it went on with an interrupted one, whose time is
+      not counted.
+    """
+
+    records: tuple[Record, ...]
+    versions: dict[str, str | None]
+    speeds: tuple[Speed, ...] = ()
+    seconds: float = 0.0
+    resumed: bool = False
+
+    def of(self, group: Group) -> tuple[Record, ...]:
+        """The records of one group of cases."""
+        return tuple(record for record in self.records if record.group == group)

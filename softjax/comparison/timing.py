@@ -1,0 +1,91 @@
+"""Times the calls of one framework, within its own process."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from softjax.comparison.frameworks.protocol import Problem
+
+TURN_SECONDS, CALLS_AT_MOST = 0.2, 200
+LONG_SECONDS = 1.0
+
+
+class FirstCall(NamedTuple):
+    """What the first call took, and functions that make one call more and return its seconds.
+
+    **Fields:**
+
+    - `seconds`: of the first loss and gradient, with all tracing and compiling.
+    - `peak`: the highest memory in the first two calls above that before them, in bytes; None where the system
+      does not tell.
+    - `call`: a loss and gradient; `products`: their two matrix products alone, where the framework's file has them.
+      Each takes the next of several sets of weights.
+    """
+
+    seconds: float
+    peak: int | None
+    call: Callable[[], float]
+    products: Callable[[], float] | None
+
+
+def make_first_call(module: ModuleType, problem: Problem) -> FirstCall:
+    """Prepares a problem, and computes its loss and gradient twice."""
+    baseline = _read_memory("VmRSS")
+    _forget_peak()
+    start = time.perf_counter()
+    prepared = module.prepare(problem)
+    prepared.loss_and_grad(prepared.place(problem.W))
+    seconds = time.perf_counter() - start
+    prepared.loss_and_grad(prepared.place(problem.W))
+    peak = max(0, _read_memory("VmHWM") - baseline) if baseline else None
+
+    count = 2 if problem.W.size > 10**6 else 8
+    weights = itertools.cycle(
+        [prepared.place(problem.W * problem.W.dtype.type(1 + 0.01 * i)) for i in range(count)]
+    )
+
+    def call() -> float:
+        W = next(weights)
+        start = time.perf_counter()
+        loss, _ = prepared.loss_and_grad(W)
+        prepared.read_loss(loss)
+        return time.perf_counter() - start
+
+    def products() -> float:
+        W = next(weights)
+        start = time.perf_counter()
+        prepared.products(W)
+        return time.perf_counter() - start
+
+    return FirstCall(seconds, peak, call, products if prepared.products is not None else None)
+
+
+def time_turn(call: Callable[[], float]) -> float:
+    """The median seconds of the calls of one turn: as many as fit, at least two; or of one call that takes long."""
+    waking = call()
+    if waking > LONG_SECONDS:
+        return waking
+    seconds: list[float] = []
+    end = time.perf_counter() + TURN_SECONDS
+    while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < CALLS_AT_MOST):
+        seconds.append(call())
+    return float(np.median(seconds))
+
+
+def _read_memory(which: str) -> int:
+    """Bytes of this process, from the kernel: `"VmRSS"` now, `"VmHWM"` at most; 0 where there is no such file."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(which):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
