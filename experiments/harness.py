@@ -18,9 +18,10 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult
+from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult, load_dataset
 from softjax.cli.advice import explain
 from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
 from softjax.runs.checkpoint import Checkpoint, identify
 from softjax.runs.run_folder import RunFolder
@@ -28,6 +29,13 @@ from softjax.training.checkpoint import estimate_bytes
 
 PLACES = ("out", "overwrite", "resume", "data_dir")  # of these no result depends
 FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
+COURSE_GRID = SweepConfig(
+    learning_rates=parse_range("1e-7:5e-7:10"),
+    regs=parse_range("2.5e4:5e4:10"),
+    num_iters=1500,
+    batch_size=200,
+)
+"""The grid of the course's notebook."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,20 @@ class Options:
     """Replace an earlier report there, and discard an unfinished run."""
     resume: bool = False
     """Go on where a run of these options stopped; nothing is left to do where its report is complete."""
+
+
+@dataclass(frozen=True)
+class DatasetOptions(Options):
+    """The same with a data set."""
+
+    dataset: str = "cifar10"
+    """As for softjax sweep."""
+    data_dir: Path | None = None
+    """Folder of cifar10; as for softjax sweep."""
+
+    def load(self) -> Dataset:
+        """The data set."""
+        return load_dataset(self.dataset, self.data_dir)
 
 
 Chosen = TypeVar("Chosen", bound=Options)

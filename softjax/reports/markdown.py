@@ -11,11 +11,13 @@ def table(rows: Sequence[Sequence[str]], align: str = "right") -> str:
     **Arguments:**
 
     - `rows`: as many cells each; a bar within a cell is escaped.
-    - `align`: of all columns, `"right"` or `"left"`.
+    - `align`: of all columns, `"right"` or `"left"`, or `"names"`: the first column left, the others right.
     """
     header, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
-    rule = {"right": "---:", "left": "---"}[align]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, [rule] * len(header), *body])
+    left, right = "---", "---:"
+    first, other = {"right": (right, right), "left": (left, left), "names": (left, right)}[align]
+    rule = [first] + [other] * (len(header) - 1)
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
 
 
 def render(template: Path, **values: object) -> str:
