@@ -6,38 +6,22 @@ About ten minutes on two CPU cores. Every search but the course's is chosen on -
 the chosen one trained again on all but the course's 1,000; no test image is looked at before.
 """
 
-import csv
-import json
-import shlex
-import sys
-import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
+from harness import COURSE_GRID, DatasetOptions, Experiment, run_experiment
 from matplotlib.figure import Figure
 
-from softjax import (
-    Dataset,
-    InputError,
-    PathResult,
-    SweepConfig,
-    SweepResult,
-    load_dataset,
-    plots,
-    regularization_path,
-    sweep,
-)
-from softjax.cli.console import progress_bar, say
+from softjax import Dataset, PathResult, SweepConfig, SweepResult, load_dataset, plots
+from softjax.cli.console import say
 from softjax.ranges import format_range, parse_range
-from softjax.reports import markdown, run_folder
-from softjax.reports.environment import describe_environment, made_on
+from softjax.reports import markdown
+from softjax.reports.environment import made_on
 
-SEEDS_GRID = SweepConfig(
-    learning_rates=parse_range("1e-7:5e-7:10"), regs=parse_range("2.5e4:5e4:10"), num_iters=1500
-)
 WIDE = SweepConfig(
     learning_rates=parse_range("log:3e-8:3e-6:7"),
     regs=parse_range("log:1:1e5:11"),
@@ -51,29 +35,65 @@ STANDARDIZED = replace(
 PATH = SweepConfig(regs=parse_range("log:1:1e4:17"))
 PATH_STANDARDIZED = SweepConfig(regs=parse_range("log:1e-3:1:13"), standardize=True)
 
+# name, file of the picture, and what is searched
+GRIDS = (
+    ("the course's grid", "course", COURSE_GRID),
+    ("wide grid, pixels", "pixels", WIDE),
+    ("wide grid, standardized pixels", "standardized", STANDARDIZED),
+)
+PATHS = (
+    ("minimum, pixels", "path_pixels", PATH),
+    ("minimum, standardized pixels", "path_standardized", PATH_STANDARDIZED),
+)
+
 
 @dataclass(frozen=True)
-class Config:
+class WideSweepOptions(DatasetOptions):
     """What to search, and where the report goes."""
 
+    out: Path = Path("reports/wide_sweep")
+    """Folder of the report."""
     dataset: str = "cifar10"
     """cifar10, or another that softjax sweep takes, for a trial."""
-    data_dir: Path | None = None
-    """Folder of cifar10; as for softjax sweep."""
     num_seeds: int = 5
     """Runs of each configuration."""
     val_images: int = 10_000
     """cifar10: training images on which the searches choose."""
     num_iters: int | None = None
     """Steps of every run, for a trial; 1,500 of the course's grid and 6,000 of the others by default."""
-    out: Path = Path("reports/wide_sweep")
-    """Folder of the report."""
-    overwrite: bool = False
-    """Replace an earlier report there."""
+
+    def load(self) -> Dataset:
+        """As the course splits it, with all test images."""
+        if self.dataset == "cifar10":
+            return load_dataset(self.dataset, self.data_dir, test_images="all")
+        return super().load()
+
+    def load_held_out(self, course: Dataset) -> Dataset:
+        """The same with more images to choose on, where there are so many."""
+        if self.dataset == "cifar10":
+            return load_dataset(self.dataset, self.data_dir, test_images="all", val_images=self.val_images)
+        return course
+
+    def limit(self, config: SweepConfig) -> SweepConfig:
+        """A grid with as many seeds and steps as asked for."""
+        num_iters = self.num_iters or config.num_iters
+        return replace(config, num_seeds=self.num_seeds, num_iters=num_iters)
 
 
 @dataclass(frozen=True)
-class Found:
+class Search:
+    """A search: its result on the data that it chooses on, and its choice trained again on the course's."""
+
+    name: str
+    file: str
+    """of its picture"""
+    num_val: int
+    result: SweepResult | PathResult
+    again: SweepResult | PathResult
+
+
+@dataclass(frozen=True)
+class Choice:
     """What a search chose, and how good it is, trained again."""
 
     name: str
@@ -89,244 +109,211 @@ class Found:
     seconds: float
 
 
-def main(config: Config) -> None:
-    run_folder.check_free(config.out, config.overwrite)
-    start = time.perf_counter()
-    cifar: dict[str, Any] = {"test_images": "all"} if config.dataset == "cifar10" else {}
-    course: Dataset = load_dataset(config.dataset, config.data_dir, **cifar)
-    held_out = course
-    if cifar:
-        held_out = load_dataset(config.dataset, config.data_dir, val_images=config.val_images, **cifar)
-    seeds: dict[str, Any] = {"num_seeds": config.num_seeds}
-    if config.num_iters:
-        seeds["num_iters"] = config.num_iters
-    grids = {
-        "the course's grid": (course, replace(SEEDS_GRID, **seeds)),
-        "wide grid, pixels": (held_out, replace(WIDE, **seeds)),
-        "wide grid, standardized pixels": (held_out, replace(STANDARDIZED, **seeds)),
-    }
-    paths = {"minimum, pixels": PATH, "minimum, standardized pixels": PATH_STANDARDIZED}
-    results: dict[str, SweepResult | PathResult] = {}
-    final: dict[str, SweepResult | PathResult] = {}
-    found: list[Found] = []
-    with progress_bar(len(grids) + len(paths), unit="search", desc="searching") as bar:
-        for name, (data, searched) in grids.items():
-            bar.set_postfix_str(name)
-            results[name], final[name] = grid_search(data, course, searched)
-            found.append(summary(name, data, results[name], final[name]))
-            bar.update()
-        for name, searched in paths.items():
-            bar.set_postfix_str(name)
-            path = regularization_path(held_out, searched)
-            again = regularization_path(course, replace(searched, regs=(searched.regs[path.best],)))
-            results[name], final[name] = path, again
-            found.append(summary(name, held_out, path, again))
-            bar.update()
-    write(config, course, held_out, results, final, found, time.perf_counter() - start)
-    for each in found:
-        say(f"{each.name}: test accuracy {each.test_accuracy:.4f}")
-    print(f"report: {config.out / 'README.md'}")
+@dataclass(frozen=True)
+class Findings:
+    """All searches, and the data sets they are on."""
+
+    course: Dataset
+    held_out: Dataset
+    searches: list[Search]
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """What each search chose."""
+        return [summarize(search) for search in self.searches]
+
+    @property
+    def best(self) -> int:
+        """The search with the highest validation accuracy but for the course's, by number."""
+        return max(range(1, len(self.choices)), key=lambda k: self.choices[k].val_accuracy)
 
 
-def grid_search(data: Dataset, course: Dataset, config: SweepConfig) -> tuple[SweepResult, SweepResult]:
-    """The sweep on `data`, and its best configuration trained again on `course`, where that is not the same."""
-    result = sweep(data, config)
-    if data is course:
-        return result, result
-    lr, reg = float(result.learning_rate[result.best]), float(result.reg[result.best])
-    return result, sweep(course, replace(config, learning_rates=(lr,), regs=(reg,)))
+def run_searches(options: WideSweepOptions, experiment: Experiment) -> None:
+    """All searches, each kept as it is done, and the report."""
+    course = experiment.dataset
+    assert course is not None
+    held_out = options.load_held_out(course)
+    searches = []
+    for name, file, grid in GRIDS:
+        data, config = course if grid is COURSE_GRID else held_out, options.limit(grid)
+        result = again = experiment.sweep(file, data, config)
+        if data is not course:
+            lr, reg = float(result.learning_rate[result.best]), float(result.reg[result.best])
+            chosen = replace(config, learning_rates=(lr,), regs=(reg,))
+            again = experiment.sweep(f"{file}-again", course, chosen)
+        searches.append(Search(name, file, len(data.val), result, again))
+    for name, file, config in PATHS:
+        stage = file.replace("_", "-")
+        minima = experiment.path(stage, held_out, config)
+        chosen = replace(config, regs=(config.regs[minima.best],))
+        trained = experiment.path(f"{stage}-again", course, chosen)
+        searches.append(Search(name, file, len(held_out.val), minima, trained))
+    findings = Findings(course, held_out, searches)
+    write(options, experiment, findings)
+    for choice in findings.choices:
+        say(f"{choice.name}: test accuracy {choice.test_accuracy:.4f}")
 
 
-def summary(
-    name: str, data: Dataset, result: SweepResult | PathResult, final: SweepResult | PathResult
-) -> Found:
-    best, again = result.best, final.best
-    return Found(
-        name,
+def summarize(search: Search) -> Choice:
+    """What it chose."""
+    result, again = search.result, search.again
+    best, best_again = result.best, again.best
+    return Choice(
+        search.name,
         float(result.learning_rate[best]) if isinstance(result, SweepResult) else None,
         float(result.reg[best]),
         len(result.reg),
         int(result.tied.sum()),
-        len(data.val),
+        search.num_val,
         float(np.mean(result.val_accuracy[best])),
         (float(result.val_interval[best, 0]), float(result.val_interval[best, 1])),
-        float(np.mean(final.test_accuracy[again])),
-        (float(final.test_interval[again, 0]), float(final.test_interval[again, 1])),
-        sum(asdict(result.seconds).values()),
+        float(np.mean(again.test_accuracy[best_again])),
+        (float(again.test_interval[best_again, 0]), float(again.test_interval[best_again, 1])),
+        add_seconds(result),
     )
 
 
-def write(
-    config: Config,
-    course: Dataset,
-    held_out: Dataset,
-    results: dict[str, SweepResult | PathResult],
-    final: dict[str, SweepResult | PathResult],
-    found: list[Found],
-    seconds: float,
-) -> None:
-    command = shlex.join(["python", "experiments/wide_sweep.py", *sys.argv[1:]])
-    environment = describe_environment()
-    run = {
-        "command": command,
-        "config": asdict(config) | {"data_dir": None, "out": str(config.out)},
-        "dataset": {"title": course.title, "fingerprint": course.fingerprint},
-        "seconds": round(seconds, 1),
-        "found": [asdict(each) for each in found],
-        **environment,
-    }
-    chosen = max(found[1:], key=lambda each: each.val_accuracy)
-    with run_folder.report_folder(config.out, config.overwrite) as folder:
-        (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
-        with (folder / "searches.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(
-                ("search", "lr", "reg", "val_accuracy", "val_low", "val_high", "test_accuracy", "tied")
-            )
-            for name, result in results.items():
-                writer.writerows(_rows(name, result))
-        pictures = drawn(course, results, final, (found[0].name, chosen.name))
-        for name, (_, figure) in pictures.items():
-            figure.savefig(folder / f"{name}.png", dpi=150)
-        captions = {name: caption for name, (caption, _) in pictures.items()}
-        (folder / "README.md").write_text(
-            readme(config, course, held_out, results, found, chosen, captions, run)
-        )
+def add_seconds(result: SweepResult | PathResult) -> float:
+    """What a search took."""
+    return float(sum(asdict(result.seconds).values()))
 
 
-def drawn(
-    course: Dataset,
-    results: dict[str, SweepResult | PathResult],
-    final: dict[str, SweepResult | PathResult],
-    templates_of: tuple[str, str],
-) -> dict[str, tuple[str, Figure]]:
+def write(options: WideSweepOptions, experiment: Experiment, findings: Findings) -> None:
+    """The report."""
+    pictures = draw(findings)
+    captions = {file: caption for file, (caption, _) in pictures.items()}
+    results = {id(each): each for search in findings.searches for each in (search.result, search.again)}
+    experiment.write(
+        lambda about: write_readme(options, findings, captions, about),
+        run={
+            "seconds": round(sum(map(add_seconds, results.values())), 1),
+            "found": [asdict(choice) for choice in findings.choices],
+        },
+        tables={"searches": list_configurations(findings.searches)},
+        figures={file: figure for file, (_, figure) in pictures.items()},
+    )
+
+
+def draw(findings: Findings) -> dict[str, tuple[str, Figure]]:
     """By file name, each picture and its caption."""
+    course, searches = findings.course, findings.searches
     pictures: dict[str, tuple[str, Figure]] = {}
-    files = ("course", "pixels", "standardized", "path_pixels", "path_standardized")
-    for file, (name, result) in zip(files, results.items(), strict=True):
-        caption = f"{course.title}: {name}, validation accuracy"
+    for search in searches:
+        caption = f"{course.title}: {search.name}, validation accuracy"
         figure = (
-            plots.heat_map(result, caption)
-            if isinstance(result, SweepResult)
-            else plots.path(result, f"{course.title}: {name}")
+            plots.heat_map(search.result, caption)
+            if isinstance(search.result, SweepResult)
+            else plots.path(search.result, f"{course.title}: {search.name}")
         )
-        pictures[file] = caption, figure
+        pictures[search.file] = caption, figure
     if course.image_shape is not None:
-        for file, name in zip(("templates_course", "templates_best"), templates_of, strict=True):
+        for file, number in (("templates_course", 0), ("templates_best", findings.best)):
             # in the pixels' own units, whether they were standardized or not
-            scale, W = final[name].preprocessing.scale, final[name].best_weights.copy()
+            again = searches[number].again
+            scale, W = again.preprocessing.scale, again.best_weights.copy()
             W[:-1] *= 1 if scale is None else np.asarray(scale)[:, None]
-            caption = f"{course.title}: class templates, {name}"
-            pictures[file] = (
-                caption,
-                plots.templates(W, course.class_names, course.image_shape, caption),
-            )
+            caption = f"{course.title}: class templates, {searches[number].name}"
+            pictures[file] = caption, plots.templates(W, course.class_names, course.image_shape, caption)
     return pictures
 
 
-def _rows(name: str, result: SweepResult | PathResult) -> list[tuple[Any, ...]]:
-    return [
-        (
-            name,
-            f"{result.learning_rate[c]:.6g}" if isinstance(result, SweepResult) else "",
-            f"{result.reg[c]:.6g}",
-            f"{np.mean(result.val_accuracy[c]):.6f}",
-            *(f"{end:.6f}" for end in result.val_interval[c]),
-            f"{np.mean(result.test_accuracy[c]):.6f}",
-            bool(result.tied[c]),
-        )
-        for c in range(len(result.reg))
-    ]
-
-
-def readme(
-    config: Config,
-    course: Dataset,
-    held_out: Dataset,
-    results: dict[str, SweepResult | PathResult],
-    found: list[Found],
-    chosen: Found,
-    pictures: dict[str, str],
-    run: dict[str, Any],
-) -> str:
-    header = (
-        "search", "lr", "reg", "configurations", "tied with the best", "chosen on", "validation accuracy (95 %)",
-        "test accuracy, trained again (95 %)", "search, s",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [header]
-    for each in found:
-        name = f"**{each.name}**" if each is chosen else each.name
-        rows.append(
-            (
-                name,
-                "–" if each.lr is None else f"{each.lr:.3g}",
-                f"{each.reg:.3g}",
-                str(each.num_configs),
-                str(each.num_tied),
-                f"{each.num_chosen_on:,} images",
-                f"{each.val_accuracy:.4f} ({each.val_interval[0]:.4f} to {each.val_interval[1]:.4f})",
-                f"{each.test_accuracy:.4f} ({each.test_interval[0]:.4f} to {each.test_interval[1]:.4f})",
-                f"{each.seconds:.0f}",
+def list_configurations(searches: list[Search]) -> Iterator[tuple[Any, ...]]:
+    """searches.csv: every configuration of every search."""
+    yield "search", "lr", "reg", "val_accuracy", "val_low", "val_high", "test_accuracy", "tied"
+    for search in searches:
+        result = search.result
+        for c in range(len(result.reg)):
+            yield (
+                search.name,
+                f"{result.learning_rate[c]:.6g}" if isinstance(result, SweepResult) else "",
+                f"{result.reg[c]:.6g}",
+                f"{np.mean(result.val_accuracy[c]):.6f}",
+                *(f"{end:.6f}" for end in result.val_interval[c]),
+                f"{np.mean(result.test_accuracy[c]):.6f}",
+                bool(result.tied[c]),
             )
-        )
-    first = found[0]
-    wide = results[found[1].name]
-    assert isinstance(wide, SweepResult)
-    inside = (wide.learning_rate >= min(SEEDS_GRID.learning_rates)) & (wide.reg >= min(SEEDS_GRID.regs))
-    inside &= (wide.learning_rate <= max(SEEDS_GRID.learning_rates)) & (wide.reg <= max(SEEDS_GRID.regs))
-    shown = "\n\n".join(f"![{caption}]({file}.png)" for file, caption in pictures.items())
+
+
+def write_readme(
+    options: WideSweepOptions, findings: Findings, captions: dict[str, str], about: dict[str, Any]
+) -> str:
+    """The text of README.md."""
+    course, held_out, choices = findings.course, findings.held_out, findings.choices
     how = [
         ("", ""),
         ("data", f"{course.title}: all {len(course.test):,} test images; {len(held_out.train):,} training images and "
          f"{len(held_out.val):,} for validation in the searches, {len(course.train):,} when trained again and in the "
          "course's grid"),
-        ("course's grid", _grid(SEEDS_GRID)),
-        ("wide grid, pixels", _grid(WIDE)),
-        ("wide grid, standardized", _grid(STANDARDIZED)),
+        ("course's grid", describe_grid(COURSE_GRID)),
+        ("wide grid, pixels", describe_grid(WIDE)),
+        ("wide grid, standardized", describe_grid(STANDARDIZED)),
         ("minimum", f"L-BFGS to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
-        ("seeds", f"{config.num_seeds} for each configuration of a grid; accuracies are means over them"),
-        ("time", f"{run['seconds'] / 60:.1f} minutes in all"),
-        *made_on(run),
+        ("seeds", f"{options.num_seeds} for each configuration of a grid; accuracies are means over them"),
+        ("time", f"{about['seconds'] / 60:.1f} minutes in all"),
+        *made_on(about),
     ]  # fmt: skip
-    where = (
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        title=course.title,
+        choices=markdown.table(tabulate(choices, findings.best)),
+        best_accuracy=f"{choices[findings.best].test_accuracy:.1%}",
+        num_test=f"{len(course.test):,}",
+        course_accuracy=f"{choices[0].test_accuracy:.1%}",
+        where=compare_with_course(findings.searches[1].result),
+        num_tied=choices[0].num_tied,
+        num_configs=choices[0].num_configs,
+        num_val=f"{len(held_out.val):,}",
+        num_train=f"{len(course.train):,}",
+        num_seeds=options.num_seeds,
+        pictures="\n\n".join(f"![{caption}]({file}.png)" for file, caption in captions.items()),
+        command=about["command"],
+        how=markdown.table(how),
+    )
+
+
+def tabulate(choices: list[Choice], best: int) -> list[tuple[str, ...]]:
+    """A row for each choice, the best one's name in bold."""
+    header = (
+        "search", "lr", "reg", "configurations", "tied with the best", "chosen on", "validation accuracy (95 %)",
+        "test accuracy, trained again (95 %)", "search, s",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [header]
+    for k, choice in enumerate(choices):
+        (val_low, val_high), (test_low, test_high) = choice.val_interval, choice.test_interval
+        rows.append(
+            (
+                f"**{choice.name}**" if k == best else choice.name,
+                "–" if choice.lr is None else f"{choice.lr:.3g}",
+                f"{choice.reg:.3g}",
+                str(choice.num_configs),
+                str(choice.num_tied),
+                f"{choice.num_chosen_on:,} images",
+                f"{choice.val_accuracy:.4f} ({val_low:.4f} to {val_high:.4f})",
+                f"{choice.test_accuracy:.4f} ({test_low:.4f} to {test_high:.4f})",
+                f"{choice.seconds:.0f}",
+            )
+        )
+    return rows
+
+
+def compare_with_course(wide: SweepResult | PathResult) -> str:
+    """How good the wide grid's configurations are that lie within the course's."""
+    assert isinstance(wide, SweepResult)
+    rates, regs = COURSE_GRID.learning_rates, COURSE_GRID.regs
+    inside = (wide.learning_rate >= min(rates)) & (wide.learning_rate <= max(rates))
+    inside &= (wide.reg >= min(regs)) & (wide.reg <= max(regs))
+    if not inside.any():
+        return "None of the wide grid's configurations lie in the course's."
+    return (
         f"Of the wide grid's {len(wide.reg)} configurations {int(inside.sum())} lie in the course's, with validation accuracies "
         f"up to {wide.val_accuracy[inside].mean(axis=1).max():.3f}; the best of all has "
-        f"{wide.val_accuracy[wide.best].mean():.3f}, at {min(SEEDS_GRID.regs) / found[1].reg:,.3g} times less penalty than the "
+        f"{wide.val_accuracy[wide.best].mean():.3f}, at {min(regs) / wide.reg[wide.best]:,.3g} times less penalty than the "
         "course's least."
-        if inside.any()
-        else "None of the wide grid's configurations lie in the course's."
     )
-    return f"""# Where the best linear classifier lies: {course.title}
-
-{markdown.table(rows)}
-
-The search in bold has the highest validation accuracy but for the course's, and is the answer: its classifier is right about
-{chosen.test_accuracy:.1%} of the {len(course.test):,} test images, that of the course's grid about {
-        first.test_accuracy:.1%}. {where}
-
-The course chooses on 1,000 images, which leave {first.num_tied} of {
-        first.num_configs
-    } configurations of its own grid tied. The
-other searches choose on {
-        len(held_out.val):,}, and the chosen configuration is trained again on the course's {
-        len(course.train):,} training images. Intervals count the finite split, and the {
-        config.num_seeds
-    } seeds where there
-are seeds; the minimum has none.
-
-{shown}
-
-Templates are weights in the pixels' own units, on one scale each. Every configuration is in [searches.csv](searches.csv).
-
-## How it was made
-
-    {run["command"]}
-
-{markdown.table(how)}
-"""
 
 
-def _grid(config: SweepConfig) -> str:
+def describe_grid(config: SweepConfig) -> str:
+    """Its values and its training, in a line."""
     return (
         f"lr {format_range(config.learning_rates)} × reg {format_range(config.regs)}, penalty reg ΣW², "
         f"{config.num_iters:,} steps of {config.batch_size}, {config.schedule} lr"
@@ -334,7 +321,4 @@ def _grid(config: SweepConfig) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_experiment(WideSweepOptions, run_searches, load=WideSweepOptions.load, description=__doc__)
