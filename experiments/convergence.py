@@ -6,49 +6,39 @@ CIFAR-10's pixels, and a linear probe with many classes on features that are mad
 cores, nearly all of it scikit-learn's. Needs an idle machine.
 """
 
-import json
-import shlex
-import sys
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
-from jaxtyping import Float
+from harness import DatasetOptions, Experiment, run_experiment
+from jaxtyping import Float, Int
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from softjax import (
-    Dataset,
-    InputError,
-    PathConfig,
-    PathResult,
-    Split,
-    SweepConfig,
-    load_dataset,
-    regularization_path,
-)
+from softjax import Dataset, PathConfig, PathResult, Split, SweepConfig, regularization_path
 from softjax.cli.console import progress_bar
 from softjax.datasets.dataset import from_splits
 from softjax.path.config import PathOrder
+from softjax.path.result import PathSeconds
 from softjax.ranges import format_range, parse_range
-from softjax.reports import markdown, run_folder
-from softjax.reports.environment import describe_environment, made_on
+from softjax.reports import markdown
+from softjax.reports.environment import made_on
+
+ORDERS: tuple[PathOrder, ...] = ("together", "warm")
+ROWS = 1000  # examples at a time, in float64
 
 
 @dataclass(frozen=True)
-class Config:
+class ConvergenceOptions(DatasetOptions):
     """What to measure, and where the report goes."""
 
-    dataset: str = "cifar10"
-    """As for softjax sweep."""
-    data_dir: Path | None = None
-    """Folder of cifar10."""
+    out: Path = Path("reports/convergence")
+    """Folder of the report."""
     regs: tuple[float, ...] = parse_range("log:30:1e4:20")
     """Penalty strengths, for pixels as they are."""
     theirs: int = 20
@@ -61,14 +51,30 @@ class Config:
     """The linear probe: classes."""
     probe_regs: tuple[float, ...] = parse_range("log:1e-5:1e-2:4")
     """The linear probe: penalty strengths."""
-    out: Path = Path("reports/convergence")
-    """Folder of the report."""
-    overwrite: bool = False
-    """Replace an earlier report there."""
 
 
 @dataclass(frozen=True)
-class Theirs:
+class TimedPath:
+    """A whole path by softjax and what it took; the arrays are those of `softjax.PathResult`."""
+
+    order: str
+    seconds: PathSeconds
+    reg: Float[np.ndarray, " R"]
+    iterations: Int[np.ndarray, " R"]
+    evaluations: Int[np.ndarray, " R"]
+    objective: Float[np.ndarray, " R"]
+    gap: Float[np.ndarray, " R"]
+    val_accuracy: Float[np.ndarray, " R"]
+    test_accuracy: Float[np.ndarray, " R"]
+
+    @property
+    def total(self) -> float:
+        """Seconds for principal axes, compilation and minimization."""
+        return self.seconds.axes + self.seconds.compile + self.seconds.solve
+
+
+@dataclass(frozen=True)
+class TheirMinimum:
     """One penalty strength by scikit-learn, and how far its minimum and ours lie apart."""
 
     reg: float
@@ -83,91 +89,157 @@ class Theirs:
     """‖W − W'‖ / ‖W'‖"""
 
 
-def main(config: Config) -> None:
-    run_folder.check_free(config.out, config.overwrite)
-    dataset = load_dataset(config.dataset, config.data_dir)
-    sweep_config = SweepConfig(regs=config.regs)
-    picked = np.linspace(0, len(config.regs) - 1, config.theirs).round().astype(int)
-    orders: tuple[PathOrder, ...] = ("together", "warm")
-    with progress_bar(3 * len(orders) + len(picked) + 1, unit="run", desc="minimizing") as bar:
-        ours: dict[str, list[PathResult]] = {order: [] for order in orders}
+@dataclass(frozen=True)
+class Timings:
+    """All times on the pixels: three rounds of softjax's two orders, and scikit-learn's strengths from the largest on."""
 
-        def one_round() -> None:
-            for order in orders:
-                ours[order].append(regularization_path(dataset, sweep_config, PathConfig(path=order)))
-                bar.update()
+    dataset: Dataset
+    ours: dict[str, list[TimedPath]]
+    theirs: list[TheirMinimum]
 
-        one_round()
-        theirs: list[Theirs] = []
-        for k, each in enumerate(by_scikit_learn(dataset, ours["together"][0], picked)):
-            theirs.append(each)
+    @property
+    def medians(self) -> dict[str, float]:
+        """Seconds of each order."""
+        return {order: float(np.median([path.total for path in paths])) for order, paths in self.ours.items()}
+
+    @property
+    def fastest(self) -> float:
+        """Seconds of the faster order."""
+        return min(self.medians.values())
+
+
+def run_paths(options: ConvergenceOptions, experiment: Experiment) -> None:
+    """Softjax and scikit-learn by turns, then the linear probe, and the report."""
+    dataset = experiment.dataset
+    assert dataset is not None
+    timings = time_both(options, experiment, dataset)
+    features = make_features(options)
+    config = SweepConfig(regs=options.probe_regs, penalty="half_l2")
+    probe = experiment.keep("linear-probe", lambda: describe_path(regularization_path(features, config)))
+    write(options, experiment, timings, features, read_path(probe))
+
+
+def time_both(options: ConvergenceOptions, experiment: Experiment, dataset: Dataset) -> Timings:
+    """Rounds of softjax before, amid and after scikit-learn's runs; each round and each of those runs is kept."""
+    picked = np.linspace(0, len(options.regs) - 1, options.theirs).round().astype(int)
+    picked = picked[np.argsort(-np.asarray(options.regs)[picked], kind="stable")]
+    ours: dict[str, list[TimedPath]] = {order: [] for order in ORDERS}
+    theirs: list[TheirMinimum] = []
+    with progress_bar(3 + len(picked), unit="part", desc="minimizing") as bar:
+
+        def time_round(name: str) -> list[Any]:
+            kept = experiment.keep(f"softjax-{name}", partial(time_ours, dataset, options.regs))
+            for order in ORDERS:
+                ours[order].append(read_path(kept[order]))
+            bar.update()
+            return list(kept["weights"])
+
+        weights = time_round("before")
+        scikit_learn = ScikitLearn.prepare(dataset)
+        warm: list[list[float]] | None = None
+        for k, r in enumerate(picked):
+            own = np.array(weights[r], np.float32)
+            compute = partial(scikit_learn.compare, options.regs[r], own, warm)
+            found = experiment.keep(f"scikit-learn-{k}", compute)
+            warm = found.pop("warm_weights")
+            theirs.append(TheirMinimum(**found))
             bar.update()
             if k == len(picked) // 2:
-                one_round()
-        one_round()
-        bar.set_postfix_str("linear probe")
-        probe_dataset = features(config)
-        probe = regularization_path(probe_dataset, SweepConfig(regs=config.probe_regs, penalty="half_l2"))
-        bar.update()
-    write(config, dataset, ours, theirs, probe_dataset, probe)
-    print(f"report: {config.out / 'README.md'}")
+                time_round("amid")
+        time_round("after")
+    return Timings(dataset, ours, theirs)
 
 
-def by_scikit_learn(dataset: Dataset, ours: PathResult, picked: np.ndarray) -> Iterator[Theirs]:
-    """The same minima by LogisticRegression, cold and warm, from the largest penalty strength on.
+def time_ours(dataset: Dataset, regs: tuple[float, ...]) -> dict[str, Any]:
+    """A whole path in either order, without checkpoints, which would take time; and the first one's weights."""
+    results = {
+        order: regularization_path(dataset, SweepConfig(regs=regs), PathConfig(path=order))
+        for order in ORDERS
+    }
+    described = {order: describe_path(result) for order, result in results.items()}
+    return described | {"weights": results[ORDERS[0]].weights}
 
-    It minimizes C Σ ℓ + ½ ΣW². Pixels are centred and divided by their overall standard deviation σ, for which its solver
-    is the faster, so that C = σ² / (2 N reg); the bias is a column, 1/σ, penalized like the rest. float32, its default
-    tolerance.
+
+def describe_path(result: PathResult) -> dict[str, Any]:
+    """The fields of its `TimedPath`."""
+    names = (field.name for field in fields(TimedPath) if field.name != "seconds")
+    return {"seconds": asdict(result.seconds)} | {name: getattr(result, name) for name in names}
+
+
+def read_path(kept: dict[str, Any]) -> TimedPath:
+    """What `describe_path` gave, as a stage holds it."""
+    columns: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in kept.items()}
+    return TimedPath(**columns | {"seconds": PathSeconds(**kept["seconds"])})
+
+
+@dataclass(frozen=True)
+class ScikitLearn:
+    """LogisticRegression on the same objective: it minimizes C Σ ℓ + ½ ΣW².
+
+    Pixels are centred and divided by their overall standard deviation σ, for which its solver is the faster, so that
+    C = σ² / (2 N reg); the bias is a column, 1/σ, penalized like the rest. float32, its default tolerance.
     """
-    X, y = dataset.train.X, dataset.train.y
-    mean = X.mean(axis=0, dtype=np.float64)
-    sigma = float(np.sqrt(np.mean([np.var(X[i : i + 1000] - mean) for i in range(0, len(X), 1000)])))
-    ready = np.empty((len(X), X.shape[1] + 1), np.float32)
-    for i in range(0, len(X), 1000):
-        ready[i : i + 1000, :-1] = (X[i : i + 1000] - mean) / sigma
-    ready[:, -1] = 1 / sigma
-    warm = LogisticRegression(fit_intercept=False, warm_start=True, max_iter=10_000)
-    for r in sorted(picked, key=lambda r: -ours.reg[r]):
-        C = sigma**2 / (2 * len(y) * ours.reg[r])
+
+    X: Float[np.ndarray, "N D"]
+    y: Int[np.ndarray, " N"]
+    sigma: float
+
+    @classmethod
+    def prepare(cls, dataset: Dataset) -> "ScikitLearn":
+        """The training examples of a data set."""
+        X = dataset.train.X
+        blocks = [slice(i, i + ROWS) for i in range(0, len(X), ROWS)]
+        mean = X.mean(axis=0, dtype=np.float64)
+        sigma = float(np.sqrt(np.mean([np.var(X[block] - mean) for block in blocks])))
+        ready = np.empty((len(X), X.shape[1] + 1), np.float32)
+        for block in blocks:
+            ready[block, :-1] = (X[block] - mean) / sigma
+        ready[:, -1] = 1 / sigma
+        return cls(ready, dataset.train.y, sigma)
+
+    def compare(
+        self, reg: float, ours: Float[np.ndarray, "D K"], start: list[list[float]] | None
+    ) -> dict[str, Any]:
+        """The fields of `TheirMinimum`, and its weights when it began from `start`, those of the strength before."""
+        C = self.sigma**2 / (2 * len(self.y) * reg)
         cold = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
+        warm = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000, warm_start=True)
+        if start is not None:
+            warm.coef_ = np.array(start)
         seconds = []
-        for model in (cold, warm.set_params(C=C)):
-            start = time.perf_counter()
+        for model in (cold, warm):
+            begin = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # the table shows the objective
-                model.fit(ready, y)
-            seconds.append(time.perf_counter() - start)
-        W = cold.coef_.T.astype(np.float64) / sigma
-        own = ours.weights[r].astype(np.float64)
-        yield Theirs(
-            float(ours.reg[r]),
-            seconds[0],
-            seconds[1],
-            int(cold.n_iter_[0]),
-            objective(W, ready, y, ours.reg[r], sigma),
-            objective(own, ready, y, ours.reg[r], sigma),
-            float(np.linalg.norm(own - W) / np.linalg.norm(W)),
+                model.fit(self.X, self.y)
+            seconds.append(time.perf_counter() - begin)
+        W, own = cold.coef_.T.astype(np.float64) / self.sigma, ours.astype(np.float64)
+        minimum = TheirMinimum(
+            reg=reg,
+            seconds=seconds[0],
+            warm_seconds=seconds[1],
+            iterations=int(cold.n_iter_[0]),
+            objective=self.evaluate(W, reg),
+            our_objective=self.evaluate(own, reg),
+            weights_apart=float(np.linalg.norm(own - W) / np.linalg.norm(W)),
         )
+        return asdict(minimum) | {"warm_weights": warm.coef_}
+
+    def evaluate(self, W: Float[np.ndarray, "D K"], reg: float) -> float:
+        """Mean cross-entropy and reg ΣW², of weights for σ times the features, in float64."""
+        total = 0.0
+        for i in range(0, len(self.X), ROWS):
+            s = self.sigma * (self.X[i : i + ROWS].astype(np.float64) @ W)
+            s -= s.max(axis=1, keepdims=True)
+            label = np.take_along_axis(s, self.y[i : i + ROWS, None].astype(int), axis=1)[:, 0]
+            total += (np.log(np.exp(s).sum(axis=1)) - label).sum()
+        return float(total / len(self.X) + reg * (W**2).sum())
 
 
-def objective(
-    W: Float[np.ndarray, "D K"], X: Float[np.ndarray, "N D"], y: np.ndarray, reg: float, sigma: float
-) -> float:
-    """Mean cross-entropy and reg ΣW², of weights for σ times the features, in float64."""
-    total = 0.0
-    for i in range(0, len(X), 1000):
-        s = sigma * (X[i : i + 1000].astype(np.float64) @ W)
-        s -= s.max(axis=1, keepdims=True)
-        label = np.take_along_axis(s, y[i : i + 1000, None].astype(int), axis=1)[:, 0]
-        total += (np.log(np.exp(s).sum(axis=1)) - label).sum()
-    return float(total / len(X) + reg * (W**2).sum())
-
-
-def features(config: Config) -> Dataset:
+def make_features(options: ConvergenceOptions) -> Dataset:
     """Features like a network's: classes in overlapping clouds, a few directions much wider than the rest."""
     rng = np.random.default_rng(0)
-    K, F = config.probe_classes, config.probe_features
+    K, F = options.probe_classes, options.probe_features
     spectrum = (np.arange(1, F + 1) ** -0.5).astype(np.float32)
     centers = rng.standard_normal((K, F), np.float32) * spectrum
     rotation = np.linalg.qr(rng.standard_normal((F, F), np.float32))[0]
@@ -177,199 +249,159 @@ def features(config: Config) -> Dataset:
         noise = 2.5 * rng.standard_normal((num_examples, F), np.float32) * spectrum
         return Split((centers[y] + noise) @ rotation, y)
 
-    held_out = max(config.probe_examples // 20, K)
-    title = f"made features ({config.probe_examples:,} × {F:,}, {K:,} classes)"
-    return from_splits("features", title, (split(config.probe_examples), split(held_out), split(held_out)))
+    held_out = max(options.probe_examples // 20, K)
+    title = f"made features ({options.probe_examples:,} × {F:,}, {K:,} classes)"
+    return from_splits("features", title, (split(options.probe_examples), split(held_out), split(held_out)))
 
 
 def write(
-    config: Config,
-    dataset: Dataset,
-    ours: dict[str, list[PathResult]],
-    theirs: list[Theirs],
-    probe_dataset: Dataset,
-    probe: PathResult,
+    options: ConvergenceOptions,
+    experiment: Experiment,
+    timings: Timings,
+    features: Dataset,
+    probe: TimedPath,
 ) -> None:
-    totals = {order: [total(result) for result in results] for order, results in ours.items()}
-    medians = {order: float(np.median(values)) for order, values in totals.items()}
-    best_order = min(medians, key=lambda order: medians[order])
-    environment = describe_environment()
-    environment["versions"]["scikit-learn"] = version("scikit-learn")
-    run = {
-        "command": shlex.join(["python", "experiments/convergence.py", *sys.argv[1:]]),
-        "config": asdict(config) | {"data_dir": None, "out": str(config.out)},
-        "dataset": {"title": dataset.title, "fingerprint": dataset.fingerprint},
-        "seconds": {order: [asdict(each.seconds) for each in results] for order, results in ours.items()},
-        "scikit_learn": [asdict(each) for each in theirs],
-        "probe": asdict(probe.seconds)
-        | {
-            name: getattr(probe, name).tolist()
-            for name in (
-                "reg",
-                "iterations",
-                "evaluations",
-                "objective",
-                "gap",
-                "val_accuracy",
-                "test_accuracy",
-            )
+    """The report."""
+    names = ("reg", "iterations", "evaluations", "objective", "gap", "val_accuracy", "test_accuracy")
+    experiment.write(
+        lambda about: write_readme(options, timings, features, probe, about),
+        run={
+            "seconds": {
+                order: [asdict(path.seconds) for path in paths] for order, paths in timings.ours.items()
+            },
+            "scikit_learn": [asdict(minimum) for minimum in timings.theirs],
+            "probe": asdict(probe.seconds) | {name: getattr(probe, name) for name in names},
         },
-        **environment,
-    }
-    with run_folder.report_folder(config.out, config.overwrite) as folder:
-        (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
-        (folder / "README.md").write_text(
-            readme(config, dataset, ours, medians, best_order, theirs, probe_dataset, probe, run)
-        )
+        versions={"scikit-learn": version("scikit-learn")},
+    )
 
 
-def total(result: PathResult) -> float:
-    """Seconds for principal axes, compilation and minimization."""
-    return result.seconds.axes + result.seconds.compile + result.seconds.solve
-
-
-def readme(
-    config: Config,
-    dataset: Dataset,
-    ours: dict[str, list[PathResult]],
-    medians: dict[str, float],
-    best_order: str,
-    theirs: list[Theirs],
-    probe_dataset: Dataset,
-    probe: PathResult,
-    run: dict[str, Any],
+def write_readme(
+    options: ConvergenceOptions,
+    timings: Timings,
+    features: Dataset,
+    probe: TimedPath,
+    about: dict[str, Any],
 ) -> str:
-    cold, warm = (sum(getattr(each, name) for each in theirs) for name in ("seconds", "warm_seconds"))
-    scale = len(config.regs) / len(theirs)
-    ways: list[tuple[str, ...]] = [
-        ("way", "seconds", "of the fastest", "iterations, median", "evaluations, sum")
-    ]
-    for order, results in ours.items():
-        text = {"together": "softjax, all at once", "warm": "softjax, in batches, each from the one before"}[
-            order
-        ]
-        ways.append(
-            (
-                text,
-                f"{medians[order]:.1f} (" + ", ".join(f"{total(each):.1f}" for each in results) + ")",
-                f"{medians[order] / medians[best_order]:.2f}",
-                f"{np.median(results[0].iterations):.0f}",
-                f"{results[0].evaluations.sum():,}",
-            )
-        )
-    of = "" if scale == 1 else f", {scale:g} times that of {len(theirs)} strengths"
-    for text, value in (
-        ("scikit-learn, each from 0", cold),
-        ("scikit-learn, each from the one before", warm),
-    ):
-        ways.append(
-            (
-                f"{text}{of}",
-                f"{scale * value:.0f}",
-                f"{scale * value / medians[best_order]:.1f}",
-                f"{np.median([each.iterations for each in theirs]):.0f}" if text.endswith("0") else "",
-                "",
-            )
-        )
-    lines: list[tuple[str, ...]] = [
-        (
-            "reg",
-            "scikit-learn, s",
-            "warm, s",
-            "its iterations",
-            "objective, its",
-            "ours less its, relative",
-            "weights apart",
-        )
-    ]
-    for each in sorted(theirs, key=lambda each: each.reg):
-        lines.append(
-            (
-                f"{each.reg:.4g}",
-                f"{each.seconds:.1f}",
-                f"{each.warm_seconds:.1f}",
-                str(each.iterations),
-                f"{each.objective:.7f}",
-                f"{each.our_objective / each.objective - 1:.1e}",
-                f"{each.weights_apart:.1e}",
-            )
-        )
-    probes: list[tuple[str, ...]] = [
-        (
-            "reg (½ reg ΣW²)",
-            "iterations",
-            "evaluations",
-            "objective",
-            "gap",
-            "validation accuracy",
-            "test accuracy",
-        )
-    ]
-    for r in range(len(probe.reg)):
-        probes.append(
-            (
-                f"{probe.reg[r]:.3g}",
-                str(probe.iterations[r]),
-                str(probe.evaluations[r]),
-                f"{probe.objective[r]:.6f}",
-                f"{probe.gap[r]:.1e}",
-                f"{probe.val_accuracy[r]:.4f}",
-                f"{probe.test_accuracy[r]:.4f}",
-            )
-        )
-    flops = 4 * len(probe_dataset.train) * (probe_dataset.num_features + 1) * probe_dataset.num_classes
-    rate = flops * int(probe.evaluations.sum()) / probe.seconds.solve
-    apart = max(each.our_objective / each.objective - 1 for each in theirs)
-    below = "nowhere below ours" if apart <= 0 else f"below ours by {apart:.0e} of it at most"
-    nearest = max(each.weights_apart for each in theirs)
+    """The text of README.md."""
+    dataset, theirs = timings.dataset, timings.theirs
+    scale = len(options.regs) / len(theirs) / timings.fastest
+    above = max(minimum.our_objective / minimum.objective - 1 for minimum in theirs)
     how = [
         ("", ""),
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1:,}, K = "
-                 f"{dataset.num_classes}; {probe_dataset.title}"),
-        ("penalty strengths", f"{format_range(config.regs)}, penalty reg ΣW², the bias's too"),
+                 f"{dataset.num_classes}; {features.title}"),
+        ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², the bias's too"),
         ("precision", "float32, both"),
-        *made_on(run),
+        *made_on(about),
     ]  # fmt: skip
-    return f"""# To convergence: what a regularization path costs
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        num_regs=len(options.regs),
+        title=dataset.title,
+        num_train=f"{len(dataset.train):,}",
+        num_features=f"{dataset.num_features:,}",
+        tolerance=f"{PathConfig().tolerance:g}",
+        seconds=f"{timings.fastest:.1f}",
+        cold_ratio=f"{sum(minimum.seconds for minimum in theirs) * scale:.1f}",
+        warm_ratio=f"{sum(minimum.warm_seconds for minimum in theirs) * scale:.1f}",
+        below="nowhere below ours" if above <= 0 else f"below ours by {above:.0e} of it at most",
+        apart=f"{max(minimum.weights_apart for minimum in theirs):.0e}",
+        ways=markdown.table(tabulate_ways(timings, len(options.regs))),
+        strengths=markdown.table(tabulate_strengths(theirs)),
+        probe=describe_probe(features, probe),
+        probe_strengths=markdown.table(tabulate_probe(probe)),
+        command=about["command"],
+        how=markdown.table(how),
+    )
 
-{len(config.regs)} penalty strengths on {dataset.title}, {len(dataset.train):,} × {
-        dataset.num_features:,}, to a gap of {PathConfig().tolerance:g}: softjax takes {
-        medians[best_order]:.1f} s, scikit-learn's LogisticRegression {
-        cold * scale / medians[best_order]:.1f} times as long, and {
-        warm * scale / medians[best_order]:.1f} times where each
-strength starts from the one before. Its objective is {below}, and the
-weights differ by at most {nearest:.0e} of their norm.
 
-{markdown.table(ways)}
+def tabulate_ways(timings: Timings, num_regs: int) -> list[tuple[str, ...]]:
+    """A row for each way to all minima: softjax's orders, and scikit-learn cold and warm."""
+    names = {
+        "together": "softjax, all at once",
+        "warm": "softjax, in batches, each from the one before",
+    }
+    rows: list[tuple[str, ...]] = [
+        ("way", "seconds", "of the fastest", "iterations, median", "evaluations, sum")
+    ]
+    for order, paths in timings.ours.items():
+        median = timings.medians[order]
+        rows.append(
+            (
+                names[order],
+                f"{median:.1f} (" + ", ".join(f"{path.total:.1f}" for path in paths) + ")",
+                f"{median / timings.fastest:.2f}",
+                f"{np.median(paths[0].iterations):.0f}",
+                f"{paths[0].evaluations.sum():,}",
+            )
+        )
+    theirs = timings.theirs
+    scale = num_regs / len(theirs)
+    of = "" if scale == 1 else f", {scale:g} times that of {len(theirs)} strengths"
+    iterations = f"{np.median([minimum.iterations for minimum in theirs]):.0f}"
+    for name, seconds, shown in (
+        ("scikit-learn, each from 0", sum(minimum.seconds for minimum in theirs), iterations),
+        ("scikit-learn, each from the one before", sum(minimum.warm_seconds for minimum in theirs), ""),
+    ):
+        rows.append(
+            (f"{name}{of}", f"{scale * seconds:.0f}", f"{scale * seconds / timings.fastest:.1f}", shown, "")
+        )
+    return rows
 
-softjax's seconds are for principal axes, compilation and minimization, medians of three runs (all in brackets), before,
-amid and after scikit-learn's. An evaluation is one pass over the training examples for objective and gradient.
 
-{markdown.table(lines)}
+def tabulate_strengths(theirs: list[TheirMinimum]) -> list[tuple[str, ...]]:
+    """A row for each penalty strength that scikit-learn was run for."""
+    header = (
+        "reg", "scikit-learn, s", "warm, s", "its iterations", "objective, its", "ours less its, relative",
+        "weights apart",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{minimum.reg:.4g}",
+            f"{minimum.seconds:.1f}",
+            f"{minimum.warm_seconds:.1f}",
+            str(minimum.iterations),
+            f"{minimum.objective:.7f}",
+            f"{minimum.our_objective / minimum.objective - 1:.1e}",
+            f"{minimum.weights_apart:.1e}",
+        )
+        for minimum in sorted(theirs, key=lambda minimum: minimum.reg)
+    ]
+    return [header, *rows]
 
-Objectives are evaluated in float64.
 
-## A linear probe
+def tabulate_probe(probe: TimedPath) -> list[tuple[str, ...]]:
+    """A row for each penalty strength of the linear probe."""
+    header = (
+        "reg (½ reg ΣW²)", "iterations", "evaluations", "objective", "gap", "validation accuracy", "test accuracy",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{probe.reg[r]:.3g}",
+            str(probe.iterations[r]),
+            str(probe.evaluations[r]),
+            f"{probe.objective[r]:.6f}",
+            f"{probe.gap[r]:.1e}",
+            f"{probe.val_accuracy[r]:.4f}",
+            f"{probe.test_accuracy[r]:.4f}",
+        )
+        for r in range(len(probe.reg))
+    ]
+    return [header, *rows]
 
-{probe_dataset.title}: {len(config.probe_regs)} penalty strengths took {total(probe):.0f} s ({
-        probe.order
-    }; axes {probe.seconds.axes:.1f} s, compilation {probe.seconds.compile:.1f} s, minimization {
-        probe.seconds.solve:.0f} s), {probe.seconds.solve / len(config.probe_regs):.0f} s each. {
-        int(probe.evaluations.sum())
-    } passes over the examples at {flops / 1e9:,.0f} GFLOP each: {rate / 1e9:.0f} GFLOP/s of matrix products.
 
-{markdown.table(probes)}
-
-## How it was made
-
-    {run["command"]}
-
-{markdown.table(how)}
-"""
+def describe_probe(features: Dataset, probe: TimedPath) -> str:
+    """Its times, and the rate of its matrix products."""
+    seconds, num_regs, passes = probe.seconds, len(probe.reg), int(probe.evaluations.sum())
+    flops = 4 * len(features.train) * (features.num_features + 1) * features.num_classes
+    return (
+        f"{features.title}: {num_regs} penalty strengths took {probe.total:.0f} s ({probe.order}; "
+        f"axes {seconds.axes:.1f} s, compilation {seconds.compile:.1f} s, minimization {seconds.solve:.0f} s), "
+        f"{seconds.solve / num_regs:.0f} s each. {passes} passes over the examples at {flops / 1e9:,.0f} GFLOP each: "
+        f"{flops * passes / seconds.solve / 1e9:.0f} GFLOP/s of matrix products."
+    )
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_experiment(ConvergenceOptions, run_paths, load=ConvergenceOptions.load, description=__doc__)
