@@ -8,10 +8,10 @@ one device is measured on the real one; times on many are predicted from it, and
 
 import json
 import os
-import shlex
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,16 @@ import jax
 import numpy as np
 import tyro
 from collectives import exchanges
+from harness import COURSE_GRID, FLAGS, DatasetOptions, Experiment, run_experiment
 
-from softjax import Dataset, InputError, SweepConfig, load_dataset, mesh_of, sweep
+from softjax import Dataset, mesh_of, sweep
 from softjax.cli.console import progress_bar
-from softjax.ranges import format_range, parse_range
-from softjax.reports import markdown, run_folder
-from softjax.reports.environment import describe_environment, made_on
+from softjax.ranges import format_range
+from softjax.reports import markdown
+from softjax.reports.environment import made_on
 from softjax.training.sweep import compile_sweep
 
-GRID = SweepConfig(
-    learning_rates=parse_range("1e-7:5e-7:10"), regs=parse_range("2.5e4:5e4:10"), num_iters=1500
-)
+UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))  # of time, in seconds
 
 
 @dataclass(frozen=True)
@@ -50,119 +49,134 @@ PEAKS = (
 
 
 @dataclass(frozen=True)
-class Config:
+class ScalingOptions(DatasetOptions):
     """What to measure, and where the report goes."""
 
-    dataset: str = "cifar10"
-    """As for softjax sweep."""
-    data_dir: Path | None = None
-    """Folder of cifar10."""
+    out: Path = Path("reports/scaling")
+    """Folder of the report."""
     devices: tuple[int, ...] = (1, 2, 4, 8)
     """Numbers of simulated devices."""
     configs: int = 100_000
     """Configurations of the predicted sweep."""
     rounds: int = 5
     """Times that the rate of the device is measured."""
-    out: Path = Path("reports/scaling")
-    """Folder of the report."""
-    overwrite: bool = False
-    """Replace an earlier report there."""
     simulate: int | None = None
     """Print what a program for so many devices exchanges and holds, as JSON, and end: what this script asks itself."""
 
 
-def main(config: Config) -> None:
-    if config.simulate is not None:
-        print(json.dumps(simulated(config)))
-        return
-    run_folder.check_free(config.out, config.overwrite)
-    dataset = load_dataset(config.dataset, config.data_dir)
+def measure(options: ScalingOptions, experiment: Experiment) -> None:
+    """The programs of all numbers of devices, the rate of one, and the report."""
+    dataset = experiment.dataset
+    assert dataset is not None
     programs = []
-    with progress_bar(len(config.devices) + config.rounds, unit="part", desc="measuring") as bar:
-        for count in config.devices:
-            programs.append(in_a_process(config, count))
+    with progress_bar(len(options.devices) + options.rounds, unit="part", desc="measuring") as bar:
+        for count in options.devices:
+            compute = partial(read_in_a_process, options, count)
+            programs.append(experiment.keep(f"devices-{count}", compute))
             bar.update()
-        rates = []
-        for _ in range(config.rounds):
-            rates.append(rate(dataset))
-            bar.update()
-    write(config, dataset, programs, np.array(rates))
-    print(f"report: {config.out / 'README.md'}")
+
+        def measure_rates() -> list[float]:
+            rates = []
+            for _ in range(options.rounds):
+                rates.append(measure_rate(dataset))
+                bar.update()
+            return rates
+
+        rates = experiment.keep("rates", measure_rates)
+    experiment.write(
+        partial(write_readme, options, dataset, programs, np.array(rates)),
+        run={"programs": programs, "rates": rates},
+    )
 
 
-def in_a_process(config: Config, count: int) -> dict[str, Any]:
-    options = ["--dataset", config.dataset, "--simulate", str(count)]
-    if config.data_dir is not None:
-        options += ["--data-dir", str(config.data_dir)]
+def read_in_a_process(options: ScalingOptions, count: int) -> dict[str, Any]:
+    """What `read_programs` finds where there are `count` devices."""
+    arguments = ["--dataset", options.dataset, "--simulate", str(count)]
+    if options.data_dir is not None:
+        arguments += ["--data-dir", str(options.data_dir)]
     done = subprocess.run(
-        [sys.executable, __file__, *options],
+        [sys.executable, __file__, *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(count)},
     )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    programs: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return programs
 
 
-def simulated(config: Config) -> dict[str, Any]:
+def read_programs(dataset: Dataset) -> dict[str, Any]:
     """Of the training program for all devices of this process: exchanges in its loop and elsewhere, bytes a device."""
-    dataset = load_dataset(config.dataset, config.data_dir)
-    found: dict[str, Any] = {"devices": jax.device_count()}
-    for name, data_parallel in (("config", 1), ("data", jax.device_count())):
-        whole = replace(GRID, chunk_size=GRID.num_configurations)
+    programs: dict[str, Any] = {"devices": jax.device_count()}
+    for axis, data_parallel in (("config", 1), ("data", jax.device_count())):
+        whole = replace(COURSE_GRID, chunk_size=COURSE_GRID.num_configurations)
         segment = next(iter(compile_sweep(dataset, whole, mesh_of(data_parallel)).segments.values()))
         inside, outside = exchanges(segment)
         memory: Any = segment.memory_analysis()
-        found[name] = {
+        programs[axis] = {
             "inside": inside,
             "outside": outside,
             "bytes": memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
             - memory.alias_size_in_bytes,
             "examples": dataset.train.X.nbytes,
         }  # fmt: skip
-    return found
+    return programs
 
 
-def rate(dataset: Dataset) -> float:
+def measure_rate(dataset: Dataset) -> float:
     """Configurations times steps a second of one device, on the course's grid."""
-    config = replace(GRID, num_iters=60)
+    config = replace(COURSE_GRID, num_iters=60)
     return config.num_configurations * config.num_iters / sweep(dataset, config).seconds.train
 
 
-def write(config: Config, dataset: Dataset, programs: list[dict[str, Any]], rates: np.ndarray) -> None:
-    environment = describe_environment()
-    run = {
-        "command": shlex.join(["python", "experiments/scaling.py", *sys.argv[1:]]),
-        "config": asdict(config) | {"data_dir": None, "out": str(config.out)},
-        "dataset": {"title": dataset.title, "fingerprint": dataset.fingerprint},
-        "programs": programs,
-        "rates": rates.tolist(),
-        **environment,
-    }
-    with run_folder.report_folder(config.out, config.overwrite) as folder:
-        (folder / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
-        (folder / "README.md").write_text(readme(config, dataset, programs, rates, run))
-
-
-def readme(
-    config: Config, dataset: Dataset, programs: list[dict[str, Any]], rates: np.ndarray, run: dict[str, Any]
+def write_readme(
+    options: ScalingOptions,
+    dataset: Dataset,
+    programs: list[dict[str, Any]],
+    rates: np.ndarray,
+    about: dict[str, Any],
 ) -> str:
-    held: list[tuple[str, ...]] = [
-        (
-            "devices",
-            "exchanged in the loop, axis config",
-            "MB a device",
-            "of them for configurations",
-            "exchanged in the loop, axis data",
-            "MB a device",
-        )
+    """The text of README.md."""
+    D, K, B, T = dataset.num_features + 1, dataset.num_classes, COURSE_GRID.batch_size, COURSE_GRID.num_iters
+    flops = 4 * D * K * B  # of the two products, for one configuration's step
+    rate = float(np.median(rates))
+    lr, reg = format_range(COURSE_GRID.learning_rates), format_range(COURSE_GRID.regs)
+    how = [
+        ("", ""),
+        ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}"),
+        ("grid", f"lr {lr} × reg {reg}, {T:,} steps of {B}, float32"),
+        *made_on(about),
     ]
-    for each in programs:
-        along, across = each["config"], each["data"]
-        held.append(
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        held=markdown.table(tabulate_programs(programs)),
+        num_configs=COURSE_GRID.num_configurations,
+        examples=f"{programs[0]['config']['examples'] / 1e6:,.0f}",
+        rate=f"{rate:,.0f}",
+        low=f"{np.quantile(rates, 0.25):,.0f}",
+        high=f"{np.quantile(rates, 0.75):,.0f}",
+        rounds=len(rates),
+        gflops=f"{rate * flops / 1e9:,.0f}",
+        predicted_configs=f"{options.configs:,}",
+        num_iters=f"{T:,}",
+        predicted=markdown.table(predict_times(options.configs * T, rate, flops, about["device"])),
+        command=about["command"],
+        how=markdown.table(how),
+    )
+
+
+def tabulate_programs(programs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each number of devices."""
+    header = (
+        "devices", "exchanged in the loop, axis config", "MB a device", "of them for configurations",
+        "exchanged in the loop, axis data", "MB a device",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [header]
+    for program in programs:
+        along, across = program["config"], program["data"]
+        rows.append(
             (
-                str(each["devices"]),
+                str(program["devices"]),
                 ", ".join(along["inside"]) or "nothing",
                 f"{along['bytes'] / 1e6:,.0f}",
                 f"{(along['bytes'] - along['examples']) / 1e6:,.1f}",
@@ -170,74 +184,34 @@ def readme(
                 f"{across['bytes'] / 1e6:,.0f}",
             )
         )
-    D, K, B, T = dataset.num_features + 1, dataset.num_classes, GRID.batch_size, GRID.num_iters
-    flops = 4 * D * K * B  # of the two products, for one configuration's step
-    middle = float(np.median(rates))
-    work = config.configs * T
-    predicted: list[tuple[str, ...]] = [("devices", "predicted time", "from")]
+    return rows
 
-    def row(name: str, count: int, each: float, source: str) -> None:
-        seconds = work / (count * each)
-        size, unit = next(
-            (s, u)
-            for s, u in ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
-            if seconds >= 2 * s or s == 1
-        )
-        predicted.append((name, f"{seconds / size:,.1f} {unit}", source))
 
-    kind = run["device"]["kind"]
+def predict_times(work: int, rate: float, flops: int, device: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each machine: the time of `work` configurations times steps, each of `flops`."""
+    rows: list[tuple[str, ...]] = [("devices", "predicted time", "from")]
     for count in (1, 8, 256):
-        row(f"{count} × this {kind} ({run['device']['cpu_cores']} cores)", count, middle, "the measured rate")
+        name = f"{count} × this {device['kind']} ({device['cpu_cores']} cores)"
+        rows.append((name, format_time(work / (count * rate)), "the measured rate"))
     for peak in PEAKS:
         for share in (0.25, 0.5):
-            row(
-                f"{peak.count} {peak.unit}, {peak.name}",
-                peak.count,
-                share * peak.teraflops * 1e12 / flops,
-                f"{share:.0%} of {peak.teraflops:.1f} TFLOP/s ({peak.source}): not measured",
-            )
-    how = [
-        ("", ""),
-        ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}"),
-        ("grid", f"lr {format_range(GRID.learning_rates)} × reg {format_range(GRID.regs)}, {T:,} steps of {B}, float32"),
-        *made_on(run),
-    ]  # fmt: skip
-    return f"""# How a sweep scales with devices
+            seconds = work / (peak.count * share * peak.teraflops * 1e12 / flops)
+            source = f"{share:.0%} of {peak.teraflops:.1f} TFLOP/s ({peak.source}): not measured"
+            rows.append((f"{peak.count} {peak.unit}, {peak.name}", format_time(seconds), source))
+    return rows
 
-Along the axis of configurations devices exchange nothing while they train: the compiled training loop holds no collective
-operation. Along the axis of data they average the gradient at every step, which the same reading of the program finds.
 
-{markdown.table(held)}
-
-Read off XLA's programs of the course's {
-        GRID.num_configurations
-    } configurations for simulated devices. Each device holds the
-training examples ({programs[0]["config"]["examples"] / 1e6:,.0f} MB) and its share of the configurations.
-
-## The rate of one device, measured
-
-{middle:,.0f} configurations × steps a second (quartiles {np.quantile(rates, 0.25):,.0f} to {
-        np.quantile(rates, 0.75):,.0f}, {len(rates)} runs), {
-        middle * flops / 1e9:,.0f} GFLOP/s of matrix products.
-
-## Predictions
-
-**Predicted, not measured**: {config.configs:,} configurations of {
-        T:,} steps, training alone, as the work over the rate of all
-devices: nothing is exchanged, so that the rates add up as long as each device has configurations enough to be busy.
-
-{markdown.table(predicted)}
-
-## How it was made
-
-    {run["command"]}
-
-{markdown.table(how)}
-"""
+def format_time(seconds: float) -> str:
+    """In the largest unit of which there are two at least."""
+    for size, unit in UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.1f} seconds"
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    options = tyro.cli(ScalingOptions, description=__doc__, config=FLAGS)
+    if options.simulate is not None:
+        print(json.dumps(read_programs(options.load())))
+    else:
+        run_experiment(ScalingOptions, measure, load=ScalingOptions.load, description=__doc__)
