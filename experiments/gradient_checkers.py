@@ -5,16 +5,13 @@
 Needs torch for one of them, and shows it as not installed without.
 """
 
-import csv
-import json
 import multiprocessing
 import os
-import shlex
-import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,38 +20,36 @@ import jax
 import jax.numpy as jnp
 import jax.test_util
 import numpy as np
-import tyro
+from harness import Experiment, Options, run_experiment
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from softjax import InputError, check_gradient, loss, loss_and_grad
+from softjax import check_gradient, loss, loss_and_grad
 from softjax.objective.config import PenaltyName
-from softjax.reports import run_folder
-from softjax.reports.environment import describe_environment
+from softjax.reports import markdown
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 PENALTIES: tuple[PenaltyName, ...] = get_args(PenaltyName)
 SHAPES = ((20, 8, 3), (30, 12, 4), (16, 10, 5), (40, 6, 4))  # N, D, K
 REG = 0.3
 STEP, RELATIVE = 1e-5, 1e-5  # the course's step, and the relative error its readers accept
+LINE = 10  # of its rounding bounds, by which an entry is off
 
 
 @dataclass(frozen=True)
-class Config:
+class CheckersOptions(Options):
     """How much to run, and where the report goes."""
 
+    out: Path = Path("reports/gradient_checkers")
+    """Folder of the report."""
     num_problems: int = 100
     """Random problems for each type."""
     jobs: int = os.cpu_count() or 1
     """Processes to run them in."""
-    out: Path = Path("reports/gradient_checkers")
-    """Folder of the report."""
-    overwrite: bool = False
-    """Replace an earlier report there."""
 
 
 @dataclass(frozen=True)
-class Problem:
+class RandomProblem:
     """W, X, y in float64, and the minibatch before."""
 
     W: np.ndarray
@@ -64,7 +59,7 @@ class Problem:
     stale_y: np.ndarray
 
 
-def problem(seed: int, penalty: PenaltyName = "l2") -> Problem:
+def make_problem(seed: int, penalty: PenaltyName = "l2") -> RandomProblem:
     """Four in sixteen at an optimum, where the terms of the gradient cancel; one in five with scores that tie."""
     rng = np.random.default_rng(seed)
     N, D, K = SHAPES[seed % 4]
@@ -84,111 +79,111 @@ def problem(seed: int, penalty: PenaltyName = "l2") -> Problem:
         W = np.where(np.abs(W) < 0.01, np.copysign(0.01, W), W)
     if seed % 5 == 4:
         W[:, 1] = W[:, 0]
-    return Problem(W, X, y, stale_X, stale_y)
+    return RandomProblem(W, X, y, stale_X, stale_y)
 
 
 # The faults, each a wrong gradient of the objective with the l2 penalty, written as a user would have.
 
 
-def parts(W: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
+def compute_parts(W: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
     """p, onehot(y) and Xᵀ · / N, in the type of W."""
     p = jax.nn.softmax(X @ W, axis=1)
     return p, jax.nn.one_hot(y, W.shape[1], dtype=W.dtype), X.T / len(X)
 
 
-def fault(change: Callable[..., Any]) -> Callable[..., Any]:
+def change_scores_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
     """A gradient in which `change(p, onehot, W, X, y)` stands for Q = p − onehot(y)."""
 
     def gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
-        p, onehot, mean = parts(W, X, y)
+        p, onehot, mean = compute_parts(W, X, y)
         return mean @ change(p, onehot, W, X, y) + 2 * jnp.asarray(reg, W.dtype) * W
 
     return gradient
 
 
-def after(change: Callable[..., Any]) -> Callable[..., Any]:
+def change_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
     """A gradient that is changed when it is done: `change(gradient, W, reg, N)`."""
 
     def gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
-        p, onehot, mean = parts(W, X, y)
+        p, onehot, mean = compute_parts(W, X, y)
         reg = jnp.asarray(reg, W.dtype)
         return change(mean @ (p - onehot) + 2 * reg * W, W, reg, len(X)).astype(W.dtype)
 
     return gradient
 
 
-def stale(W: Any, X: Any, y: Any, reg: Any, stale_X: Any, stale_y: Any) -> Any:
+def use_stale_minibatch(W: Any, X: Any, y: Any, reg: Any, stale_X: Any, stale_y: Any) -> Any:
     """The gradient on the minibatch before."""
-    return right(W, stale_X, stale_y, reg)
+    return compute_gradient(W, stale_X, stale_y, reg)
 
 
-def in_float16(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
+def sum_in_float16(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
     """The product that sums over the examples, in float16."""
-    p, onehot, mean = parts(W, X, y)
+    p, onehot, mean = compute_parts(W, X, y)
     total = mean.astype(jnp.float16) @ (p - onehot).astype(jnp.float16)
     return total.astype(W.dtype) + 2 * jnp.asarray(reg, W.dtype) * W
 
 
-def at_ties(p: Any, onehot: Any, *_: Any) -> Any:
+def settle_ties(p: Any, onehot: Any, *_: Any) -> Any:
     """Where two classes tie, all of p is put on the first."""
     tie = (p == p.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True) > 1
     first = jax.nn.one_hot(p.argmax(axis=1), p.shape[1], dtype=p.dtype)
     return jnp.where(tie, first, p) - onehot
 
 
-def at_large_scores(p: Any, onehot: Any, W: Any, X: Any, y: Any) -> Any:
+def clip_scores(p: Any, onehot: Any, W: Any, X: Any, y: Any) -> Any:
     """Scores are cut off at ±2 before the softmax."""
     return jax.nn.softmax(jnp.clip(X @ W, -2, 2), axis=1) - onehot
 
 
-def right(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
+def compute_gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
     """The gradient."""
     return loss_and_grad(W, X, y, reg)[1]
 
 
 FAULTS: dict[str, Callable[..., Any]] = {
-    "no 1/N": fault(lambda p, onehot, W, X, y: (p - onehot) * len(X)),
-    "no penalty gradient": after(lambda g, W, reg, N: g - 2 * reg * W),
-    "penalty gradient halved": after(lambda g, W, reg, N: g - reg * W),
-    "penalty of the wrong sign": after(lambda g, W, reg, N: g - 4 * reg * W),
-    "L1 penalty for L2": after(lambda g, W, reg, N: g - 2 * reg * W + reg * jnp.sign(W)),
-    "sign flipped": after(lambda g, W, reg, N: -g),
-    "indicator left out": fault(lambda p, onehot, W, X, y: p),
-    "softmax over the wrong axis": fault(lambda p, onehot, W, X, y: jax.nn.softmax(X @ W, axis=0) - onehot),
-    "label off by one": fault(lambda p, onehot, W, X, y: p - jnp.roll(onehot, 1, axis=1)),
-    "only the label's class": fault(lambda p, onehot, W, X, y: (p - 1) * onehot),
-    "first sample dropped": fault(lambda p, onehot, W, X, y: (p - onehot).at[0].set(0)),
-    "one example counted twice": fault(lambda p, onehot, W, X, y: (p - onehot).at[2].multiply(2)),
-    "one class halved": after(lambda g, W, reg, N: g.at[:, 1].multiply(0.5)),
-    "last row not penalized": after(lambda g, W, reg, N: g.at[-1].add(-2 * reg * W[-1])),
-    "last row penalized twice": after(lambda g, W, reg, N: g.at[-1].add(2 * reg * W[-1])),
-    "only where scores tie": fault(at_ties),
-    "only at large scores": fault(at_large_scores),
-    "softmax at temperature 1.05": fault(
+    "no 1/N": change_scores_gradient(lambda p, onehot, W, X, y: (p - onehot) * len(X)),
+    "no penalty gradient": change_gradient(lambda g, W, reg, N: g - 2 * reg * W),
+    "penalty gradient halved": change_gradient(lambda g, W, reg, N: g - reg * W),
+    "penalty of the wrong sign": change_gradient(lambda g, W, reg, N: g - 4 * reg * W),
+    "L1 penalty for L2": change_gradient(lambda g, W, reg, N: g - 2 * reg * W + reg * jnp.sign(W)),
+    "sign flipped": change_gradient(lambda g, W, reg, N: -g),
+    "indicator left out": change_scores_gradient(lambda p, onehot, W, X, y: p),
+    "softmax over the wrong axis": change_scores_gradient(lambda p, onehot, W, X, y: jax.nn.softmax(X @ W, axis=0) - onehot),
+    "label off by one": change_scores_gradient(lambda p, onehot, W, X, y: p - jnp.roll(onehot, 1, axis=1)),
+    "only the label's class": change_scores_gradient(lambda p, onehot, W, X, y: (p - 1) * onehot),
+    "first sample dropped": change_scores_gradient(lambda p, onehot, W, X, y: (p - onehot).at[0].set(0)),
+    "one example counted twice": change_scores_gradient(lambda p, onehot, W, X, y: (p - onehot).at[2].multiply(2)),
+    "one class halved": change_gradient(lambda g, W, reg, N: g.at[:, 1].multiply(0.5)),
+    "last row not penalized": change_gradient(lambda g, W, reg, N: g.at[-1].add(-2 * reg * W[-1])),
+    "last row penalized twice": change_gradient(lambda g, W, reg, N: g.at[-1].add(2 * reg * W[-1])),
+    "only where scores tie": change_scores_gradient(settle_ties),
+    "only at large scores": change_scores_gradient(clip_scores),
+    "softmax at temperature 1.05": change_scores_gradient(
         lambda p, onehot, W, X, y: jax.nn.softmax(X @ W / jnp.asarray(1.05, W.dtype), axis=1) - onehot
     ),
-    "label smoothing of 0.01": fault(
+    "label smoothing of 0.01": change_scores_gradient(
         lambda p, onehot, W, X, y: p - (onehot * jnp.asarray(0.99, p.dtype) + jnp.asarray(0.01 / p.shape[1], p.dtype))
     ),
-    "logarithm to base 2": fault(lambda p, onehot, W, X, y: (p - onehot) / jnp.asarray(np.log(2), p.dtype)),
-    "stale minibatch": stale,
-    "summed in float16": in_float16,
-    "N − 1 instead of N": fault(lambda p, onehot, W, X, y: (p - onehot) * jnp.asarray(len(X) / (len(X) - 1), p.dtype)),
-    "one entry 1 % off": after(lambda g, W, reg, N: g.at[1, 1].multiply(1.01)),
-    "everything 1e-4 off": after(lambda g, W, reg, N: g * (1 + 1e-4)),
-    "everything 1e-6 off": after(lambda g, W, reg, N: g * (1 + 1e-6)),
+    "logarithm to base 2": change_scores_gradient(lambda p, onehot, W, X, y: (p - onehot) / jnp.asarray(np.log(2), p.dtype)),
+    "stale minibatch": use_stale_minibatch,
+    "summed in float16": sum_in_float16,
+    "N − 1 instead of N": change_scores_gradient(lambda p, onehot, W, X, y: (p - onehot) * jnp.asarray(len(X) / (len(X) - 1), p.dtype)),
+    "one entry 1 % off": change_gradient(lambda g, W, reg, N: g.at[1, 1].multiply(1.01)),
+    "everything 1e-4 off": change_gradient(lambda g, W, reg, N: g * (1 + 1e-4)),
+    "everything 1e-6 off": change_gradient(lambda g, W, reg, N: g * (1 + 1e-6)),
 }  # fmt: skip
 
 
 # The checkers: each says whether it accepts a claim. fun and claim take (W, X, y, reg, stale_X, stale_y).
 
 
-def by_softjax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
+def ask_softjax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
     """softjax.check_gradient with its defaults."""
     return check_gradient(fun, claim, W, *args).ok
 
 
-def by_jax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
+def ask_jax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
     """jax.test_util.check_grads, reverse mode, with its defaults."""
 
     @jax.custom_vjp
@@ -203,7 +198,7 @@ def by_jax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tup
     return True
 
 
-def by_torch(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
+def ask_torch(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
     """torch.autograd.gradcheck with its defaults, which ask for float64."""
     import torch
 
@@ -230,7 +225,9 @@ def by_torch(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: t
         return False
 
 
-def by_ten_entries(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
+def ask_ten_entries(
+    fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]
+) -> bool:
     """The course's check: ten random entries by central differences, relative errors below 1e-5."""
     rng = np.random.default_rng(0)
     analytic = np.asarray(claim(W, *args), np.float64)
@@ -245,66 +242,84 @@ def by_ten_entries(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, a
 
 
 CHECKERS = {
-    "softjax": by_softjax,
-    "jax check_grads": by_jax,
-    "torch gradcheck": by_torch,
-    "ten entries": by_ten_entries,
+    "softjax": ask_softjax,
+    "jax check_grads": ask_jax,
+    "torch gradcheck": ask_torch,
+    "ten entries": ask_ten_entries,
 }
 
 
-def main(config: Config) -> None:
-    """Runs every checker on every claim, and writes the report."""
-    run_folder.check_free(config.out, config.overwrite)
-    checkers = dict(CHECKERS)
+def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
+    """Every checker on every claim, the verdicts of each type kept as they are done, and the report."""
+    checkers = list(CHECKERS)
     try:
         import torch
 
         torch_version = str(torch.__version__)
     except ImportError:
-        del checkers["torch gradcheck"]
+        checkers.remove("torch gradcheck")
         torch_version = "not installed"
-    tasks = [(dtype, seed, tuple(checkers)) for dtype in DTYPES for seed in range(config.num_problems)]
-    with ProcessPoolExecutor(config.jobs, multiprocessing.get_context("spawn")) as pool:
-        results = pool.map(one_problem, *zip(*tasks, strict=True), chunksize=10)
-        rows = [row for rows in tqdm(results, total=len(tasks), unit="problem", disable=None) for row in rows]
-    write(config, rows, list(checkers), torch_version)
+    verdicts: list[dict[str, Any]] = []
+    chunk = min(max(options.num_problems // (2 * options.jobs), 1), 10)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        for dtype in DTYPES:
+            compute = partial(judge_problems, pool, chunk, dtype, options.num_problems, tuple(checkers))
+            verdicts += experiment.keep(dtype, compute)
+    write(options, experiment, Verdicts(checkers, verdicts), torch_version)
 
 
-def one_problem(dtype: str, seed: int, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Every claim of a problem: the right gradient for each penalty, and every fault."""
+def judge_problems(
+    pool: ProcessPoolExecutor, chunk: int, dtype: str, num_problems: int, names: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """The verdicts on all problems of a type; a process takes `chunk` of them at a time."""
+    judged = pool.map(partial(judge_problem, dtype, names), range(num_problems), chunksize=chunk)
+    bar = tqdm(judged, total=num_problems, desc=dtype, unit="problem", disable=None)
+    return [verdict for verdicts in bar for verdict in verdicts]
+
+
+def judge_problem(dtype: str, names: tuple[str, ...], seed: int) -> list[dict[str, Any]]:
+    """A verdict for every claim of a problem: the right gradient for each penalty, and every fault."""
     warnings.filterwarnings("ignore", message="Input #0 requires gradient and is not a double")
+    checkers = {name: CHECKERS[name] for name in names}
     with jax.enable_x64(dtype == "float64"):
-        return _one_problem(dtype, seed, {name: CHECKERS[name] for name in names})
+        right, truth, bound = judge_right_gradients(dtype, seed, checkers)
+        return right + list(judge_faults(dtype, seed, checkers, truth, bound))
 
 
-def _one_problem(dtype: str, seed: int, checkers: dict[str, Callable[..., bool]]) -> list[dict[str, Any]]:
-    rows = []
+def judge_right_gradients(
+    dtype: str, seed: int, checkers: dict[str, Callable[..., bool]]
+) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
+    """The verdicts, and with the l2 penalty the true gradient and its rounding bounds."""
+    verdicts = []
     for penalty in PENALTIES:
-        W, args = arrays(problem(seed, penalty), dtype)
+        W, args = convert(make_problem(seed, penalty), dtype)
         fun, claim = OBJECTIVES[penalty], RIGHT[penalty]
         check = check_gradient(fun, claim, W, *args)
-        verdicts = {
+        others = {
             name: accepts(fun, claim, W, args) for name, accepts in checkers.items() if name != "softjax"
         }
-        rows.append(
-            {"dtype": dtype, "seed": seed, "claim": f"right, {penalty}", "bounds": check.error_in_bounds}
-            | {"softjax": check.ok}
-            | verdicts
-        )
+        about = {"dtype": dtype, "seed": seed, "claim": f"right, {penalty}", "bounds": check.error_in_bounds}
+        verdicts.append(about | {"softjax": check.ok} | others)
         if penalty == "l2":
             truth, bound = check.true, check.bound
-    W, args = arrays(problem(seed), dtype)
+    return verdicts, truth, bound
+
+
+def judge_faults(
+    dtype: str, seed: int, checkers: dict[str, Callable[..., bool]], truth: np.ndarray, bound: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """The verdicts on every fault that changes something."""
+    W, args = convert(make_problem(seed), dtype)
     for name, claim in JITTED.items():
         if name == "summed in float16" and dtype == "float16":
             continue  # no fault in this type
         if not has_effect(claim, W, args, truth):
             continue  # this problem has no ties, or no large scores
         error = np.abs(np.asarray(claim(W, *args), np.float64) - truth)
-        rows.append(
-            {"dtype": dtype, "seed": seed, "claim": name, "bounds": float((error / bound).max())}
-            | {checker: accepts(OBJECTIVES["l2"], claim, W, args) for checker, accepts in checkers.items()}
-        )
-    return rows
+        about = {"dtype": dtype, "seed": seed, "claim": name, "bounds": float((error / bound).max())}
+        yield about | {
+            checker: accepts(OBJECTIVES["l2"], claim, W, args) for checker, accepts in checkers.items()
+        }
 
 
 def has_effect(claim: Callable[..., Any], W: Any, args: tuple[Any, ...], truth: np.ndarray) -> bool:
@@ -318,180 +333,152 @@ def has_effect(claim: Callable[..., Any], W: Any, args: tuple[Any, ...], truth: 
     return float(np.abs(change).max()) > 1e-9 * float(np.abs(truth).max())
 
 
-def arrays(problem: Problem, dtype: str) -> tuple[Any, tuple[Any, ...]]:
+def convert(problem: RandomProblem, dtype: str) -> tuple[Any, tuple[Any, ...]]:
     """W, and (X, y, reg, stale_X, stale_y), in a type."""
     W, X, stale_X = (jnp.asarray(a, dtype) for a in (problem.W, problem.X, problem.stale_X))
     return W, (X, jnp.asarray(problem.y), REG, stale_X, jnp.asarray(problem.stale_y))
 
 
-def objective(penalty: PenaltyName) -> Callable[..., Any]:
+def make_objective(penalty: PenaltyName) -> Callable[..., Any]:
     """The function of (W, X, y, reg, ...) whose gradient is claimed."""
     return jax.jit(lambda W, X, y, reg, *_: loss(W, X, y, reg, penalty=penalty))
 
 
-def right_gradient(penalty: PenaltyName) -> Callable[..., Any]:
+def make_gradient(penalty: PenaltyName) -> Callable[..., Any]:
     """The gradient by hand of that function."""
     return jax.jit(lambda W, X, y, reg, *_: loss_and_grad(W, X, y, reg, penalty=penalty)[1])
 
 
-OBJECTIVES = {penalty: objective(penalty) for penalty in PENALTIES}
-RIGHT = {penalty: right_gradient(penalty) for penalty in PENALTIES}
+OBJECTIVES = {penalty: make_objective(penalty) for penalty in PENALTIES}
+RIGHT = {penalty: make_gradient(penalty) for penalty in PENALTIES}
 JITTED = {name: jax.jit(claim) for name, claim in FAULTS.items()}
 
 
-def share(
-    rows: list[dict[str, Any]], checker: str, right_ones: dict[tuple[str, int], dict[str, Any]]
-) -> float:
-    """The share of faults that a checker catches, in problems whose right gradient it accepts."""
-    if not rows:
-        return float("nan")
-    caught = [not row[checker] and right_ones[row["dtype"], row["seed"]][checker] for row in rows]
-    return float(np.mean(caught))
+@dataclass(frozen=True)
+class Verdicts:
+    """All verdicts, a dictionary each: dtype, seed, claim, bounds (how far off), and whether each checker accepts it."""
+
+    checkers: list[str]
+    rows: list[dict[str, Any]]
+
+    @cached_property
+    def right(self) -> list[dict[str, Any]]:
+        """On right gradients."""
+        return [row for row in self.rows if row["claim"].startswith("right")]
+
+    @cached_property
+    def above(self) -> list[dict[str, Any]]:
+        """On faults that are above the line."""
+        return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] > LINE]
+
+    @cached_property
+    def below(self) -> list[dict[str, Any]]:
+        """On faults that are not."""
+        return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] <= LINE]
+
+    @cached_property
+    def right_l2(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """On the right gradient of each problem that has faults."""
+        return {(row["dtype"], row["seed"]): row for row in self.right if row["claim"] == "right, l2"}
+
+    def share_caught(self, rows: list[dict[str, Any]], checker: str) -> float:
+        """The share of faults that a checker rejects, in problems whose right gradient it accepts."""
+        if not rows:
+            return float("nan")
+        right = self.right_l2
+        return float(
+            np.mean([not row[checker] and right[row["dtype"], row["seed"]][checker] for row in rows])
+        )
 
 
-def write(config: Config, rows: list[dict[str, Any]], checkers: list[str], torch_version: str) -> None:
-    """The tables, the picture, all rows."""
-    right_rows = [row for row in rows if row["claim"].startswith("right")]
-    right_l2 = {(row["dtype"], row["seed"]): row for row in right_rows if row["claim"] == "right, l2"}
-    visible = [row for row in rows if row["claim"] in FAULTS and row["bounds"] > 10]
-    hidden = [row for row in rows if row["claim"] in FAULTS and row["bounds"] <= 10]
+def select(rows: list[dict[str, Any]], **wanted: str) -> list[dict[str, Any]]:
+    """The verdicts with these values."""
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
-    def cell(rows: list[dict[str, Any]], checker: str) -> str:
-        value = share(rows, checker, right_l2)
-        return "–" if np.isnan(value) else f"{100 * value:.1f} %"
 
-    def table(header: list[str], body: list[list[str]]) -> str:
-        lines = [header, ["---"] + ["---:"] * (len(header) - 1), *body]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-    def of(rows: list[dict[str, Any]], **wanted: str) -> list[dict[str, Any]]:
-        return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-
+def write(options: CheckersOptions, experiment: Experiment, verdicts: Verdicts, torch_version: str) -> None:
+    """The report: tables, picture, all verdicts."""
+    checkers = verdicts.checkers
+    columns = ("dtype", "seed", "claim", "bounds", *checkers)
+    results = (row | {"bounds": f"{row['bounds']:.3g}"} for row in verdicts.rows)
     rates = {
         dtype: np.array(
-            [[share(of(visible, dtype=dtype, claim=f), c, right_l2) for c in checkers] for f in FAULTS]
+            [
+                [verdicts.share_caught(select(verdicts.above, dtype=dtype, claim=name), c) for c in checkers]
+                for name in FAULTS
+            ]
         )
         for dtype in DTYPES
     }
-    rejected = [
-        [dtype]
-        + [
-            f"{sum(not row[c] for row in of(right_rows, dtype=dtype))} of {len(of(right_rows, dtype=dtype))}"
-            for c in checkers
-        ]
-        for dtype in DTYPES
-    ]
-    total = [
-        [dtype, f"{len(of(visible, dtype=dtype)):,}"] + [cell(of(visible, dtype=dtype), c) for c in checkers]
-        for dtype in DTYPES
-    ] + [["all", f"{len(visible):,}"] + [cell(visible, c) for c in checkers]]
-    plain = [
-        [dtype, f"{len(of(visible, dtype=dtype)):,}"]
-        + [f"{100 * np.mean([not row[c] for row in of(visible, dtype=dtype)]):.1f} %" for c in checkers]
-        for dtype in DTYPES
-    ]
-    below = [
-        [dtype, f"{len(of(hidden, dtype=dtype)):,}"] + [cell(of(hidden, dtype=dtype), c) for c in checkers]
-        for dtype in DTYPES
-    ]
-    by_fault = "\n\n".join(
-        f"### {dtype}\n\n"
-        + table(
-            ["planted fault", "problems above the line", *checkers],
-            [
-                [f, str(len(of(visible, dtype=dtype, claim=f)))]
-                + [cell(of(visible, dtype=dtype, claim=f), c) for c in checkers]
-                for f in FAULTS
-            ],
-        )
-        for dtype in DTYPES
+    title = "Faults caught above the line, in per cent"
+    experiment.write(
+        partial(write_readme, options, verdicts),
+        versions={"torch": torch_version},
+        tables={"results": [columns, *([row[name] for name in columns] for row in results)]},
+        figures={"detection": benchmark_plots.detection(rates, list(FAULTS), checkers, title)},
     )
-    environment = describe_environment()
-    environment["versions"]["torch"] = torch_version
-    command = shlex.join(["python", "experiments/gradient_checkers.py", *sys.argv[1:]])
-    versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
-    text = f"""# What gradient checkers catch
 
-A claimed gradient of the softmax objective, mean cross-entropy + reg ΣW², is given to four checkers: the right one, and
-{len(FAULTS)} wrong ones, on {config.num_problems} random problems in each of four types (N, D, K one of
-{", ".join(map(str, SHAPES))}; reg {REG}; four in sixteen at an optimum, where the terms of the gradient cancel, one in
-five with two classes whose scores tie). A fault is left out where it changes nothing: no ties, no large scores.
 
-- **softjax**: `softjax.check_gradient`, defaults.
-- **jax check_grads**: `jax.test_util.check_grads`, reverse mode, defaults.
-- **torch gradcheck**: `torch.autograd.gradcheck`, defaults, which ask for float64; given what it is given.
-- **ten entries**: the course's check, ten random entries by central differences of step {STEP:g} in the type at hand,
-  accepted below a relative error of {RELATIVE:g}.
+def write_readme(options: CheckersOptions, verdicts: Verdicts, about: dict[str, Any]) -> str:
+    """The text of README.md."""
+    device, above = about["device"], verdicts.above
+    plain = [
+        (dtype, f"{len(rows):,}", *(f"{100 * np.mean([not row[c] for row in rows]):.1f} %" for c in verdicts.checkers))
+        for dtype in DTYPES
+        for rows in [select(above, dtype=dtype)]
+    ]  # fmt: skip
+    rejected = [
+        (dtype, *(f"{sum(not row[c] for row in rows)} of {len(rows)}" for c in verdicts.checkers))
+        for dtype in DTYPES
+        for rows in [select(verdicts.right, dtype=dtype)]
+    ]
+    header = ("type", "wrong gradients", *verdicts.checkers)
+    how = [
+        ("", ""),
+        ("versions", ", ".join(f"{name} {number}" for name, number in about["versions"].items())),
+        ("device", f"{device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}"),
+        ("date", about["date"]),
+    ]
+    caught = [*tabulate_caught(verdicts, above), ("all", f"{len(above):,}", *format_caught(verdicts, above))]
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        num_faults=len(FAULTS),
+        num_problems=options.num_problems,
+        shapes=", ".join(map(str, SHAPES)),
+        reg=REG,
+        step=f"{STEP:g}",
+        relative=f"{RELATIVE:g}",
+        caught=markdown.table([header, *caught], align="names"),
+        plain=markdown.table([header, *plain], align="names"),
+        rejected=markdown.table([("type", *verdicts.checkers), *rejected], align="names"),
+        below=markdown.table([header, *tabulate_caught(verdicts, verdicts.below)], align="names"),
+        by_fault="\n\n".join(f"### {dtype}\n\n{tabulate_faults(verdicts, dtype)}" for dtype in DTYPES),
+        command=about["command"],
+        how=markdown.table(how, align="left"),
+    )
 
-A fault counts as caught where the checker rejects it *and* accepts the right gradient of the same problem: rejecting
-everything is no skill. A fault is above the line if some entry of the wrong gradient, computed in its type, is off by
-more than 10 of its rounding bounds; one below can hardly be told from rounding by its values, and is counted apart.
 
-## Faults caught, above the line
+def tabulate_caught(verdicts: Verdicts, rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each type: how many of these faults there are, and the share that each checker catches."""
+    of_type = {dtype: select(rows, dtype=dtype) for dtype in DTYPES}
+    return [
+        (dtype, f"{len(faults):,}", *format_caught(verdicts, faults)) for dtype, faults in of_type.items()
+    ]
 
-{table(["type", "wrong gradients", *checkers], total)}
 
-## Faults rejected, above the line, whatever becomes of the right gradient
+def tabulate_faults(verdicts: Verdicts, dtype: str) -> str:
+    """The same above the line in a type, for each fault, as a table."""
+    header = ("planted fault", "problems above the line", *verdicts.checkers)
+    of_fault = {name: select(verdicts.above, dtype=dtype, claim=name) for name in FAULTS}
+    body = [(name, str(len(rows)), *format_caught(verdicts, rows)) for name, rows in of_fault.items()]
+    return markdown.table([header, *body], align="names")
 
-{table(["type", "wrong gradients", *checkers], plain)}
 
-## Right gradients rejected
-
-Five penalties × {config.num_problems} problems.
-
-{table(["type", *checkers], rejected)}
-
-## Faults caught, below the line
-
-What softjax catches here it finds by evaluating the claim's formula in float64.
-
-{table(["type", "wrong gradients", *checkers], below)}
-
-![Faults caught above the line, in per cent](detection.png)
-
-## Fault by fault, above the line
-
-{by_fault}
-
-## How the checker works
-
-The claim g is held against the gradient ∇L in float64, taken by reverse mode and confirmed along random directions by
-forward mode, by the complex step Im L(W + ihV)/h, and by extrapolated central differences. An entry may be off by four of
-its rounding bounds, 1.25 δg + u |g|, or what the framework's own gradient is off by in that type where that is more, up to
-30 times. δg follows each operation of the framework's gradient: a value v that is computed in a type of unit roundoff u is
-off by up to u |v|, a sum of n terms by u Σ|terms| (times √n / 4 for long ones), and δg = √(Σᵥ (∂g/∂v · u |v|)²) over all v
-is what that does to an entry; near an optimum, where Xᵀ(p − onehot(y))/N and 2 reg W cancel, it stays as large as its terms while g vanishes.
-If the claim is a JAX function that computes in float64 when given float64, its formula is also checked there.
-
-## How it was made
-
-    {command}
-
-| | |
-| --- | --- |
-| versions | {versions} |
-| device | {environment["device"]["kind"]}, {environment["device"]["cpu_cores"]} CPU cores, {environment["device"]["machine"]} |
-| date | {environment["date"]} |
-
-Every verdict is in [results.csv](results.csv).
-"""
-    with run_folder.report_folder(config.out, config.overwrite) as folder:
-        (folder / "README.md").write_text(text)
-        run = {"command": command, "config": {k: str(v) for k, v in asdict(config).items()}, **environment}
-        (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n")
-        with (folder / "results.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, ["dtype", "seed", "claim", "bounds", *checkers])
-            writer.writeheader()
-            writer.writerows({**row, "bounds": f"{row['bounds']:.3g}"} for row in rows)
-        figure = benchmark_plots.detection(
-            rates, list(FAULTS), checkers, "Faults caught above the line, in per cent"
-        )
-        figure.savefig(folder / "detection.png", dpi=150)
-    print(f"report: {config.out / 'README.md'}")
+def format_caught(verdicts: Verdicts, rows: list[dict[str, Any]]) -> list[str]:
+    """The share of these faults that each checker catches."""
+    shares = [verdicts.share_caught(rows, checker) for checker in verdicts.checkers]
+    return ["–" if np.isnan(share) else f"{100 * share:.1f} %" for share in shares]
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config))
-    except InputError as error:
-        sys.exit(f"{Path(__file__).name}: error: {error}")
+    run_experiment(CheckersOptions, run_checkers, description=__doc__)
