@@ -8,14 +8,13 @@ configurations on the same data in NumPy and PyTorch (shown as not installed wit
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,31 +23,22 @@ import benchmark_plots
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
-from tqdm import tqdm
+from harness import COURSE_GRID, DatasetOptions, Experiment, run_experiment
+from jaxtyping import Float
 
-from softjax import Dataset, InputError, Split, SweepConfig, load_dataset, sweep
+from softjax import Dataset, Split, SweepConfig, sweep
+from softjax.cli.console import print_table, progress_bar
 from softjax.objective.scores import matmul
-from softjax.ranges import format_range, parse_range
-from softjax.reports import markdown, run_folder
-from softjax.reports.environment import describe_environment
-
-GRID = SweepConfig(
-    learning_rates=parse_range("1e-7:5e-7:10"),
-    regs=parse_range("2.5e4:5e4:10"),
-    num_iters=1500,
-    batch_size=200,
-)
+from softjax.ranges import format_range
+from softjax.reports import markdown
 
 
 @dataclass(frozen=True)
-class Config:
+class BenchmarkOptions(DatasetOptions):
     """What to measure, and where the report goes."""
 
-    dataset: str = "cifar10"
-    """As for softjax sweep."""
-    data_dir: Path | None = None
-    """Folder of cifar10."""
+    out: Path = Path("reports/benchmark_sweep")
+    """Folder of the report."""
     num_rounds: int = 15
     """Rounds in which all take turns."""
     turn_seconds: float = 0.4
@@ -57,10 +47,6 @@ class Config:
     """Numbers of configurations in the picture."""
     num_processes: int = 3
     """Whole processes, from start to report: the first compiles, the others find its programs in the cache."""
-    out: Path = Path("reports/benchmark_sweep")
-    """Folder of the report."""
-    overwrite: bool = False
-    """Replace an earlier report there."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +73,7 @@ class Work:
 Steps = Callable[[int], float]  # takes a number of steps, returns the seconds they took
 
 
-def timed(steps: Callable[[int], Any]) -> Steps:
+def time_steps(steps: Callable[[int], Any]) -> Steps:
     """`steps`, timed."""
 
     def run(num_steps: int) -> float:
@@ -98,7 +84,7 @@ def timed(steps: Callable[[int], Any]) -> Steps:
     return run
 
 
-def softjax_sweep(work: Work, **options: Any) -> Steps:
+def prepare_softjax(work: Work, **options: Any) -> Steps:
     """softjax.sweep, its training part."""
 
     def run(num_steps: int) -> float:
@@ -108,7 +94,7 @@ def softjax_sweep(work: Work, **options: Any) -> Steps:
     return run
 
 
-def products(work: Work, rows: bool) -> Steps:
+def prepare_products(work: Work, rows: bool) -> Steps:
     """The two matrix products of a step alone, in JAX: W @ X.T and Q @ X with W (C·K, D), or X @ W and X.T @ Q.
 
     A power iteration: with X of norm 1 the weights neither vanish nor overflow, and no product can be left out.
@@ -127,10 +113,10 @@ def products(work: Work, rows: bool) -> Steps:
 
         return jax.lax.scan(step, W, None, length=num_steps)[0]
 
-    return timed(lambda num_steps: loop(W, num_steps).block_until_ready())
+    return time_steps(lambda num_steps: loop(W, num_steps).block_until_ready())
 
 
-def numpy_products(work: Work) -> Steps:
+def prepare_numpy_products(work: Work) -> Steps:
     """The same two products in NumPy's BLAS, W (C·K, D)."""
     D, B = work.dataset.num_features + 1, work.config.batch_size
     rng = np.random.default_rng(0)
@@ -143,10 +129,10 @@ def numpy_products(work: Work) -> Steps:
         for _ in range(num_steps):
             W = (W @ X.T) @ X
 
-    return timed(steps)
+    return time_steps(steps)
 
 
-def numpy_one(work: Work, dtype: str, replacement: bool = True) -> Steps:
+def prepare_numpy_one(work: Work, dtype: str, replacement: bool = True) -> Steps:
     """NumPy, one configuration: the exercise's vectorized gradient and training loop."""
     X, y = work.features(dtype), work.dataset.train.y
     rng = np.random.default_rng(0)
@@ -171,10 +157,10 @@ def numpy_one(work: Work, dtype: str, replacement: bool = True) -> Steps:
             p[batch, label] -= 1
             W -= lr * (x.T @ p / len(batch) + 2 * reg * W)
 
-    return timed(steps)
+    return time_steps(steps)
 
 
-def numpy_all(work: Work) -> Steps:
+def prepare_numpy_all(work: Work) -> Steps:
     """NumPy, all configurations in one matrix product: W (C·K, D), the minibatch shared."""
     X, y = work.features("float32"), work.dataset.train.y
     rng = np.random.default_rng(0)
@@ -202,10 +188,10 @@ def numpy_all(work: Work) -> Steps:
             gradient *= rate
             W -= gradient
 
-    return timed(steps)
+    return time_steps(steps)
 
 
-def torch_one(work: Work) -> Steps:
+def prepare_torch_one(work: Work) -> Steps:
     """PyTorch eager, one configuration."""
     import torch
 
@@ -223,10 +209,10 @@ def torch_one(work: Work) -> Steps:
                 W.sub_(lr * gradient)
             losses.append(loss.detach())
 
-    return timed(steps)
+    return time_steps(steps)
 
 
-def torch_vmap(work: Work) -> Steps:
+def prepare_torch_vmap(work: Work) -> Steps:
     """torch.func.vmap over all configurations, the minibatch shared."""
     import torch
 
@@ -247,7 +233,7 @@ def torch_vmap(work: Work) -> Steps:
             W.sub_(lr[:, None, None] * gradient)
             losses.append(value)
 
-    return timed(steps)
+    return time_steps(steps)
 
 
 @dataclass(frozen=True)
@@ -267,29 +253,30 @@ SOFTJAX, EXERCISE, TORCH, VMAP = (
     "torch.func.vmap",
 )
 FLOORS = ("the two products alone, JAX, W (C·K, D)", "the two products alone, JAX, W (D, C·K)")
+NUMPY_PRODUCTS = "the two products alone, NumPy"
 PEERS = [
-    Peer(FLOORS[0], partial(products, rows=True)),
-    Peer(FLOORS[1], partial(products, rows=False)),
-    Peer("the two products alone, NumPy", numpy_products),
-    Peer(SOFTJAX, softjax_sweep),
-    Peer("NumPy, all in one product", numpy_all),
-    Peer(VMAP, torch_vmap, package="torch"),
-    Peer("NumPy, float32, one by one", partial(numpy_one, dtype="float32"), one=True),
-    Peer(TORCH, torch_one, one=True, package="torch"),
-    Peer(EXERCISE, partial(numpy_one, dtype="float64"), one=True),
+    Peer(FLOORS[0], partial(prepare_products, rows=True)),
+    Peer(FLOORS[1], partial(prepare_products, rows=False)),
+    Peer(NUMPY_PRODUCTS, prepare_numpy_products),
+    Peer(SOFTJAX, prepare_softjax),
+    Peer("NumPy, all in one product", prepare_numpy_all),
+    Peer(VMAP, prepare_torch_vmap, package="torch"),
+    Peer("NumPy, float32, one by one", partial(prepare_numpy_one, dtype="float32"), one=True),
+    Peer(TORCH, prepare_torch_one, one=True, package="torch"),
+    Peer(EXERCISE, partial(prepare_numpy_one, dtype="float64"), one=True),
     Peer(
         f"{EXERCISE}, minibatches without replacement",
-        partial(numpy_one, dtype="float64", replacement=False),
+        partial(prepare_numpy_one, dtype="float64", replacement=False),
         one=True,
     ),
 ]
 VARIANTS = [
-    Peer("softjax.sweep, float64", partial(softjax_sweep, dtype="float64")),
-    Peer("softjax.sweep, bfloat16", partial(softjax_sweep, dtype="bfloat16")),
+    Peer("softjax.sweep, float64", partial(prepare_softjax, dtype="float64")),
+    Peer("softjax.sweep, bfloat16", partial(prepare_softjax, dtype="bfloat16")),
 ]
 
 
-def installed(peer: Peer) -> bool:
+def is_installed(peer: Peer) -> bool:
     """Whether what `peer` needs is there."""
     try:
         return peer.package is None or bool(version(peer.package))
@@ -297,10 +284,45 @@ def installed(peer: Peer) -> bool:
         return False
 
 
-def in_turns(
+def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
+    """Whole processes, a step of all 100 configurations, and of other numbers of them: each is kept; then the report."""
+    dataset = experiment.dataset
+    assert dataset is not None
+    peers = [peer for peer in PEERS if is_installed(peer)]
+    batched = [peer for peer in peers if not peer.one and peer.title not in (FLOORS[1], NUMPY_PRODUCTS)]
+    processes = experiment.keep("processes", partial(run_processes, options))
+    total = (len(peers) + len(VARIANTS)) * options.num_rounds + 3 * len(batched) * len(options.sizes)
+    with progress_bar(total, unit="turn", desc="measuring") as bar:
+
+        def count(title: str) -> None:
+            bar.set_postfix_str(title, refresh=False)
+            bar.update()
+
+        def keep_turns(
+            stage: str, work: Work, taking_part: list[Peer], num_rounds: int
+        ) -> dict[str, np.ndarray]:
+            compute = partial(take_turns, work, taking_part, num_rounds, options.turn_seconds, count)
+            return {title: np.array(times) for title, times in experiment.keep(stage, compute).items()}
+
+        times = keep_turns("turns", Work(dataset, COURSE_GRID), [*peers, *VARIANTS], options.num_rounds)
+        # every sweep ends with an evaluation, which would take most of the time
+        train, val, test = (take_first(split) for split in (dataset.train, dataset.val, dataset.test))
+        few = replace(dataset, train=train, val=val, test=test)
+        by_size: dict[int, dict[str, float]] = {}
+        for size in options.sizes:
+            rates = tuple(np.linspace(1e-7, 5e-7, size).tolist())
+            work = Work(few, replace(COURSE_GRID, learning_rates=rates, regs=(2.5e4,)))
+            turns = keep_turns(f"size-{size}", work, batched, 3)
+            medians = {title: float(np.median(values)) for title, values in turns.items()}
+            one = {peer.title: float(np.median(times[peer.title])) / 100 * size for peer in peers if peer.one}
+            by_size[size] = medians | one
+    write(options, experiment, Measurements(dataset, times, by_size, processes))
+
+
+def take_turns(
     work: Work, peers: list[Peer], num_rounds: int, turn_seconds: float, count: Callable[[str], None]
-) -> dict[str, np.ndarray]:
-    """Milliseconds of a step of all configurations, (rounds,) for each peer; in each round in another order."""
+) -> dict[str, list[float]]:
+    """Milliseconds of a step of all configurations in each round, for each peer; each round in another order."""
     C = work.grid.shape[1]
     runs, lengths = {}, {}
     for peer in peers:
@@ -317,218 +339,185 @@ def in_turns(
             time.sleep(0.05)  # the threads of the one before may still be spinning
             runs[title](1)
             times[title].append(1e3 * factor[title] * runs[title](lengths[title]) / lengths[title])
-    return {title: np.array(values) for title, values in times.items()}
+    return times
 
 
-def whole_processes(config: Config) -> list[dict[str, float]]:
+def run_processes(options: BenchmarkOptions) -> list[dict[str, float]]:
     """The command line's sweep of the grid, each in a process of its own: seconds, and peak memory in MB."""
-    found = []
+    processes = []
     with tempfile.TemporaryDirectory() as scratch:
-        data = ["--data-dir", str(config.data_dir)] if config.data_dir else []
+        data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
+        lr, reg = format_range(COURSE_GRID.learning_rates), format_range(COURSE_GRID.regs)
         command = [
-            *(sys.executable, "-m", "softjax", "sweep", "--dataset", config.dataset, *data),
-            *("--learning-rates", format_range(GRID.learning_rates), "--regs", format_range(GRID.regs)),
-            *("--num-iters", str(GRID.num_iters), "--batch-size", str(GRID.batch_size)),
+            *(sys.executable, "-m", "softjax", "sweep", "--dataset", options.dataset, *data),
+            *("--learning-rates", lr, "--regs", reg),
+            *("--num-iters", str(COURSE_GRID.num_iters), "--batch-size", str(COURSE_GRID.batch_size)),
         ]
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": f"{scratch}/cache"}
-        for k in range(config.num_processes):
+        for k in range(options.num_processes):
             out = Path(scratch) / f"report{k}"
             start = time.perf_counter()
             subprocess.run([*command, "--out", str(out)], check=True, env=environment, capture_output=True)
             seconds = time.perf_counter() - start
             run = json.loads((out / "run.json").read_text())
-            found.append({"process": seconds, **run["seconds"], "peak_memory_mb": run["peak_memory_mb"]})
-    return found
+            processes.append({"process": seconds, **run["seconds"], "peak_memory_mb": run["peak_memory_mb"]})
+    return processes
 
 
-def main(config: Config) -> None:
-    """Measures everything, prints the ratios, writes the report."""
-    run_folder.check_free(config.out, config.overwrite)
-    dataset = load_dataset(config.dataset, config.data_dir)
-    peers = [peer for peer in PEERS if installed(peer)]
-    batched = [p for p in peers if not p.one and p.title not in (FLOORS[1], "the two products alone, NumPy")]
-    total = (len(peers) + len(VARIANTS)) * config.num_rounds + 3 * len(batched) * len(config.sizes)
-    processes = whole_processes(config)
-    with tqdm(total=total, desc="measuring", unit="turn", disable=None) as bar:
-
-        def count(title: str) -> None:
-            bar.set_postfix_str(title, refresh=False)
-            bar.update()
-
-        times = in_turns(
-            Work(dataset, GRID), [*peers, *VARIANTS], config.num_rounds, config.turn_seconds, count
-        )
-        # every sweep ends with an evaluation, which would take most of the time
-        few = replace(dataset, train=first(dataset.train), val=first(dataset.val), test=first(dataset.test))
-        by_size: dict[int, dict[str, float]] = {}
-        for size in config.sizes:
-            rates = tuple(np.linspace(1e-7, 5e-7, size).tolist())
-            work = Work(few, replace(GRID, learning_rates=rates, regs=(2.5e4,)))
-            medians = {
-                t: float(np.median(v))
-                for t, v in in_turns(work, batched, 3, config.turn_seconds, count).items()
-            }
-            one = {peer.title: float(np.median(times[peer.title])) / 100 * size for peer in peers if peer.one}
-            by_size[size] = medians | one
-    write(config, dataset, times, by_size, processes)
-
-
-def first(split: Split, num_examples: int = 1000) -> Split:
+def take_first(split: Split, num_examples: int = 1000) -> Split:
     """The first examples of a split."""
     return Split(split.X[:num_examples], split.y[:num_examples])
 
 
-def ratio(times: dict[str, np.ndarray], of: str, to: str) -> str:
+@dataclass(frozen=True)
+class Measurements:
+    """All that was measured.
+
+    - `times`: of each peer, milliseconds of a step of the 100 configurations, (rounds,).
+    - `by_size`: for each number of configurations, the medians of each peer.
+    - `processes`: seconds and memory of each.
+    """
+
+    dataset: Dataset
+    times: dict[str, Float[np.ndarray, " rounds"]]
+    by_size: dict[int, dict[str, float]]
+    processes: list[dict[str, float]]
+
+    @cached_property
+    def floor(self) -> str:
+        """The faster layout of the products."""
+        return min(FLOORS, key=lambda title: float(np.median(self.times[title])))
+
+    @cached_property
+    def share(self) -> Float[np.ndarray, " rounds"]:
+        """At which share of the rate of its products the sweep trains."""
+        share: np.ndarray = self.times[self.floor] / self.times[SOFTJAX]
+        return share
+
+    @property
+    def products_gflops(self) -> float:
+        """The rate of the products."""
+        C, D, K = COURSE_GRID.num_configurations, self.dataset.num_features + 1, self.dataset.num_classes
+        return float(4 * C * K * D * COURSE_GRID.batch_size / np.median(self.times[self.floor]) / 1e6)
+
+    @property
+    def evaluation_gflops(self) -> float:
+        """The rate of the evaluation."""
+        C, D, K = COURSE_GRID.num_configurations, self.dataset.num_features + 1, self.dataset.num_classes
+        examples = sum(len(split) for split in (self.dataset.train, self.dataset.val, self.dataset.test))
+        seconds = np.median([process["evaluate"] for process in self.processes])
+        return float(2 * C * K * D * examples / 1e9 / seconds)
+
+
+def write(options: BenchmarkOptions, experiment: Experiment, measured: Measurements) -> None:
+    """The report: README.md, results.json, run.json, pictures."""
+    results = {
+        "milliseconds_a_step": {title: values.tolist() for title, values in measured.times.items()},
+        "milliseconds_by_configurations": measured.by_size,
+        "processes": measured.processes,
+        "share_of_the_products_rate": measured.share.tolist(),
+        "products_gflops": measured.products_gflops,
+        "evaluation_gflops": measured.evaluation_gflops,
+    }
+    title = measured.dataset.title
+    peers = f"{title}: a step of {COURSE_GRID.num_configurations} configurations"
+    sizes = f"{title}: a step by the number of configurations"
+    packages = {peer.package for peer in PEERS if peer.package and is_installed(peer)}
+    experiment.write(
+        partial(write_readme, options, measured),
+        versions={package: version(package) for package in packages},
+        files={"results.json": json.dumps(results, indent=1) + "\n"},
+        figures={
+            "peers": benchmark_plots.step_times(measured.times, SOFTJAX, measured.floor, peers),
+            "sizes": benchmark_plots.scaling(measured.by_size, SOFTJAX, sizes),
+        },
+    )
+    print_table(tabulate_times(measured.times))
+    print(f"\n{100 * np.median(measured.share):.0f} % of the rate of the products")
+
+
+def write_readme(options: BenchmarkOptions, measured: Measurements, about: dict[str, Any]) -> str:
+    """The text of README.md."""
+    dataset, device = measured.dataset, about["device"]
+    low, middle, high = np.quantile(measured.share, (0.25, 0.5, 0.75))
+    least = min(process["process"] / process["train"] for process in measured.processes)
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        title=dataset.title,
+        num_train=f"{len(dataset.train):,}",
+        D=f"{dataset.num_features + 1:,}",
+        K=dataset.num_classes,
+        lr=format_range(COURSE_GRID.learning_rates),
+        reg=format_range(COURSE_GRID.regs),
+        num_configs=COURSE_GRID.num_configurations,
+        batch_size=COURSE_GRID.batch_size,
+        share=f"{100 * middle:.0f}",
+        share_low=f"{100 * low:.0f}",
+        share_high=f"{100 * high:.0f}",
+        products_rate=f"{measured.products_gflops:.0f}",
+        evaluation_rate=f"{measured.evaluation_gflops:.0f}",
+        process_ratio=f"{least:.2f}",
+        times=markdown.table(tabulate_times(measured.times)),
+        num_rounds=options.num_rounds,
+        processes=markdown.table(tabulate_processes(measured.processes)),
+        num_iters=f"{COURSE_GRID.num_iters:,}",
+        sizes=markdown.table(tabulate_sizes(measured.by_size)),
+        gpu="" if device["platform"] != "cpu" else "GPU: not measured.",
+        command=about["command"],
+        date=about["date"],
+        device=f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}",
+        versions=", ".join(f"{name} {number}" for name, number in about["versions"].items()),
+        fingerprint=dataset.fingerprint,
+    )
+
+
+def tabulate_times(times: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
+    """A row for each peer: its step of all 100 configurations."""
+    header = (
+        "", "a step of all 100, ms", "quartiles", "× softjax.sweep", "the grid of 1,500 steps, s",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [header]
+    for title, values in times.items():
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+        ratio = format_ratio(values, times[SOFTJAX])
+        rows.append((title, f"{middle:.1f}", f"{low:.1f} to {high:.1f}", ratio, f"{1.5 * middle:.0f}"))
+    missing = [peer.title for peer in PEERS if not is_installed(peer)]
+    return rows + [(title, "not installed", "", "", "") for title in missing]
+
+
+def format_ratio(of: np.ndarray, to: np.ndarray) -> str:
     """The median over the rounds of one's time in units of another's, and its quartiles."""
-    low, middle, high = np.quantile(times[of] / times[to], (0.25, 0.5, 0.75))
+    low, middle, high = np.quantile(of / to, (0.25, 0.5, 0.75))
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
-def write(
-    config: Config,
-    dataset: Dataset,
-    times: dict[str, np.ndarray],
-    by_size: dict[int, dict[str, float]],
-    processes: list[dict[str, float]],
-) -> None:
-    """The report: README.md, results.json, run.json, pictures."""
-    floor = min(FLOORS, key=lambda title: float(np.median(times[title])))
-    C, D, K = 100, dataset.num_features + 1, dataset.num_classes
-    flops = 4 * C * K * D * GRID.batch_size
-    rate = flops / np.median(times[floor]) / 1e6
-    share = times[floor] / times[SOFTJAX]
-    best = min(processes, key=lambda run: run["process"] / run["train"])
-    examples = len(dataset.train) + len(dataset.val) + len(dataset.test)
-    evaluation = 2 * C * K * D * examples / 1e9 / np.median([run["evaluate"] for run in processes])
-    rows = [
-        ("", "a step of all 100, ms", "quartiles", "× softjax.sweep", "the grid of 1,500 steps, s"),
-        *(
-            (
-                title,
-                f"{np.median(values):.1f}",
-                "{:.1f} to {:.1f}".format(*np.quantile(values, (0.25, 0.75))),
-                ratio(times, title, SOFTJAX),
-                f"{1.5 * np.median(values):.0f}",
-            )
-            for title, values in times.items()
-        ),
-        *((peer.title, "not installed", "", "", "") for peer in PEERS if not installed(peer)),
+def tabulate_processes(processes: list[dict[str, float]]) -> list[tuple[str, ...]]:
+    """A row for each process."""
+    header = (
+        "", "process, s", "training, s", "process ÷ training", "load, s", "compile, s", "evaluate, s", "peak memory, MB",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = [
+        (
+            "compiles" if k == 0 else "compiled before",
+            f"{process['process']:.1f}",
+            f"{process['train']:.1f}",
+            f"{process['process'] / process['train']:.2f}",
+            *(f"{process[name]:.2f}" for name in ("load", "compile", "evaluate")),
+            f"{process['peak_memory_mb']:,.0f}",
+        )
+        for k, process in enumerate(processes)
     ]
-    sizes = [
-        ("configurations", *(next(iter(by_size.values())))),
+    return [header, *rows]
+
+
+def tabulate_sizes(by_size: dict[int, dict[str, float]]) -> list[tuple[str, ...]]:
+    """A row for each number of configurations."""
+    header = ("configurations", *next(iter(by_size.values())))
+    return [
+        header,
         *((f"{size:,}", *(f"{ms:.3g}" for ms in line.values())) for size, line in by_size.items()),
     ]
-    wholes = [
-        (
-            "",
-            "process, s",
-            "training, s",
-            "process ÷ training",
-            "load, s",
-            "compile, s",
-            "evaluate, s",
-            "peak memory, MB",
-        ),
-        *(
-            (
-                "compiles" if k == 0 else "compiled before",
-                f"{run['process']:.1f}",
-                f"{run['train']:.1f}",
-                f"{run['process'] / run['train']:.2f}",
-                *(f"{run[name]:.2f}" for name in ("load", "compile", "evaluate")),
-                f"{run['peak_memory_mb']:,.0f}",
-            )
-            for k, run in enumerate(processes)
-        ),
-    ]
-    low, middle, high = np.quantile(share, (0.25, 0.5, 0.75))
-    environment = describe_environment()
-    versions = environment["versions"] | {
-        peer.package: version(peer.package) for peer in PEERS if peer.package and installed(peer)
-    }
-    device = environment["device"]
-    command = shlex.join(["python", *sys.argv])
-    text = f"""# The sweep against its floor and its peers
-
-{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}; lr {
-        format_range(GRID.learning_rates)
-    } × reg
-{format_range(GRID.regs)}, {C} configurations, minibatches of {GRID.batch_size}, float32 unless said.
-
-`softjax.sweep` trains at **{
-        100 * middle:.0f} %** of the rate of its two matrix products alone (quartiles over the rounds
-{100 * low:.0f} % to {100 * high:.0f} %; the products: {rate:.0f} GFLOP/s), and evaluates at {
-        evaluation:.0f} GFLOP/s.
-From the start of the process to the report on disk it takes {
-        best["process"] / best["train"]:.2f} times the training time.
-
-## A step of all {C} configurations
-
-{markdown.table(rows)}
-
-All took turns, {
-        config.num_rounds
-    } rounds in another order each; medians, and ratios within a round. "One by one": the time of
-one configuration, times {
-        C
-    }. The products: W @ X.T and Q @ X with W (C·K, D), or X @ W and X.T @ Q with W (D, C·K), in JAX, in
-a loop of their own; in NumPy its BLAS. `softjax.sweep` draws, gathers and centres the minibatch from uint8 pixels and records every loss; the
-peers' features were centred beforehand.
-
-![A step of all configurations](peers.png)
-
-## From the start of the process to the report
-
-{markdown.table(wholes)}
-
-`softjax sweep` on the same grid, {
-        GRID.num_iters:,} steps, checkpoints included, each in a process of its own.
-
-## By the number of configurations
-
-Milliseconds of a step of all of them, with minibatches from the first 1,000 training examples; those that go one by one are one
-configuration's time, times their number.
-
-{markdown.table(sizes)}
-
-![Time of a step by the number of configurations](sizes.png)
-
-{"" if device["platform"] != "cpu" else "GPU: not measured."}
-
-## How it was made
-
-    {command}
-
-{environment["date"]}, {device["count"]} × {device["kind"]}, {device["cpu_cores"]} CPU cores, {
-        device["machine"]
-    }; {", ".join(f"{name} {number}" for name, number in versions.items())}; data fingerprint {
-        dataset.fingerprint
-    }.
-"""
-    results = {
-        "milliseconds_a_step": {title: values.tolist() for title, values in times.items()},
-        "milliseconds_by_configurations": by_size,
-        "processes": processes,
-        "share_of_the_products_rate": share.tolist(),
-        "products_gflops": rate,
-        "evaluation_gflops": evaluation,
-    }
-    run = {"command": command, "config": asdict(config)} | environment | {"versions": versions}
-    with run_folder.report_folder(config.out, config.overwrite) as folder:
-        (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        (folder / "run.json").write_text(json.dumps(run, indent=2, default=str) + "\n")
-        title = f"{dataset.title}: a step of {C} configurations"
-        benchmark_plots.step_times(times, SOFTJAX, floor, title).savefig(folder / "peers.png", dpi=150)
-        title = f"{dataset.title}: a step by the number of configurations"
-        benchmark_plots.scaling(by_size, SOFTJAX, title).savefig(folder / "sizes.png", dpi=150)
-        (folder / "README.md").write_text(text)
-    for row in rows:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, (62, 22, 18, 24, 26), strict=True)))
-    print(f"\n{100 * middle:.0f} % of the rate of the products\nreport: {config.out / 'README.md'}")
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__, config=(tyro.conf.OmitArgPrefixes,)))
-    except InputError as error:
-        sys.exit(f"benchmark_sweep: error: {error}")
+    run_experiment(BenchmarkOptions, benchmark, load=BenchmarkOptions.load, description=__doc__)
