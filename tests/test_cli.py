@@ -44,9 +44,8 @@ def test_a_path_to_convergence_writes_its_report_and_prints_it(tmp_path, capsys,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", [["-m", "softjax", "sweep"], [str(ROOT / "experiments" / "sweep.py")]])
-def test_every_way_to_start_a_sweep(tmp_path, script):
-    done = run(*script, *SMALL, "--out", "mine", cwd=tmp_path)
+def test_a_sweep_in_a_process_of_its_own(tmp_path):
+    done = run("-m", "softjax", "sweep", *SMALL, "--out", "mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine" / "README.md").is_file()
     assert "\r" not in done.stderr  # no progress bar unless on a terminal
@@ -54,7 +53,7 @@ def test_every_way_to_start_a_sweep(tmp_path, script):
 
 @pytest.mark.slow
 def test_the_check_passes_on_the_digits():
-    done = run(str(ROOT / "experiments" / "gradient_check.py"))
+    done = run("-m", "softjax", "check")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("gradient check: RIGHT (float64, 650 entries)") == 2
     assert done.stdout.count("params[") == 20 + 2

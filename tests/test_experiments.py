@@ -2,13 +2,59 @@
 
 import csv
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
+import harness
 import pytest
 from seeds import published
 from support.processes import run, wait_for
 
 ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class SumOptions(harness.Options):
+    """Of an experiment that adds numbers."""
+
+    terms: tuple[int, ...] = (1, 2)
+
+
+def test_an_interrupted_experiment_computes_no_stage_twice_and_a_complete_one_says_so(
+    tmp_path, monkeypatch, capsys
+):
+    out, computed, interrupts = tmp_path / "sums", [], [KeyboardInterrupt]
+
+    def compute(term):
+        if term == 2 and interrupts:
+            raise interrupts.pop()
+        computed.append(term)
+        return {"term": term}
+
+    def add(options, experiment):
+        kept = [experiment.keep(f"term-{term}", lambda term=term: compute(term)) for term in options.terms]
+        total = sum(each["term"] for each in kept)
+        experiment.write(lambda about: f"{about['command']}: {about['total']}", run={"total": total})
+
+    def start(*words):
+        monkeypatch.setattr("sys.argv", ["sums.py", "--terms", "1", "2", "--out", str(out), *words])
+        harness.run_experiment(SumOptions, add)
+
+    with pytest.raises(SystemExit) as ending:
+        start()
+    command = f"python experiments/sums.py --terms 1 2 --out {out}"
+    assert ending.value.code == 130
+    assert capsys.readouterr().err == f"to go on: {command} --resume\n"
+    with pytest.raises(SystemExit, match="holds an unfinished run; --resume goes on with it"):
+        start()
+    start("--resume")
+    assert computed == [1, 2]
+    assert (out / "README.md").read_text() == f"{command}: 3"
+    assert capsys.readouterr().out == f"report: {out / 'README.md'}\n"
+    start("--resume")
+    assert computed == [1, 2]
+    assert capsys.readouterr().out == f"complete: {out / 'README.md'}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["sums"]
 
 
 @pytest.mark.slow
