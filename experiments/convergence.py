@@ -201,7 +201,8 @@ class ScikitLearn:
         self, reg: float, ours: Float[np.ndarray, "D K"], start: list[list[float]] | None
     ) -> dict[str, Any]:
         """The fields of `TheirMinimum`, and its weights when it began from `start`, those of the strength before."""
-        C = self.sigma**2 / (2 * len(self.y) * reg)
+        # of NumPy's type, as an array of strengths has it: with a Python number scikit-learn rounds to float32 more often
+        C = np.float64(self.sigma**2 / (2 * len(self.y) * reg))
         cold = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
         warm = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000, warm_start=True)
         if start is not None:
