@@ -1,13 +1,17 @@
 """The longer experiments, cut short: they run, and their reports say how they were made."""
 
 import csv
+import json
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from runpy import run_path
 
 import harness
+import numpy as np
 import pytest
-from seeds import published
+from reproduction import published
 from support.processes import run, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -138,22 +142,35 @@ def test_an_experiment_writes_its_report(tmp_path, script, options, words):
 
 
 @pytest.mark.slow
-def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_path, start_process):
+def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
+    tmp_path, start_process, monkeypatch, capsys
+):
     out, partial = tmp_path / "seeds", tmp_path / "seeds.partial"
-    command = [str(ROOT / "experiments" / "reproduce_seeds.py"), "--out", str(out)]
-    command += ["--dataset", "synthetic", "--num-examples", "3000", "--num-features", "40"]
-    command += ["--num-seeds", "2", "--num-iters", "20", "--num-repeats", "2"]
+    command = [str(ROOT / "experiments" / "reproduce_accounts.py"), "--out", str(out)]
+    command += [
+        "--dataset",
+        "synthetic",
+        "--num-examples",
+        "300",
+        "--num-features",
+        "8",
+        "--num-classes",
+        "3",
+    ]
+    command += ["--num-seeds", "2", "--num-iters", "5", "--num-repeats", "2"]
     process = start_process(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: (partial / "stage-grid-shared" / "state.npz").exists() or process.poll() is not None)
+    wait_for(partial / "stage-grid-shared" / "state.npz", process)
     process.kill()
     process.wait()
-    if not out.exists():
-        refused = run(*command)
-        assert refused.returncode == 1
-        assert "holds an unfinished run: --resume goes on with it" in refused.stderr
+    with np.load(partial / "stage-grid-independent" / "state.npz") as state:
+        trained = state["seconds"][2]
+    monkeypatch.setattr(sys, "argv", command)  # what trains nothing needs no process of its own
+    with pytest.raises(SystemExit, match="holds an unfinished run; --resume goes on with it"):
+        run_path(command[0], run_name="__main__")
     resumed = run(*command, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "10 of 10 sweeps to start" not in resumed.stderr
+    about = json.loads((out / "run.json").read_text())
+    assert about["seconds"]["grid-independent"]["train"] == trained
     assert not partial.exists()
     names = {"README.md", "figures.csv", "cells.csv", "runs.csv", "measurements.json", "run.json"}
     pictures = {"cells.png", "heat_maps.png", "distributions.png", "loss_curves.png"}
@@ -161,14 +178,20 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(tmp_pa
     text = (out / "README.md").read_text()
     with (out / "figures.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["seed"], row["figure"]) for row in rows] == [
-        (figure.seed, figure.what) for figure in published.figures()
+    figures = [(figure.account, figure.figure) for figure in published.read_figures().values()]
+    cells = [
+        ("003", f"lr {cell.lr:.6e}, reg {cell.reg:.6e}: train, validation accuracy")
+        for cell in published.read_grid()
     ]
+    assert [(row["seed"], row["figure"]) for row in rows] == figures + cells
     for row in rows:
         assert " | ".join(row.values()) in text
         assert row["ours"]
-    assert "reproduce_seeds.py --out" in text
+    assert "reproduce_accounts.py --out" in text
     assert "--resume" not in text
-    again = run(*command, "--resume")
-    assert again.stdout == f"complete: {out / 'README.md'}\n"
-    assert run(*command).stderr.endswith("exists; give --overwrite to replace it, or another --out\n")
+    assert "$" not in text
+    with pytest.raises(SystemExit, match=r"exists; give --overwrite to replace it, or another --out$"):
+        run_path(command[0], run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [*command, "--resume"])
+    run_path(command[0], run_name="__main__")
+    assert capsys.readouterr().out == f"complete: {out / 'README.md'}\n"
