@@ -7,7 +7,6 @@ import hypothesis
 import jax
 import jaxtyping
 import matplotlib as mpl
-import numpy as np
 import pytest
 from support.processes import processes
 
@@ -84,12 +83,3 @@ def small_config():
 @pytest.fixture(scope="session")
 def small_result(digits, small_config):
     return sweep(digits, small_config)
-
-
-def problem(num_examples=30, num_features=7, num_classes=4, seed=0, scale=1.0, dtype=np.float64):
-    """W, X, y of a random problem."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(num_examples, num_features))
-    X[:, -1] = 1
-    W = scale * rng.normal(size=(num_features, num_classes))
-    return W.astype(dtype), X.astype(dtype), rng.integers(0, num_classes, num_examples)

@@ -1,15 +1,11 @@
 """Problems for the gradient checker, and JAX as its users have it."""
 
 from contextlib import contextmanager
-from typing import get_args
 
 import jax
 import jax.numpy as jnp
-from conftest import problem
 
-from softjax.objective.config import PenaltyName
-
-PENALTIES = get_args(PenaltyName)
+from support.problems import problem
 
 
 @contextmanager

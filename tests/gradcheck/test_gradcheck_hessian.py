@@ -2,7 +2,8 @@
 
 import jax
 import pytest
-from support.gradcheck import PENALTIES, typed, users_defaults
+from support.gradcheck import typed, users_defaults
+from support.problems import PENALTIES
 
 import softjax
 from softjax import check_hessian

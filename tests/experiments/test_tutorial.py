@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from support.processes import run
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 NOTEBOOK = EXPERIMENTS / "tutorial.ipynb"
 SECTIONS = {  # and their pictures
     "1. Images and scores": 1,

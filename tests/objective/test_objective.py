@@ -4,17 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import problem
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mpmath import mp
 from sklearn.metrics import log_loss
+from support.problems import PENALTIES, problem
 
 import softjax
 from softjax.objective.losses import cross_entropy
-
-PENALTIES = ("l2", "half_l2", "l1", "elastic_net", "none")
 
 
 def exact_loss(W, X, y, reg, kind, penalty, l1_ratio, penalize_bias):

@@ -14,7 +14,7 @@ import pytest
 from reproduction import published
 from support.processes import run, wait_for
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

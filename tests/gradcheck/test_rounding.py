@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import problem
 from mpmath import mp
+from support.problems import problem
 
 import softjax
 from softjax.gradcheck.interpreter import NotAnalytic, evaluate

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 import sympy
-from conftest import problem
+from support.problems import problem
 
 import softjax
 from softjax import InputError

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.problems import PENALTIES
 
 from softjax.comparison import oracle
 from softjax.comparison.cases import numpy_dtype
@@ -10,7 +11,6 @@ from softjax.comparison.frameworks.protocol import Problem
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
-PENALTIES = ("l2", "half_l2", "l1", "elastic_net", "none")
 IN_PROCESS = [  # TensorFlow's and tinygrad's import, and compilers, are for the comparison's own processes
     pytest.param(name, marks=pytest.mark.slow if "torch" in name else ())
     for name, framework in FRAMEWORKS.items()

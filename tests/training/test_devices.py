@@ -12,7 +12,7 @@ from support.processes import LIMIT, processes, run, wait_for
 
 from softjax import DeviceConfig, InputError, SweepConfig, cli, mesh_of, sweep
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 GRID = (
     "--learning-rates",
     "0.001,0.01,0.1",

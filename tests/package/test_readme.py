@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.processes import run
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -25,12 +25,12 @@ def test_the_examples_run(block, tmp_path):
 
 def test_pictures_and_links_lead_somewhere():
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
+        assert (Path(__file__).parents[2] / target).exists(), target
 
 
 def test_the_rooms_of_the_layout_exist():
     table = README[README.index("| room |") :]
-    package = Path(__file__).parents[1] / "softjax"
+    package = Path(__file__).parents[2] / "softjax"
     for cell in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE):
         for name in re.findall(r"`(\w+)/?`", cell):
             assert (package / f"{name}.py").is_file() or (package / name).is_dir(), name

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.gradcheck import PENALTIES, typed, users_defaults
+from support.gradcheck import typed, users_defaults
+from support.problems import PENALTIES, problem
 
 import softjax
 from softjax import GradientError, check_gradient

@@ -19,7 +19,7 @@ from softjax import cli
 from softjax.objective import gradient
 from softjax.reports import sweep as reports
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
 
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import problem
 from support.gradcheck import users_defaults
+from support.problems import problem
 
 import softjax
 from softjax import check_gradient

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy
-from conftest import problem
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_objective import PENALTIES
+from support.problems import PENALTIES, problem
 
 import softjax
 from softjax.objective.config import Objective
