@@ -22,12 +22,12 @@ from sklearn.linear_model import LogisticRegression
 
 from softjax import Dataset, PathConfig, PathResult, Split, SweepConfig, regularization_path
 from softjax.cli.console import progress_bar
-from softjax.datasets.dataset import from_splits
+from softjax.datasets.dataset import build_dataset
 from softjax.path.config import PathOrder
 from softjax.path.result import PathSeconds
 from softjax.ranges import format_range, parse_range
 from softjax.reports import markdown
-from softjax.reports.environment import made_on
+from softjax.reports.environment import environment_rows
 
 ORDERS: tuple[PathOrder, ...] = ("together", "warm")
 ROWS = 1000  # examples at a time, in float64
@@ -259,7 +259,7 @@ def make_features(options: ConvergenceOptions) -> Dataset:
 
     held_out = max(options.probe_examples // 20, K)
     title = f"made features ({options.probe_examples:,} × {F:,}, {K:,} classes)"
-    return from_splits("features", title, (split(options.probe_examples), split(held_out), split(held_out)))
+    return build_dataset("features", title, (split(options.probe_examples), split(held_out), split(held_out)))
 
 
 def write(
@@ -301,7 +301,7 @@ def write_readme(
                  f"{dataset.num_classes}; {features.title}"),
         ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², the bias's too"),
         ("precision", "float32, both"),
-        *made_on(about),
+        *environment_rows(about),
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),

@@ -19,7 +19,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult, load_dataset
-from softjax.cli.advice import explain
+from softjax.cli.advice import add_advice
 from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
@@ -199,7 +199,7 @@ def run_experiment(
                     run(options, experiment)
         print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
     except InputError as error:
-        sys.exit(f"error: {explain(error)}")
+        sys.exit(f"error: {add_advice(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -25,7 +25,7 @@ from softjax import Dataset, mesh_of, sweep
 from softjax.cli.console import progress_bar
 from softjax.ranges import format_range
 from softjax.reports import markdown
-from softjax.reports.environment import made_on
+from softjax.reports.environment import environment_rows
 from softjax.training.sweep import compile_sweep
 
 UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))  # of time, in seconds
@@ -145,7 +145,7 @@ def write_readme(
         ("", ""),
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {D:,}, K = {K}"),
         ("grid", f"lr {lr} × reg {reg}, {T:,} steps of {B}, float32"),
-        *made_on(about),
+        *environment_rows(about),
     ]
     return markdown.render(
         Path(__file__).with_suffix(".md"),

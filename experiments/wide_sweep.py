@@ -20,7 +20,7 @@ from softjax import Dataset, PathResult, SweepConfig, SweepResult, load_dataset,
 from softjax.cli.console import say
 from softjax.ranges import format_range, parse_range
 from softjax.reports import markdown
-from softjax.reports.environment import made_on
+from softjax.reports.environment import environment_rows
 
 WIDE = SweepConfig(
     learning_rates=parse_range("log:3e-8:3e-6:7"),
@@ -250,7 +250,7 @@ def write_readme(
         ("minimum", f"L-BFGS to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
         ("seeds", f"{options.num_seeds} for each configuration of a grid; accuracies are means over them"),
         ("time", f"{about['seconds'] / 60:.1f} minutes in all"),
-        *made_on(about),
+        *environment_rows(about),
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from softjax.objective.objective import loss as loss
     from softjax.objective.scores import scores as scores
     from softjax.path.config import PathConfig as PathConfig
-    from softjax.path.path import regularization_path as regularization_path
     from softjax.path.result import PathResult as PathResult
+    from softjax.path.solve import regularization_path as regularization_path
     from softjax.training.config import DeviceConfig as DeviceConfig
     from softjax.training.config import SweepConfig as SweepConfig
     from softjax.training.devices import mesh_of as mesh_of
@@ -55,7 +55,7 @@ _CONTENTS = {
     "training.result": ["SweepResult"],
     "path.config": ["PathConfig"],
     "path.result": ["PathResult"],
-    "path.path": ["regularization_path"],
+    "path.solve": ["regularization_path"],
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 

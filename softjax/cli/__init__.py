@@ -16,7 +16,7 @@ import platformdirs
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from softjax.cli.advice import explain
+from softjax.cli.advice import add_advice
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
 from softjax.cli.console import say
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = command.run(shlex.join(["softjax", *arguments]))
         return code
     except InputError as error:
-        say(f"softjax: error: {explain(error)}")
+        say(f"softjax: error: {add_advice(error)}")
         return 2
     except KeyboardInterrupt as interruption:
         say("softjax: interrupted; no report was written")

@@ -19,7 +19,7 @@ _ADVICE = {
 }
 
 
-def explain(error: InputError) -> str:
+def add_advice(error: InputError) -> str:
     """The error's message in one line, with what to do where its kind is known."""
     kind = type(error)
     advice = _ADVICE.get((kind.__module__, kind.__qualname__))

@@ -48,10 +48,10 @@ def run_sweep(
     Raises `KeyboardInterrupt` where a signal stops it, with the number of the signal.
     """
     from softjax.training.checkpoint import load_sweep, save_sweep
-    from softjax.training.devices import from_first, is_first
+    from softjax.training.devices import is_first, run_on_first
     from softjax.training.sweep import sweep
 
-    state = from_first(lambda: load_sweep(checkpoint))
+    state = run_on_first(lambda: load_sweep(checkpoint))
     latest: Progress | None = None
 
     def save(progress: "Progress") -> None:
@@ -92,7 +92,7 @@ def run_path(
 ) -> "PathResult":
     """The regularization path's result; all else as `run_sweep`."""
     from softjax.path.checkpoint import load_path, save_path
-    from softjax.path.path import regularization_path
+    from softjax.path.solve import regularization_path
 
     state = load_path(checkpoint)
     latest: PathProgress | None = None

@@ -1,4 +1,4 @@
-"""softjax sweep."""
+"""softjax sweep. Its options are the fields of the records below, each in the `config` of its room."""
 
 import time
 from contextlib import ExitStack, nullcontext
@@ -69,12 +69,12 @@ class Sweep:
         from softjax.runs.run_folder import RunFolder
         from softjax.training import devices
 
-        devices.initialize(self.devices)
+        devices.join_processes(self.devices)
         out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
         folder = RunFolder(out, self.overwrite, self.resume)
         command = command.replace(" --resume", "")
         with nullcontext() if devices.is_first() else mute():
-            devices.from_first(folder.check)  # said before anything takes time
+            devices.run_on_first(folder.check)  # said before anything takes time
             done = _follow(self, folder, command) if self.converge else _train(self, folder, command)
             print(f"\nreport: {out / 'README.md'}" if done else f"complete: {out / 'README.md'}")
             return 0
@@ -85,7 +85,7 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
     from softjax.reports import sweep as report
     from softjax.runs.checkpoint import identify
     from softjax.training.checkpoint import estimate_bytes
-    from softjax.training.devices import CONFIG, from_first, is_first, mesh_of
+    from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
     config, mesh = options.training, mesh_of(options.devices.data_parallel)
     start = time.perf_counter()
@@ -94,8 +94,8 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
     identity = identify(asdict(config), dataset.fingerprint)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
     with ExitStack() as work:
-        from_first(lambda: work.enter_context(folder.lock()))
-        if from_first(lambda: folder.begin(identity, needed)):
+        run_on_first(lambda: work.enter_context(folder.lock()))
+        if run_on_first(lambda: folder.begin(identity, needed)):
             return False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
         say(
@@ -122,7 +122,7 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
 
 def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
     """Follows the regularization path, prints it and writes its report; False where that is there already."""
-    from softjax.path.path import check_smooth
+    from softjax.path.solve import check_smooth
     from softjax.reports import path as report
     from softjax.runs.checkpoint import identify
 

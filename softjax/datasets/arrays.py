@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softjax.datasets.dataset import Dataset, Split, from_splits, stratified
+from softjax.datasets.dataset import Dataset, Split, build_dataset
+from softjax.datasets.split import split_stratified
 from softjax.errors import InputError
 
 PARTS = ("train", "val", "test")
@@ -27,7 +28,7 @@ def load(path: Path, split_seed: int) -> Dataset:
     title = path.name
     if "X" in arrays and "y" in arrays:
         X, y, image_shape = _examples(title, arrays, "X", "y")
-        splits = stratified(title, X, y, val=0.1, test=0.1, seed=split_seed)
+        splits = split_stratified(title, X, y, val=0.1, test=0.1, seed=split_seed)
     elif all(f"{letter}_{part}" in arrays for letter in "Xy" for part in PARTS):
         examples = [_examples(title, arrays, f"X_{part}", f"y_{part}") for part in PARTS]
         shapes = {part: X.shape[1:] for part, (X, _, _) in zip(PARTS, examples, strict=True)}
@@ -43,7 +44,7 @@ def load(path: Path, split_seed: int) -> Dataset:
         if arrays["class_names"].ndim != 1:
             raise InputError(f"{title}: class_names must be K names, got shape {arrays['class_names'].shape}")
         names = [str(name) for name in arrays["class_names"]]
-    return from_splits(str(path), title, splits, names, image_shape)
+    return build_dataset(str(path), title, splits, names, image_shape)
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -133,7 +133,7 @@ def _binary_records(layout: Path, batch: str) -> UInt8[np.ndarray, "N R"]:
     expected = PER_BATCH * (PIXELS + 1)
     if (size := path.stat().st_size) != expected:
         raise InputError(f"{path} is damaged: {size:,} bytes, expected {expected:,}")
-    return _checked_labels(path, np.fromfile(path, np.uint8).reshape(PER_BATCH, PIXELS + 1))
+    return _check_labels(path, np.fromfile(path, np.uint8).reshape(PER_BATCH, PIXELS + 1))
 
 
 def _pickled_records(layout: Path, batch: str) -> UInt8[np.ndarray, "N R"]:
@@ -153,10 +153,10 @@ def _pickled_records(layout: Path, batch: str) -> UInt8[np.ndarray, "N R"]:
         )
     if labels.min() < 0 or labels.max() > 255:
         raise InputError(f"{path} is damaged: labels from {labels.min()} to {labels.max()}, expected 0..9")
-    return _checked_labels(path, np.hstack([labels[:, None].astype(np.uint8), pixels]))
+    return _check_labels(path, np.hstack([labels[:, None].astype(np.uint8), pixels]))
 
 
-def _checked_labels(path: Path, records: UInt8[np.ndarray, "N R"]) -> UInt8[np.ndarray, "N R"]:
+def _check_labels(path: Path, records: UInt8[np.ndarray, "N R"]) -> UInt8[np.ndarray, "N R"]:
     if (worst := records[:, 0].max()) >= len(CLASS_NAMES):
         raise InputError(f"{path} is damaged: it holds the label {worst}, expected 0..9")
     return records

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from softjax.datasets.dataset import Dataset, from_splits, stratified
+from softjax.datasets.dataset import Dataset, build_dataset
+from softjax.datasets.split import split_stratified
 
 
 def load(split_seed: int) -> Dataset:
@@ -14,5 +15,5 @@ def load(split_seed: int) -> Dataset:
 
     bunch = load_digits()
     X, y = bunch.data.astype(np.uint8), bunch.target.astype(np.int32)
-    splits = stratified("digits", X, y, val=0.15, test=0.15, seed=split_seed)
-    return from_splits("digits", "digits (scikit-learn)", splits, image_shape=(8, 8))
+    splits = split_stratified("digits", X, y, val=0.15, test=0.15, seed=split_seed)
+    return build_dataset("digits", "digits (scikit-learn)", splits, image_shape=(8, 8))

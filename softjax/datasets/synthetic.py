@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from softjax.datasets.dataset import Dataset, Split, from_splits
+from softjax.datasets.dataset import Dataset, Split, build_dataset
 
 
 def load(num_examples: int, num_features: int, num_classes: int, seed: int) -> Dataset:
@@ -27,7 +27,7 @@ def load(num_examples: int, num_features: int, num_classes: int, seed: int) -> D
     splits = np.split(np.arange(num_examples), [num_examples - 2 * held_out, num_examples - held_out])
     title = f"synthetic (N = {num_examples}, D = {num_features + 1}, K = {num_classes})"
     train, val, test = (slice(rows[0], rows[-1] + 1) for rows in splits)
-    return from_splits(
+    return build_dataset(
         "synthetic",
         title,
         (Split(X[train], y[train]), Split(X[val], y[val]), Split(X[test], y[test])),

@@ -42,7 +42,7 @@ def difference_intervals(
     return _interval(means - means[reference], accuracy - accuracy[reference], seed)
 
 
-def tied_with(
+def find_tied(
     hits: Integer[np.ndarray, "C N"], accuracy: Float[np.ndarray, "C S"], reference: int
 ) -> Bool[np.ndarray, " C"]:
     """Which configurations' difference from configuration `reference` has an interval that contains 0."""

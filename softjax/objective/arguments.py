@@ -1,10 +1,31 @@
-"""The arguments of the public functions, in one type and checked."""
+"""The arguments of the public functions, checked and in one type.
+
+Labels are looked at where they can be (`check_labels`); inside `jit` a wrong one becomes −1 (`as_labels`), whose loss is NaN
+(`losses.label_score`). A data set's labels are checked where it is built, in `softjax.datasets`.
+"""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
+
+from softjax.objective.config import Objective
+
+
+def check_arguments(
+    W: ArrayLike, X: ArrayLike, y: ArrayLike, reg: ArrayLike, objective: Objective
+) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"], Objective]:
+    """The arguments of `loss` and its derivatives, checked as far as can be seen from here, as arrays of one type.
+
+    Where `reg` is the number 0 there is no penalty: 0 · ΣW² would be NaN where a weight is infinite, or its square.
+    """
+    check_labels(y, jnp.shape(X)[0], jnp.shape(W)[-1])
+    if isinstance(reg, int | float) and reg == 0:
+        objective = replace(objective, penalty="none")
+    return *as_arrays(W, X, y), objective
 
 
 def as_arrays(

@@ -31,10 +31,9 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Num
 
-from softjax.objective.arguments import as_array, as_labels, check_labels
+from softjax.objective.arguments import as_array, as_labels, check_arguments, check_labels
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.objective.losses import hinge, is_label, label_score
-from softjax.objective.objective import arguments
 from softjax.objective.penalty import penalty_and_slope
 from softjax.objective.scores import matmul
 
@@ -69,7 +68,7 @@ def loss_and_grad(
 
     Raises `ValueError` as `softjax.loss` does.
     """
-    W, X, y, objective = arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
+    W, X, y, objective = check_arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
     value, grad = _loss_and_grad(W, X, y, reg, objective)
     return value, grad
 

@@ -6,8 +6,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Integer, Num
 
+from softjax.objective.arguments import check_arguments
 from softjax.objective.config import Objective, PenaltyName
-from softjax.objective.objective import arguments
 from softjax.objective.penalty import penalty_curvature, without_bias
 from softjax.objective.scores import matmul
 
@@ -35,7 +35,7 @@ def hessian_vector_product(
     """
     if np.shape(V) != np.shape(W):
         raise ValueError(f"V must be shaped like W, {np.shape(W)}, got {np.shape(V)}")
-    W, X, _, objective = arguments(W, X, y, reg, Objective("softmax", penalty, l1_ratio, penalize_bias))
+    W, X, _, objective = check_arguments(W, X, y, reg, Objective("softmax", penalty, l1_ratio, penalize_bias))
     V = jnp.asarray(V).astype(W.dtype)
     p = jax.nn.softmax(matmul(X, W), axis=1)
     u = matmul(X, V)

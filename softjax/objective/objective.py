@@ -1,13 +1,10 @@
 """The objective: the mean loss of a linear classifier's scores, and a penalty on its weights."""
 
-from dataclasses import replace
-
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Integer, Num
 
-from softjax.objective.arguments import as_arrays, as_labels, check_labels
+from softjax.objective.arguments import as_labels, check_arguments
 from softjax.objective.config import Kind, Objective, PenaltyName
 from softjax.objective.losses import LOSSES
 from softjax.objective.penalty import penalty_value
@@ -45,22 +42,9 @@ def loss(
     Raises `ValueError` where shapes do not fit, a label lies outside 0..K−1, or `kind` or `penalty` is
     unknown. Inside `jit`, where labels cannot be looked at, one outside makes the loss NaN.
     """
-    W, X, y, objective = arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
+    W, X, y, objective = check_arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
     value: Array = _loss(W, X, y, reg, objective)
     return value
-
-
-def arguments(
-    W: ArrayLike, X: ArrayLike, y: ArrayLike, reg: ArrayLike, objective: Objective
-) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"], Objective]:
-    """The arguments of `loss` and its derivatives, checked as far as can be seen from here, as arrays of one type.
-
-    Where `reg` is the number 0 there is no penalty: 0 · ΣW² would be NaN where a weight is infinite, or its square.
-    """
-    check_labels(y, jnp.shape(X)[0], jnp.shape(W)[-1])
-    if isinstance(reg, int | float) and reg == 0:
-        objective = replace(objective, penalty="none")
-    return *as_arrays(W, X, y), objective
 
 
 @jax.jit

@@ -7,6 +7,9 @@
 | `"l1"` | reg | – |
 | `"elastic_net"` | reg · l1_ratio | ½ reg (1 − l1_ratio) |
 | `"none"` | – | – |
+
+It is added to the mean loss in `objective.py`, and with its slope to the gradient in `gradient.py` and `path/lbfgs.py`. A new
+penalty is a name in `config.PenaltyName` and a line in `coefficients`.
 """
 
 import operator

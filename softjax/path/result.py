@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, Integer
 from softjax.datasets.dataset import Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.evaluation.examples import score_split
-from softjax.evaluation.intervals import accuracy_intervals, tied_with
+from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.path.config import PathConfig
 from softjax.path.lbfgs import End
 from softjax.training.config import SweepConfig
@@ -118,7 +118,7 @@ class PathResult:
     @cached_property
     def tied(self) -> Bool[np.ndarray, " R"]:
         """Which are not told from the best: the 95 % interval of the paired difference contains 0."""
-        return tied_with(self.val_hits, self.val_accuracy[:, None], self.best)
+        return find_tied(self.val_hits, self.val_accuracy[:, None], self.best)
 
     def scores(self, split: Split, reg: int | None = None) -> Float[np.ndarray, "N K"]:
         """The scores (N, K) of the classifier of penalty strength number `reg` (the best) on raw examples."""

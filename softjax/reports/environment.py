@@ -30,7 +30,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def made_on(environment: dict[str, Any]) -> list[tuple[str, str]]:
+def environment_rows(environment: dict[str, Any]) -> list[tuple[str, str]]:
     """What `environment` holds, as rows of a table: device, versions, date."""
     device = environment["device"]
     return [

@@ -9,16 +9,16 @@ from softjax import plots
 from softjax.datasets.dataset import Dataset
 from softjax.path.result import PathResult
 from softjax.ranges import format_range
-from softjax.reports.classifier import (
+from softjax.reports.markdown import render, table
+from softjax.reports.report import (
     SPLITS,
-    Contents,
+    ReportContents,
     accuracy_rows,
     interval,
     loss_name,
     penalty_name,
     write_report,
 )
-from softjax.reports.markdown import render, table
 from softjax.runs.run_folder import RunFolder
 
 TEMPLATE = Path(__file__).with_suffix(".md")
@@ -34,7 +34,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
         "test_interval": result.test_interval[best].tolist(),
         "tied": int(result.tied.sum()),
     }
-    contents = Contents(
+    contents = ReportContents(
         title=f"Regularization path on {dataset.title}",
         summary=f"The minimum of the {loss_name(config)} of a linear classifier, by L-BFGS on all training examples, for "
         f"{len(result.reg)} penalty strengths.",

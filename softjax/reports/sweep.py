@@ -10,16 +10,16 @@ import numpy as np
 from softjax import plots
 from softjax.datasets.dataset import Dataset
 from softjax.ranges import format_range
-from softjax.reports.classifier import (
+from softjax.reports.markdown import render, table
+from softjax.reports.report import (
     SPLITS,
-    Contents,
+    ReportContents,
     accuracy_rows,
     interval,
     loss_name,
     penalty_name,
     write_report,
 )
-from softjax.reports.markdown import render, table
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
@@ -52,7 +52,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
     """
     config, best = result.config, _describe_best(result)
     over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
-    contents = Contents(
+    contents = ReportContents(
         title=f"Sweep on {dataset.title}",
         summary=f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {describe_grid(config)}.",
         best=best,

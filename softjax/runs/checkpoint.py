@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from softjax.errors import InputError
-from softjax.runs.files import explain_failure, read_arrays, write_arrays, write_file
+from softjax.runs.files import raise_as_input_error, read_arrays, write_arrays, write_file
 
 IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
@@ -108,7 +108,7 @@ class Checkpoint:
         Raises `InputError` where the disk has no room for `needed_bytes`; then the earlier one stays.
         """
         self._check_space(needed_bytes)
-        with explain_failure(f"{self.folder} cannot be written"):
+        with raise_as_input_error(f"{self.folder} cannot be written"):
             self.discard()
             self.folder.mkdir(parents=True, exist_ok=True)
             content = json.dumps(identity, indent=1).encode()
@@ -130,7 +130,7 @@ class Checkpoint:
         """Writes arrays under a name. Raises `CheckpointNotWrittenError` where that fails: the earlier ones stay."""
         earlier = "the earlier one is whole" if self.exists else "there is none yet"
         what = f"the checkpoint in {self.folder} cannot be written ({earlier})"
-        with explain_failure(what, CheckpointNotWrittenError):
+        with raise_as_input_error(what, CheckpointNotWrittenError):
             write_arrays(self._path(name), arrays)
 
     def load(self, name: str) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from softjax.errors import InputError
 
 
 @contextmanager
-def explain_failure(what: str, error_type: type[InputError] = InputError) -> Iterator[None]:
+def raise_as_input_error(what: str, error_type: type[InputError] = InputError) -> Iterator[None]:
     """Turns an `OSError` of the block into an `InputError` that says what failed, and why."""
     try:
         yield

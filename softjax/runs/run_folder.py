@@ -16,7 +16,7 @@ from typing import Any
 
 from softjax.errors import InputError
 from softjax.runs.checkpoint import OURS, Checkpoint, identify_report
-from softjax.runs.files import explain_failure
+from softjax.runs.files import raise_as_input_error
 
 
 class ReportExistsError(InputError):
@@ -77,7 +77,7 @@ class RunFolder:
 
         Raises `RunInProgressError` where another process is at work, `ForeignFileError` where a file there is not ours.
         """
-        with explain_failure(f"{self.partial} cannot be written"):
+        with raise_as_input_error(f"{self.partial} cannot be written"):
             self.partial.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.partial, os.O_RDONLY)
         try:

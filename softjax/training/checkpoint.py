@@ -10,7 +10,7 @@ from softjax.runs.checkpoint import Checkpoint
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.plan import MEMORIES, chunk_size
 from softjax.training.run import MOST_LOSSES
-from softjax.training.state import Part, Seconds, SweepState
+from softjax.training.state import ChunkResult, Seconds, SweepState
 
 REPORT_BYTES = 5_000_000
 
@@ -59,12 +59,12 @@ def _name(index: int) -> str:
     return f"part-{index:05}"
 
 
-def _load_part(checkpoint: Checkpoint, index: int) -> Part:
+def _load_part(checkpoint: Checkpoint, index: int) -> ChunkResult:
     arrays = _fields(checkpoint.load(_name(index)))
-    return Part(**(arrays | {"steps": int(arrays["steps"])}))
+    return ChunkResult(**(arrays | {"steps": int(arrays["steps"])}))
 
 
-def _arrays(record: Part | SweepState) -> dict[str, Any]:
+def _arrays(record: ChunkResult | SweepState) -> dict[str, Any]:
     """The fields of a record; those of its carry, which may be None, by number."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     carry = arrays.pop("carry")

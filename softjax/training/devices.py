@@ -28,7 +28,7 @@ class NotJoinedError(InputError):
     """The processes of a distributed sweep cannot be joined."""
 
 
-def initialize(config: DeviceConfig) -> None:
+def join_processes(config: DeviceConfig) -> None:
     """Joins the other processes of a distributed sweep: before JAX is used otherwise, and at most once.
 
     With `config.coordinator` as it says; else from the environment of Slurm, Cloud TPU, Open MPI or Kubernetes, as
@@ -125,7 +125,7 @@ def share_numbers(*values: int) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(mine))
 
 
-def from_first(value: Callable[[], T]) -> T:
+def run_on_first(value: Callable[[], T]) -> T:
     """What `value` gives in the first process, in all of them; where it raises `InputError`, the others end."""
     if jax.process_count() == 1:
         return value()

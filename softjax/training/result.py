@@ -10,7 +10,7 @@ from softjax.datasets.dataset import Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.errors import InputError
 from softjax.evaluation.examples import score_split
-from softjax.evaluation.intervals import accuracy_intervals, tied_with
+from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.training.config import SweepConfig
 from softjax.training.state import Seconds
 
@@ -112,7 +112,7 @@ class SweepResult:
 
         The best is among them; one that diverged or was stopped early is not.
         """
-        return tied_with(self.val_hits, self._contending, self.best)
+        return find_tied(self.val_hits, self._contending, self.best)
 
     def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
         """The array called `name` with the axis of configurations unfolded into learning rates × regs.

@@ -21,7 +21,7 @@ from softjax.training.devices import CONFIG, DATA, fetch, place
 from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
-from softjax.training.state import Part, Progress, Seconds, SweepState
+from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
 
 MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
@@ -99,7 +99,9 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
     )
 
 
-def begin_chunk(run: SweepRun, chunk_size: int, parts: tuple[Part, ...], seconds: Seconds) -> SweepState:
+def begin_chunk(
+    run: SweepRun, chunk_size: int, parts: tuple[ChunkResult, ...], seconds: Seconds
+) -> SweepState:
     """The state in which the chunk after `parts` has done none of its steps; where there is none, all is done."""
     config, left = run.config, run.chunks[len(parts) :]
     step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
@@ -174,12 +176,12 @@ def describe(
     )
 
 
-def parts_of_rung(run: SweepRun, parts: tuple[Part, ...], rung: int) -> list[Part]:
+def parts_of_rung(run: SweepRun, parts: tuple[ChunkResult, ...], rung: int) -> list[ChunkResult]:
     """Those of the finished `parts` that belong to a rung of successive halving."""
     return [part for part, chunk in zip(parts, run.chunks, strict=False) if chunk.rung == rung]
 
 
-def _pick_configs(run: SweepRun, parts: tuple[Part, ...], chunk: Chunk) -> Int[np.ndarray, " c"]:
+def _pick_configs(run: SweepRun, parts: tuple[ChunkResult, ...], chunk: Chunk) -> Int[np.ndarray, " c"]:
     """The configurations of a chunk: of those of the rung before it the better half, in order."""
     if chunk.rung == 0:
         return np.arange(run.grid.shape[1])[chunk.rows]
@@ -236,7 +238,7 @@ def _evaluate_chunk(
     carry: Carry,
     runs: Runs,
     losses: Float[np.ndarray, "c S H"],
-) -> Part:
+) -> ChunkResult:
     own = slice(len(configs))
     found = jax.tree.map(
         lambda each: fetch(each).swapaxes(0, 1)[own], programs.evaluate(carry.W, runs, run.setting)
@@ -254,7 +256,7 @@ def _evaluate_chunk(
     # all that may go on, or the weights that are kept alone
     wanted: list[Any] = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
     carried = [fetch(leaf).swapaxes(0, 1) for leaf in wanted]
-    return Part(
+    return ChunkResult(
         configs=configs,
         steps=chunk.end,
         train_accuracy=unless_diverged(found.train_hits / num_train),

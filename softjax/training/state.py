@@ -18,14 +18,14 @@ class Seconds:
 
 
 @dataclass(frozen=True)
-class Part:
+class ChunkResult:
     """What is kept of a chunk of c configurations that have been trained up to some step and evaluated.
 
     - `configs` (c,): which they are.
     - `steps`: SGD steps they have done.
     - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S), `val_hits`, `test_hits` (c, N):
       as in `SweepResult`.
-    - `loss_history` (c, S, H): at those of the steps since they last stood here that are kept.
+    - `loss_history` (c, S, H): at the steps of this rung whose losses are kept.
     - `weights` (k, S, D, K): of all of them, or of the one with the highest mean validation accuracy.
     - `carry`: the arrays to go on from (c, S, ...), where successive halving may let them; else none.
     """
@@ -57,7 +57,7 @@ class SweepState:
     """
 
     chunk_size: int
-    parts: tuple[Part, ...] = field(repr=False)
+    parts: tuple[ChunkResult, ...] = field(repr=False)
     step: int
     carry: tuple[np.ndarray, ...] | None = field(repr=False)
     losses: Float[np.ndarray, "c S H"] = field(repr=False)

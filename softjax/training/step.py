@@ -1,4 +1,4 @@
-"""A step of training, and a segment of steps: minibatch SGD or a kin of it, a pure function of (lr, reg, key).
+"""A step of training, and a segment of steps, by SGD, momentum, Adam or AdamW: pure functions of (lr, reg, key).
 
 A run is cut into segments, so that its caller can report progress between them. Weights are (K, D) here.
 """

@@ -28,7 +28,7 @@ from softjax.training.run import (
     prepare_run,
     train_chunk,
 )
-from softjax.training.state import Part, Progress, Seconds, SweepState
+from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 
 
 def sweep(
@@ -108,7 +108,7 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
     config, C = run.config, run.grid.shape[1]
     columns = {
         each.name: _empty_column(C, getattr(state.parts[0], each.name))
-        for each in fields(Part)
+        for each in fields(ChunkResult)
         if each.name not in ("configs", "steps", "loss_history", "weights", "carry")
     }
     history_shape = (C, config.num_seeds, len(run.history_steps))
@@ -146,7 +146,7 @@ def _empty_column(length: int, like: np.ndarray) -> np.ndarray:
     return np.full((length, *like.shape[1:]), np.nan if like.dtype.kind == "f" else 0, like.dtype)
 
 
-def _best_weights(parts: list[Part], all_kept: bool) -> np.ndarray:
+def _best_weights(parts: list[ChunkResult], all_kept: bool) -> np.ndarray:
     """Those of the best run among the chunks trained to the end."""
     best = int(rank(np.concatenate([part.val_accuracy for part in parts]))[0])
     chunk = parts[0].configs.size

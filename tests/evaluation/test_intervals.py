@@ -56,13 +56,13 @@ def test_a_difference_on_the_same_images_is_surer_than_either_accuracy():
     assert 0 < low < 0.01 < high < 0.02
     each = intervals.accuracy_intervals(hits, accuracy)
     assert each[0, 1] > each[1, 0]
-    assert intervals.tied_with(hits, accuracy, 1).tolist() == [False, True]
+    assert intervals.find_tied(hits, accuracy, 1).tolist() == [False, True]
 
 
 def test_a_diverged_run_has_no_interval_and_is_tied_with_none():
     hits, accuracy = np.ones((2, 10), int), np.array([[0.5, np.nan], [0.5, 0.5]])
     assert np.isnan(intervals.accuracy_intervals(hits, accuracy)[0]).all()
-    assert intervals.tied_with(hits, accuracy, 1).tolist() == [False, True]
+    assert intervals.find_tied(hits, accuracy, 1).tolist() == [False, True]
 
 
 def test_a_sweep_s_intervals_hold_its_means(small_result):

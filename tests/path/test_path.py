@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 import softjax
 from softjax import InputError, PathConfig, SweepConfig, compilation, load_dataset, regularization_path
 from softjax.datasets import preprocess
-from softjax.path import axes, path
+from softjax.path import axes, solve
 from softjax.path import lbfgs as solver_module
 from softjax.path.checkpoint import load_path, save_path
 from softjax.runs.checkpoint import Checkpoint
@@ -83,7 +83,7 @@ def test_without_a_penalty_the_gradient_is_compared_with_that_at_zero(x64):
 @pytest.mark.parametrize("batch", [10, 25])
 def test_warm_starts_lead_to_the_same_minima(digits, monkeypatch, batch):
     together = regularization_path(digits, CONFIG, PathConfig(path="together"))
-    monkeypatch.setattr(path, "WARM", batch)
+    monkeypatch.setattr(solve, "WARM", batch)
     warm = regularization_path(digits, CONFIG, PathConfig(path="warm"))
     assert (together.order, warm.order) == ("together", "warm")
     np.testing.assert_allclose(warm.objective, together.objective, rtol=1e-6)
@@ -159,7 +159,7 @@ def test_what_does_not_converge_is_said(digits):
 
 
 def test_progress_is_told(digits, monkeypatch):
-    monkeypatch.setattr(path, "WARM", 10)
+    monkeypatch.setattr(solve, "WARM", 10)
     told = []
     regularization_path(digits, CONFIG, PathConfig(path="warm"), on_progress=told.append)
     assert told[-1].converged == told[-1].num_regs == 3

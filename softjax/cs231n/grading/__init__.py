@@ -1,1 +1,5 @@
-"""The grading of a student's softmax loss: `grade`, in the module of that name, runs the checks and makes the report."""
+"""What is wrong with a student's loss and gradient: start at `grade`.
+
+Mistakes in the formula are named in `mistakes`, in the penalty in `penalties`, in what the function returns or raises in
+`student`, on large scores and other inputs in `trials`; `checks` puts them together.
+"""

@@ -38,17 +38,17 @@ class _Run:
     held_out: tuple[Examples, Examples]
     fitted: Preprocessing
     """in float64"""
-    way: str
+    order: str
     """together or warm"""
-    order: np.ndarray
-    """(R,): from the largest penalty strength on"""
+    rows: np.ndarray
+    """(R,): the penalty strengths from the largest on"""
     batch: int
     """penalty strengths solved at a time"""
     seconds: PathSeconds
 
     def batch_regs(self, number: int) -> Array:
         """The penalty strengths of a batch."""
-        rows = self.order[number * self.batch : (number + 1) * self.batch]
+        rows = self.rows[number * self.batch : (number + 1) * self.batch]
         return jnp.asarray([self.config.regs[row] for row in rows], self.spec.dtype)
 
 
@@ -83,7 +83,7 @@ def regularization_path(
         state = state or PathState((), None, 0, float("nan"), PathSeconds())
         if on_progress is not None:
             on_progress(_describe(run, state))
-        while len(state.ends) * run.batch < len(run.order):
+        while len(state.ends) * run.batch < len(run.rows):
             state = _solve_batch(run, state, on_progress)
         if on_progress is not None:
             on_progress(_describe(run, state))
@@ -116,7 +116,7 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
     seconds = PathSeconds(load=loaded - start, axes=time.perf_counter() - loaded)
     objective = Objective(config.kind, config.penalty, penalize_bias=config.penalize_bias)
     columns = len(config.regs) * num_classes
-    way = solver.path if solver.path != "auto" else "together" if columns <= TOGETHER else "warm"
+    order = solver.path if solver.path != "auto" else "together" if columns <= TOGETHER else "warm"
     return _Run(
         config,
         solver,
@@ -124,17 +124,17 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
         Data(train, preprocessing, axes),
         (held_out[0], held_out[1]),
         fitted,
-        way,
+        order,
         np.argsort(-np.asarray(config.regs), kind="stable"),
-        len(config.regs) if way == "together" else max(WARM // num_classes, 1),
+        len(config.regs) if order == "together" else max(WARM // num_classes, 1),
         seconds,
     )
 
 
 def _describe(run: _Run, state: PathState) -> PathProgress:
     """What a caller is told between two batches."""
-    done = min(len(state.ends) * run.batch, len(run.order))
-    return PathProgress(done, len(run.order), state.iterations, float("nan"), lambda: state)
+    done = min(len(state.ends) * run.batch, len(run.rows))
+    return PathProgress(done, len(run.rows), state.iterations, float("nan"), lambda: state)
 
 
 def _solve_batch(
@@ -166,7 +166,7 @@ def _solve_batch(
         if on_progress is not None:
             done = len(state.ends) * run.batch + finished
             now = int(np.max(point.iterations)), float(point.norm.max())
-            on_progress(PathProgress(done, len(run.order), *now, copy))
+            on_progress(PathProgress(done, len(run.rows), *now, copy))
 
     end = minimize(programs, run.data, regs, point, state.iterations, unit, run.solver, tell)
     return PathState((*state.ends, end), None, 0, unit, timed())
@@ -174,7 +174,7 @@ def _solve_batch(
 
 def _evaluate(run: _Run, state: PathState) -> PathResult:
     """The result of a path whose batches are all solved."""
-    config, back = run.config, np.argsort(run.order)
+    config, back = run.config, np.argsort(run.rows)
     end: End = jax.tree.map(lambda *each: np.concatenate(each)[back], *state.ends)
     regs = np.asarray(config.regs, run.spec.dtype)
     gaps = np.asarray(gap(run.spec.objective, end.norm, end.value, regs, state.unit))
@@ -201,7 +201,7 @@ def _evaluate(run: _Run, state: PathState) -> PathResult:
         converged=gaps <= run.solver.tolerance,
         iterations=end.iterations,
         evaluations=end.evaluations,
-        order=run.way,
+        order=run.order,
         weights=np.asarray(end.W).swapaxes(1, 2),
         preprocessing=run.fitted,
         seconds=seconds,

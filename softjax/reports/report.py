@@ -15,7 +15,7 @@ from softjax import plots
 from softjax.datasets.dataset import Dataset
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
-from softjax.reports.environment import describe_environment, made_on
+from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
@@ -28,7 +28,7 @@ Figures = dict[str, tuple[Figure, str]]  # by file name, with their captions
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportContents:
     """What is said of a sweep, or of a path, in its report."""
 
     title: str
@@ -48,7 +48,11 @@ class Contents:
 
 
 def write_report(
-    contents: Contents, result: SweepResult | PathResult, dataset: Dataset, folder: RunFolder, command: str
+    contents: ReportContents,
+    result: SweepResult | PathResult,
+    dataset: Dataset,
+    folder: RunFolder,
+    command: str,
 ) -> None:
     """Writes everything into the run's folder: README.md, tables, run.json, classifier.npz and pictures."""
     scores = result.scores(dataset.test)
@@ -92,7 +96,7 @@ def _draw_classifier(
     return figures
 
 
-def _describe_run(contents: Contents, dataset: Dataset, command: str, nll: float) -> dict[str, Any]:
+def _describe_run(contents: ReportContents, dataset: Dataset, command: str, nll: float) -> dict[str, Any]:
     """What run.json holds."""
     return {
         "command": command,
@@ -111,7 +115,9 @@ def _describe_run(contents: Contents, dataset: Dataset, command: str, nll: float
     }
 
 
-def _write_readme(contents: Contents, dataset: Dataset, run: dict[str, Any], captions: dict[str, str]) -> str:
+def _write_readme(
+    contents: ReportContents, dataset: Dataset, run: dict[str, Any], captions: dict[str, str]
+) -> str:
     data, config, best = run["dataset"], run["config"], run["best"]
     nll = ("test negative log-likelihood (nats)", f"{best['test_negative_log_likelihood']:.4f}")
     of_sweep = "seed" in contents.best
@@ -124,7 +130,7 @@ def _write_readme(contents: Contents, dataset: Dataset, run: dict[str, Any], cap
         *contents.how,
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
         ("peak memory", f"{run['peak_memory_mb']:,.0f} MB"),
-        *made_on(run),
+        *environment_rows(run),
     ]
     return render(
         TEMPLATE,
