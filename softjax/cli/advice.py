@@ -2,7 +2,7 @@
 
 from softjax.errors import InputError
 
-_ADVICE = {
+ADVICE = {
     ("softjax.runs.run_folder", "ReportExistsError"): "give --overwrite to replace it, or another --out",
     ("softjax.runs.run_folder", "UnfinishedRunError"): "--resume goes on with it, --overwrite discards it",
     ("softjax.runs.run_folder", "RunInProgressError"): "wait for it, or give another --out",
@@ -12,6 +12,9 @@ _ADVICE = {
     ),
     ("softjax.runs.checkpoint", "DamagedCheckpointError"): "--overwrite without --resume starts afresh",
     ("softjax.runs.checkpoint", "CheckpointNotWrittenError"): "make room, then --resume",
+    ("softjax.datasets.cifar10", "DownloadError"): (
+        "put its cifar-10-batches-bin there, name a folder with --data-dir, or use --dataset digits"
+    ),
     ("softjax.training.devices", "NotJoinedError"): (
         "start it under srun or on a TPU pod, or give --coordinator HOST:PORT, --num-processes and --process-id"
     ),
@@ -22,5 +25,5 @@ _ADVICE = {
 def add_advice(error: InputError) -> str:
     """The error's message in one line, with what to do where its kind is known."""
     kind = type(error)
-    advice = _ADVICE.get((kind.__module__, kind.__qualname__))
+    advice = ADVICE.get((kind.__module__, kind.__qualname__))
     return f"{error}; {advice}" if advice else str(error)

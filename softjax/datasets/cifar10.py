@@ -51,6 +51,10 @@ KNOWN_PIXELS = {
 UNRECOGNIZED = "CIFAR-10 (unrecognized pixels)"
 
 
+class DownloadError(InputError):
+    """CIFAR-10 is not there and cannot be downloaded."""
+
+
 def load(data_dir: Path | None, val_images: int, test_images: int | Literal["all"]) -> Dataset:
     """CIFAR-10 split as in the course: the last `val_images` of the 50,000 training images are for validation, of the test
     images the first `test_images` for the test.
@@ -220,9 +224,8 @@ def _download(cache: Path) -> Path:
         )
     except Exception as error:  # requests, urllib3, OSError, pooch's ValueError for a bad hash
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"CIFAR-10 could not be downloaded from {URL} into {cache} ({first_line}); "
-            "put its cifar-10-batches-bin there, name a folder as data_dir, or use the data set digits"
+        raise DownloadError(
+            f"CIFAR-10 could not be downloaded from {URL} into {cache} ({first_line})"
         ) from error
     finally:
         logger.setLevel(level)

@@ -1,5 +1,6 @@
 """The command line does what it says, and says in one line why it does not."""
 
+import importlib
 import os
 import pickle
 import re
@@ -16,6 +17,7 @@ from support.processes import LIMIT, processes, run, wait_for
 
 import softjax
 from softjax import cli
+from softjax.cli import advice
 from softjax.objective import gradient
 from softjax.reports import sweep as reports
 
@@ -378,3 +380,8 @@ def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert cli.main(["sweep", *SMALL, "--resume"]) == 0
     assert not (tmp_path / "reports" / "digits.partial").exists()
+
+
+def test_the_errors_that_advice_is_given_for_exist():
+    for module, name in advice.ADVICE:
+        assert issubclass(getattr(importlib.import_module(module), name), softjax.InputError)
