@@ -1,6 +1,5 @@
 """The command line: softjax sweep | check | compare."""
 
-import inspect
 import io
 import os
 import shlex
@@ -10,19 +9,18 @@ import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, Union
 
 import platformdirs
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from softjax.cli.advice import add_advice
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
 from softjax.cli.console import say
+from softjax.cli.options import describe_command, read_ranges, show_defaults, summarize_command, wrap
 from softjax.cli.sweep import Sweep
 from softjax.errors import InputError
-from softjax.ranges import format_range, parse_range
 
 INTERRUPTED = 128  # and the number of the signal, as shells have it
 DESCRIPTION = (
@@ -30,11 +28,7 @@ DESCRIPTION = (
     "with that of other frameworks."
 )
 
-_COMMANDS: Any = (
-    Annotated[Sweep, tyro.conf.subcommand("sweep", description=inspect.getdoc(Sweep))]
-    | Annotated[Check, tyro.conf.subcommand("check", description=inspect.getdoc(Check))]
-    | Annotated[Compare, tyro.conf.subcommand("compare", description=inspect.getdoc(Compare))]
-)
+COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "compare": Compare}
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -95,13 +89,17 @@ def _parse(arguments: list[str]) -> Any:
     """The command. Raises `InputError` for values no run can have, `SystemExit` after help and usage errors."""
     parse = partial(
         tyro.cli,
-        _COMMANDS,
-        prog="softjax",
-        description=DESCRIPTION,
-        args=arguments,
+        description="",  # printed here, since the parser does not wrap it
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
-        registry=_ranges(),
+        registry=read_ranges(),
     )
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is not None:
+        text = describe_command(command)
+        parse = partial(parse, show_defaults(command), prog=f"softjax {arguments[0]}", args=arguments[1:])
+    else:
+        text = wrap(DESCRIPTION)
+        parse = partial(parse, _overview(), prog="softjax", args=arguments)
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             return parse()
@@ -112,23 +110,17 @@ def _parse(arguments: list[str]) -> Any:
             if isinstance(reason, InputError):
                 raise reason from None
             reason = reason.__context__
+    if {"-h", "--help"} & set(arguments):
+        print(f"{text}\n")
     return parse()  # not our error: once more, aloud
 
 
-def _ranges() -> ConstructorRegistry:
-    """Tuples of floats are written as ranges."""
-    registry = ConstructorRegistry()
-
-    @registry.primitive_rule
-    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
-        if info.type != tuple[float, ...]:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="RANGE",
-            instance_from_str=lambda texts: parse_range(texts[0]),
-            is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda values: [format_range(values)],
+def _overview() -> Any:
+    """All commands, with a line each."""
+    union: Any = Union
+    return union[
+        tuple(
+            Annotated[command, tyro.conf.subcommand(name, description=summarize_command(command))]
+            for name, command in COMMANDS.items()
         )
-
-    return registry
+    ]

@@ -18,14 +18,18 @@ from softjax.gradcheck.config import CheckConfig
 class Check:
     """Check a gradient: the one by hand, as the course does, or one of your own.
 
-    By hand: on 500 training examples, in float64, a table of random entries for each penalty strength.
-    Your own: any function and its claimed gradient. Both are held against reverse and forward mode, the
-    complex step and central differences. Exits with 1 if the gradient is wrong or cannot be judged.
+    By hand: on 500 training examples, in float64, with a table of random entries for each penalty strength. Your own:
+    any function and its claimed gradient. Both are compared with reverse and forward mode, the complex step and central
+    differences. The exit code is 1 if the gradient is wrong or cannot be judged.
 
     Examples:
       softjax check
       softjax check --dataset cifar10 --data-dir DIR --num-checks 20
       softjax check --function mine:loss --gradient mine:grad --inputs data.npz
+
+    Attributes:
+        data: Which data set.
+        check: What is checked.
     """
 
     data: DataConfig = field(default_factory=DataConfig)

@@ -10,10 +10,10 @@ from softjax.comparison.config import CompareConfig
 
 @dataclass(frozen=True)
 class Compare:
-    """Hold autodiff frameworks against each other on the softmax loss: accuracy, edge cases, derivative modes, speed.
+    """Compare autodiff frameworks on the softmax loss: accuracy, edge cases, derivative modes, speed.
 
-    Each framework runs in a process of its own; those that are not installed are listed with the line that
-    installs them.
+    Each framework runs in a process of its own. Those that are not installed are listed with the line that installs
+    them.
 
     Examples:
       softjax compare --quick
@@ -21,17 +21,21 @@ class Compare:
       softjax compare --cases 'label-*' --out reports/labels
       softjax compare --resume
       softjax compare --show label-minus-1 optax-integer
+
+    Attributes:
+        comparison: What is compared.
+        show: CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing.
+        out: Folder of the report. By default a new one in runs/: runs/frameworks-001. What is known so far is kept
+            beside it, in a folder of that name ending in .partial.
+        resume: Go on where an interrupted comparison with these options stopped. Without out: the last unfinished one.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished comparison.
     """
 
     comparison: CompareConfig = field(default_factory=CompareConfig)
     show: tuple[str, str] | None = None
-    """CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing."""
-    out: Path = Path("reports/frameworks")
-    """Folder of the report. What is known so far is kept beside it, in a folder of that name ending in .partial."""
+    out: Path | None = None
     resume: bool = False
-    """Go on where an interrupted comparison of these options stopped."""
     overwrite: bool = False
-    """Replace an earlier report there."""
 
     def run(self, command: str) -> int:
         """Runs the comparison, prints a row for each framework, writes the report."""
@@ -43,15 +47,17 @@ class Compare:
         from softjax.comparison.report import summary, write_comparison
         from softjax.comparison.run import compare, plan
         from softjax.runs.checkpoint import identify
-        from softjax.runs.run_folder import RunFolder
+        from softjax.runs.run_folder import RunFolder, choose_folder
 
         plan(self.comparison)  # names a wrong name before anything else
-        folder = RunFolder(self.out, self.overwrite, self.resume)
+        identity = identify(asdict(self.comparison))
+        ways = {"overwrite": self.overwrite, "resume": self.resume}
+        folder = RunFolder(self.out, **ways) if self.out else choose_folder("frameworks", identity, **ways)
         command = command.replace(" --resume", "")
         folder.check()
         with folder.lock():
-            if folder.begin(identify(asdict(self.comparison))):
-                print(f"complete: {self.out / 'README.md'}")
+            if folder.begin(identity):
+                print(f"complete: {folder.out / 'README.md'}")
                 return 0
             with keep_unfinished(folder, command), progress_bar(0, unit="case", desc="comparing") as bar:
 
@@ -63,5 +69,5 @@ class Compare:
                 comparison = compare(self.comparison, journal=journal, on_start=bar.reset, on_record=count)
             write_comparison(comparison, self.comparison, folder, command=command)
         print_table(summary(comparison))
-        print(f"\nreport: {self.out / 'README.md'}")
+        print(f"\nreport: {folder.out / 'README.md'}")
         return 0

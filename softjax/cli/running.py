@@ -1,6 +1,7 @@
 """Sweeps and paths with a progress bar and checkpoints, which Ctrl-C stops between two segments and a later run goes on from."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,7 +131,8 @@ def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if folder.checkpoint.exists:
-            say(f"to go on: {command} --resume")
+            out = "" if "--out" in command else f" --out {shlex.quote(str(folder.out))}"
+            say(f"to go on: {command}{out} --resume")
         raise
     finally:
         if is_first() and not folder.checkpoint.exists:

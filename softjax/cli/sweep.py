@@ -4,57 +4,63 @@ import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from softjax.cli.console import load, mute, print_table, say
 from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.path.config import PathConfig
+from softjax.runs.checkpoint import identify
+from softjax.runs.run_folder import RunFolder, choose_folder
 from softjax.training.config import DeviceConfig, SweepConfig
-
-if TYPE_CHECKING:
-    from softjax.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train a linear classifier for every learning rate × penalty strength × seed, and write a report. With --converge
-    minimize the objective itself, for every penalty strength.
+    """Train a linear classifier for every learning rate × penalty strength × seed, and write a report.
 
-    While it trains, what it needs to go on is kept in a folder beside the report, OUT.partial. Ctrl-C ends it after
-    the segment of about a second that it is in, and prints the command that resumes it; killed, it can be resumed too.
+    With --converge it minimizes the objective itself, for every penalty strength.
+
+    While a sweep trains, a checkpoint is kept in a folder beside the report, OUT.partial. Ctrl-C lets the segment of
+    about a second end, saves, and prints the command that goes on. A run that was killed can be resumed too.
 
     Examples:
       softjax sweep
-      softjax sweep --learning-rates log:1e-3:1:7 --regs 0,0.01,0.1 --num-seeds 3 --out reports/mine
-      softjax sweep --dataset features.npz --standardize
+      softjax sweep --learning-rates log:1e-3:1:7 --regs 0,0.01,0.1 --num-seeds 3
+      softjax sweep --dataset features.npz --standardize --out reports/mine
       softjax sweep --dataset cifar10 --data-dir DIR --learning-rates 1e-7:5e-7:10
-        --regs 2.5e4:5e4:10 --num-iters 1500 --out reports/cifar10
+        --regs 2.5e4:5e4:10 --num-iters 1500
       softjax sweep --search log_uniform --num-configs 200 --halvings 4 --num-iters 8000
-      softjax sweep --optimizer adam --learning-rates log:1e-4:1e-1:7 --schedule cosine --num-seeds 5
+      softjax sweep --optimizer adam --learning-rates log:1e-4:1e-1:7 --schedule cosine
       softjax sweep --kind hinge --penalty half_l2
-      softjax sweep --dataset features.npz --standardize --converge --regs log:1e-6:1:20
+      softjax sweep --converge --regs log:1e-3:1:20
       softjax sweep --num-iters 100000 --resume
       srun softjax sweep --dataset features.npz --num-seeds 10 --distributed
+
+    Attributes:
+        data: Which data set.
+        training: How a sweep trains.
+        converge: Minimize the objective to convergence for every one of regs, by full-batch L-BFGS. The options of
+            SGD do not count then. For linear probes, where only the penalty strength is to be chosen.
+        solver: How a path is minimized.
+        devices: On which devices.
+        out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished run.
+        resume: Go on where a run with these options stopped. Without out: the last unfinished run of the data set.
+            Where there is none, start; where the report is complete, do nothing.
+        checkpoint_every: Seconds between checkpoints. Longer where writing one takes more than a twentieth of that.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     training: SweepConfig = field(default_factory=SweepConfig)
     converge: bool = False
-    """Minimize the objective to convergence for every one of regs, by full-batch L-BFGS; what concerns SGD does not matter
-    then. For linear probes, where only the penalty strength is to be chosen: minutes instead of days."""
     solver: PathConfig = field(default_factory=PathConfig)
     devices: DeviceConfig = field(default_factory=DeviceConfig)
     out: Path | None = None
-    """Folder of the report; reports/ and the name of the data set by default."""
     overwrite: bool = False
-    """Replace an earlier report there, and discard an unfinished run."""
     resume: bool = False
-    """Go on where a run of these options stopped: from the start where there is none, and nothing is left to do where
-    its report is complete."""
     checkpoint_every: float = 5.0
-    """Seconds between checkpoints; longer where writing one takes more than a twentieth of that."""
 
     def __post_init__(self) -> None:
         if not self.checkpoint_every >= 0:
@@ -66,24 +72,32 @@ class Sweep:
 
     def run(self, command: str) -> int:
         """Trains, prints the best cells, writes the report: the first process, if there are several."""
-        from softjax.runs.run_folder import RunFolder
         from softjax.training import devices
 
         devices.join_processes(self.devices)
-        out = self.out if self.out is not None else Path("reports") / Path(self.data.dataset).stem
-        folder = RunFolder(out, self.overwrite, self.resume)
         command = command.replace(" --resume", "")
         with nullcontext() if devices.is_first() else mute():
-            devices.run_on_first(folder.check)  # said before anything takes time
-            done = _follow(self, folder, command) if self.converge else _train(self, folder, command)
-            print(f"\nreport: {out / 'README.md'}" if done else f"complete: {out / 'README.md'}")
+            if self.out is not None:  # said before anything takes time
+                devices.run_on_first(RunFolder(self.out, self.overwrite, self.resume).check)
+            folder, done = _follow(self, command) if self.converge else _train(self, command)
+            print(f"{'report' if done else 'complete'}: {folder.out / 'README.md'}")
             return 0
 
+    def folder(self, identity: dict[str, Any]) -> RunFolder:
+        """Where the run of that identity writes."""
+        from softjax.training.devices import run_on_first
 
-def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
-    """Trains the sweep, prints its best cells and writes its report; False where that is there already."""
+        if self.out is not None:
+            return RunFolder(self.out, self.overwrite, self.resume)
+        name = Path(self.data.dataset).stem
+        return run_on_first(
+            lambda: choose_folder(name, identity, overwrite=self.overwrite, resume=self.resume)
+        )
+
+
+def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+    """Trains the sweep, prints its best cells and writes its report; the folder, and False where the report is there already."""
     from softjax.reports import sweep as report
-    from softjax.runs.checkpoint import identify
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
@@ -92,11 +106,12 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
     dataset = load(options.data)
     load_seconds = time.perf_counter() - start
     identity = identify(asdict(config), dataset.fingerprint)
+    folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
     with ExitStack() as work:
         run_on_first(lambda: work.enter_context(folder.lock()))
         if run_on_first(lambda: folder.begin(identity, needed)):
-            return False
+            return folder, False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
         say(
             f"{dataset.title}: {len(dataset.train):,} training, {len(dataset.val):,} validation and "
@@ -117,22 +132,23 @@ def _train(options: Sweep, folder: "RunFolder", command: str) -> bool:
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")
     print_table(report.best_cells(result, most=5))
-    return True
+    print()
+    return folder, True
 
 
-def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
-    """Follows the regularization path, prints it and writes its report; False where that is there already."""
+def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+    """Follows the regularization path, prints it and writes its report; the folder, and False where the report is there already."""
     from softjax.path.solve import check_smooth
     from softjax.reports import path as report
-    from softjax.runs.checkpoint import identify
 
     config = options.training
     check_smooth(config)
     dataset = load(options.data)
     identity = identify(asdict(config) | asdict(options.solver), dataset.fingerprint)
+    folder = options.folder(identity)
     with folder.lock():
         if folder.begin(identity):
-            return False
+            return folder, False
         say(
             f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
             f"K = {dataset.num_classes}\n{len(config.regs)} penalty strengths to convergence"
@@ -150,4 +166,5 @@ def _follow(options: Sweep, folder: "RunFolder", command: str) -> bool:
     but = f", but for {left} of {len(result.reg)} penalty strengths" if left else ""
     say(f"converged in {result.seconds.solve:.1f} s{but}\n")
     print_table([row[:7] for row in report.path_rows(result)])
-    return True
+    print()
+    return folder, True

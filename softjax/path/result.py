@@ -55,7 +55,7 @@ class PathProgress:
     iterations: int
     """L-BFGS iterations of the batch in work"""
     gradient_norm: float
-    """the largest ‖∇L‖ in the batch; NaN between two batches"""
+    """the largest ‖∇L‖ in the batch, or in the last one that was solved; NaN before the first"""
     state: Callable[[], PathState] = field(repr=False)
     """copies the path's state; to be called before the call goes on"""
 

@@ -134,7 +134,10 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
 def _describe(run: _Run, state: PathState) -> PathProgress:
     """What a caller is told between two batches."""
     done = min(len(state.ends) * run.batch, len(run.rows))
-    return PathProgress(done, len(run.rows), state.iterations, float("nan"), lambda: state)
+    iterations, norm = state.iterations, float("nan")
+    if state.ends and state.point is None:
+        iterations, norm = int(state.ends[-1].iterations.max()), float(state.ends[-1].norm.max())
+    return PathProgress(done, len(run.rows), iterations, norm, lambda: state)
 
 
 def _solve_batch(

@@ -94,6 +94,15 @@ class Checkpoint:
         return any(any(self.folder.glob(mark)) for mark in marks)
 
     @property
+    def identity(self) -> dict[str, Any] | None:
+        """Whose it is; None where there is nothing to go on from, or that cannot be read."""
+        try:
+            identity: dict[str, Any] = json.loads((self.folder / IDENTITY).read_text())
+        except (OSError, ValueError):
+            return None
+        return identity if self.exists else None
+
+    @property
     def journal(self) -> Path:
         """A file of lines, for a run that writes down each answer as it comes."""
         return self.folder / JOURNAL

@@ -18,6 +18,8 @@ from softjax.errors import InputError
 from softjax.runs.checkpoint import OURS, Checkpoint, identify_report
 from softjax.runs.files import raise_as_input_error
 
+RUNS = Path("runs")  # where reports go that nobody named a folder for
+
 
 class ReportExistsError(InputError):
     """A report is where a new one is to go, and nobody said to replace it."""
@@ -53,6 +55,11 @@ class RunFolder:
         """OUT.partial."""
         out = Path(os.path.abspath(self.out))  # "." has no name
         return out.with_name(f"{out.name}.partial")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a report, or an unfinished run."""
+        return self.out.exists() or self.partial.exists()
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -173,3 +180,16 @@ class RunFolder:
             raise ReportExistsError(f"{self.out} exists")
         if not (self.out / "run.json").is_file():
             raise InputError(f"{self.out} holds no report of softjax (no run.json), so it is not overwritten")
+
+
+def choose_folder(name: str, identity: dict[str, Any], *, overwrite: bool, resume: bool) -> RunFolder:
+    """The folder of a run for which nobody named one: the first of runs/NAME-001, runs/NAME-002, … that is free.
+
+    With `resume` it is that of the last run of this identity, finished or not, where there is one.
+    """
+    number, last = 1, None
+    while (folder := RunFolder(RUNS / f"{name}-{number:03}", overwrite, resume)).exists:
+        if resume and identity in (folder.checkpoint.identity, identify_report(folder.out)):
+            last = folder
+        number += 1
+    return last or folder

@@ -30,8 +30,8 @@ def test_a_sweep_writes_its_report_and_prints_the_best_cells(tmp_path, capsys, m
     assert cli.main(["sweep", *SMALL]) == 0
     printed = capsys.readouterr().out
     assert "validation accuracy" in printed
-    assert printed.endswith("report: reports/digits/README.md\n")
-    text = (tmp_path / "reports" / "digits" / "README.md").read_text()
+    assert printed.endswith("report: runs/digits-001/README.md\n")
+    text = (tmp_path / "runs" / "digits-001" / "README.md").read_text()
     assert "    softjax sweep --learning-rates 0.01,0.1 --regs 0.01 --num-iters 20\n" in text
 
 
@@ -40,8 +40,8 @@ def test_a_path_to_convergence_writes_its_report_and_prints_it(tmp_path, capsys,
     assert cli.main(["sweep", "--converge", "--regs", "0.1,1", "--tolerance", "1e-4"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("reg  objective  train accuracy")
-    assert printed.endswith("report: reports/digits/README.md\n")
-    text = (tmp_path / "reports" / "digits" / "README.md").read_text()
+    assert printed.endswith("report: runs/digits-001/README.md\n")
+    text = (tmp_path / "runs" / "digits-001" / "README.md").read_text()
     assert "    softjax sweep --converge --regs 0.1,1 --tolerance 1e-4\n" in text
 
 
@@ -192,7 +192,18 @@ def test_bad_input_ends_with_one_line_and_exit_code_2(tmp_path, monkeypatch, cap
     last = capsys.readouterr().err.rstrip("\n").split("\n")[-1]
     assert last.startswith("softjax: error: ")
     assert message in last
-    assert not list(tmp_path.glob("reports/*"))
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_help_fits_a_screen_and_is_silent_where_there_is_nothing_to_say(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments in (["--help"], ["sweep", "--help"], ["check", "--help"], ["compare", "--help"]):
+        with pytest.raises(SystemExit):
+            cli.main(arguments)
+        lines = capsys.readouterr().out.splitlines()
+        assert not re.search(r"default: (None|False|)\)", "".join(lines))
+        assert max(len(line) for line in lines if not line.startswith("  ")) <= 80  # examples are as they are
+        assert arguments != ["--help"] or len(lines) <= 24
 
 
 @pytest.mark.parametrize(
@@ -289,7 +300,7 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     refused = run(*SWEEP, *LONG, "--out", "out", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
-        "out.partial holds an unfinished run: --resume goes on with it, --overwrite discards it"
+        "out.partial holds an unfinished run; --resume goes on with it, --overwrite discards it"
         in refused.stderr
     )
     other = run(*SWEEP, *LONG, "--seed", "3", "--out", "out", "--resume", cwd=tmp_path)
@@ -327,18 +338,35 @@ def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_bits(tmp_path, long_re
 
 def test_resume_starts_fresh_does_nothing_twice_and_refuses_another_report(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["sweep", *SMALL, "--resume"]) == 0  # nothing to resume
-    run_json = tmp_path / "reports" / "digits" / "run.json"
+    sweep = ["sweep", *SMALL, "--out", "out", "--resume"]
+    assert cli.main(sweep) == 0  # nothing to resume
+    run_json = tmp_path / "out" / "run.json"
     first = run_json.read_text()
     assert "--resume" not in first
     capsys.readouterr()
-    assert cli.main(["sweep", *SMALL, "--resume"]) == 0
-    assert capsys.readouterr().out == "complete: reports/digits/README.md\n"
+    assert cli.main(sweep) == 0
+    assert capsys.readouterr().out == "complete: out/README.md\n"
     assert run_json.read_text() == first
-    assert cli.main(["sweep", *SMALL, "--seed", "1", "--resume"]) == 2
-    assert "reports/digits exists; give --overwrite" in capsys.readouterr().err
-    assert cli.main(["sweep", *SMALL, "--seed", "1", "--resume", "--overwrite"]) == 0
+    assert cli.main([*sweep, "--seed", "1"]) == 2
+    assert "out exists; give --overwrite" in capsys.readouterr().err
+    assert cli.main([*sweep, "--seed", "1", "--overwrite"]) == 0
     assert run_json.read_text() != first
+
+
+def test_without_out_every_run_has_a_folder_of_its_own_and_resume_finds_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([], ["--seed", "1"], []):  # the same command runs twice
+        assert cli.main(["sweep", *SMALL, *arguments]) == 0
+    assert cli.main(["sweep", "--converge", "--regs", "0.1,1", "--tolerance", "1e-4"]) == 0
+    assert capsys.readouterr().out.count("report: runs/digits-00") == 4
+    for arguments, found in (([], 3), (["--seed", "1"], 2)):
+        assert cli.main(["sweep", *SMALL, *arguments, "--resume"]) == 0
+        assert capsys.readouterr().out == f"complete: runs/digits-00{found}/README.md\n"
+    assert cli.main(["sweep", *SMALL, "--seed", "2", "--resume"]) == 0
+    assert capsys.readouterr().out.endswith("report: runs/digits-005/README.md\n")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        f"digits-00{k}" for k in range(1, 6)
+    ]
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
@@ -375,11 +403,11 @@ def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(reports, "write_sweep", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["sweep", *SMALL, "--checkpoint-every", "0"])
-    assert (tmp_path / "reports" / "digits.partial" / "state.npz").is_file()
+    assert (tmp_path / "runs" / "digits-001.partial" / "state.npz").is_file()
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert cli.main(["sweep", *SMALL, "--resume"]) == 0
-    assert not (tmp_path / "reports" / "digits.partial").exists()
+    assert not (tmp_path / "runs" / "digits-001.partial").exists()
 
 
 def test_the_errors_that_advice_is_given_for_exist():

@@ -1,0 +1,80 @@
+"""Command lines as the parser reads them: ranges of numbers, and a help that wraps its lines and shows defaults that say
+something.
+"""
+
+import inspect
+import shutil
+import textwrap
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, get_type_hints
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from softjax.ranges import format_range, parse_range
+
+SILENT = ("None", "", "False", "()")  # defaults of which there is nothing to say
+WIDTH = 100  # of the help, at most
+
+
+def describe_default(text: str) -> str:
+    """What the help says of a default."""
+    return "" if text in SILENT else f"(default: {text})"
+
+
+def describe_command(record: type) -> str:
+    """The docstring of a command up to its attributes: paragraphs wrapped to the terminal, indented lines as they are."""
+    text = (inspect.getdoc(record) or "").split("\nAttributes:")[0].strip()
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.split("\n")
+        indented = any(line.startswith(" ") for line in lines)
+        paragraphs.append(paragraph if indented else wrap(" ".join(lines)))
+    return "\n\n".join(paragraphs)
+
+
+def wrap(text: str) -> str:
+    """A paragraph in lines as wide as the terminal, or `WIDTH`."""
+    return textwrap.fill(text, min(shutil.get_terminal_size().columns, WIDTH))
+
+
+def summarize_command(record: type) -> str:
+    """The first sentence of the docstring of a command."""
+    return " ".join((inspect.getdoc(record) or "").split("\n\n")[0].split())
+
+
+def show_defaults(record: type) -> type:
+    """`record`, a dataclass of options or of such records, with defaults shown as `describe_default` has them."""
+    hints = get_type_hints(record, include_extras=True)
+    option: Any = tyro.conf.arg(help_behavior_hint=describe_default)
+    annotations: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"__annotations__": annotations, "__doc__": record.__doc__}
+    for each in fields(record):
+        hint = hints[each.name]
+        if is_dataclass(hint):
+            nested = show_defaults(hint)  # type: ignore[arg-type]
+            annotations[each.name] = nested
+            namespace[each.name] = field(default_factory=nested)
+        else:
+            annotations[each.name] = Annotated[hint, option]
+            namespace[each.name] = each.default
+    return dataclass(frozen=True)(type(record.__name__, (record,), namespace))
+
+
+def read_ranges() -> ConstructorRegistry:
+    """Tuples of floats are written as ranges."""
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
+        if info.type != tuple[float, ...]:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="RANGE",
+            instance_from_str=lambda texts: parse_range(texts[0]),
+            is_instance=lambda value: isinstance(value, tuple),
+            str_from_instance=lambda values: [format_range(values)],
+        )
+
+    return registry
