@@ -1,4 +1,4 @@
-"""Which data set, as the command line and `load_dataset` take it."""
+"""The options of `load_dataset`, which are also those of the command line."""
 
 from dataclasses import dataclass
 from pathlib import Path
