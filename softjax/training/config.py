@@ -168,20 +168,21 @@ class SweepConfig:
 
     @property
     def objective(self) -> Objective:
-        """What is minimized. AdamW's weight decay stands in place of the penalty."""
+        """What is minimized. AdamW has no penalty: its weight decay replaces it."""
         penalty: PenaltyName = "none" if self.optimizer == "adamw" else self.penalty
         return Objective(self.kind, penalty, self.l1_ratio, self.penalize_bias)
 
     @property
     def num_configurations(self) -> int:
-        """C."""
+        """C, the number of configurations."""
         if self.search == "grid":
             return len(self.learning_rates) * len(self.regs)
         return self.num_configs or 64
 
     def configurations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Learning rates (C,) and penalty strengths (C,): the grid's in the order of two nested loops, learning rates
-        outside, or those that were drawn.
+        """Learning rates (C,) and penalty strengths (C,).
+
+        Those of a grid are in the order of two nested loops, learning rates in the outer loop.
         """
         if self.search == "grid":
             lr, reg = np.meshgrid(self.learning_rates, self.regs, indexing="ij")
@@ -196,7 +197,7 @@ class SweepConfig:
 
 
 class NotDistributedError(InputError):
-    """Something is said of other processes, where there is one."""
+    """An option of a distributed sweep was given, but the sweep is not distributed."""
 
 
 @dataclass(frozen=True)
@@ -251,5 +252,5 @@ class DeviceConfig:
 
 
 def weight_dtype(dtype: str) -> str:
-    """The type in which weights are kept and updated: sums of small steps need float32 at least."""
+    """The type of the weights and their updates: at least float32, as bfloat16 would round small steps away."""
     return "float64" if dtype == "float64" else "float32"
