@@ -1,4 +1,4 @@
-"""How a regularization path is minimized."""
+"""The options of a regularization path's solver."""
 
 from dataclasses import dataclass
 from typing import Literal
