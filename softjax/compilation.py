@@ -1,4 +1,4 @@
-"""Programs compiled ahead of time, once for all arguments of the same shapes and types."""
+"""Ahead-of-time compilation: once for all arguments of the same shapes and types."""
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache
@@ -10,12 +10,12 @@ Program = TypeVar("Program")
 
 
 def compile_once(build: Callable[[Any, Any], Program], static: Hashable, arguments: Any) -> Program:
-    """`build(static, shapes)`, remembered for arguments of these shapes, types and devices.
+    """`build(static, shapes)`; its result is cached per shapes, types and devices of the arguments.
 
     **Arguments:**
 
-    - `build`: compiles; it takes `static` and, in place of the arguments, a `jax.ShapeDtypeStruct` for each array.
-    - `static`: all that the programs depend on besides.
+    - `build`: compiles. It takes `static`, and `arguments` with a `jax.ShapeDtypeStruct` in place of each array.
+    - `static`: everything else that the programs depend on.
     - `arguments`: a pytree of arrays.
     """
     leaves, structure = jax.tree.flatten(arguments)
@@ -25,7 +25,7 @@ def compile_once(build: Callable[[Any, Any], Program], static: Hashable, argumen
 
 
 def shape_of(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> jax.ShapeDtypeStruct:
-    """What a program is compiled for, in place of an array."""
+    """The shape, type and sharding of an array, for which a program is compiled."""
     return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)  # type: ignore[no-untyped-call]
 
 

@@ -1,11 +1,18 @@
-"""The error of input that cannot be used, and checks that raise it."""
+"""`InputError`, and the checks that raise it."""
 
 import math
 from typing import get_args
 
 
 class InputError(ValueError):
-    """What the caller gave cannot be used. The message is one line that says what was seen and what to do."""
+    """The input cannot be used. The message is one line: what was wrong, and what is expected.
+
+    Examples:
+        >>> from softjax import SweepConfig
+        >>> SweepConfig(num_iters=0)
+        Traceback (most recent call last):
+        softjax.errors.InputError: num_iters must be a whole number of at least 1, got 0
+    """
 
 
 def check_choice(name: str, value: object, choices: object) -> None:
@@ -15,6 +22,7 @@ def check_choice(name: str, value: object, choices: object) -> None:
 
 
 def check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
+    """Raises `InputError` unless `value` is an integer from `least` to `most`; without `most` there is no upper limit."""
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
     if (
         isinstance(value, bool)
@@ -26,6 +34,7 @@ def check_count(name: str, value: int, least: int = 1, most: int | None = None) 
 
 
 def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
+    """Raises `InputError` unless `values` are different finite numbers, positive or (without `positive`) zero."""
     if len(values) == 0:
         raise InputError(f"{name} is empty: give at least one value")
     for value in values:

@@ -1,4 +1,4 @@
-"""Ranges of numbers as text: start:stop:count, log:start:stop:count or a comma list."""
+"""Ranges of numbers, written as start:stop:count, log:start:stop:count or a comma list."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def parse_range(text: str) -> tuple[float, ...]:
 
 
 def format_range(values: tuple[float, ...]) -> str:
-    """A text that `parse_range` reads as `values`, the shortest of its forms."""
+    """The shortest text that `parse_range` reads as `values`."""
     if len(values) > 2:
         for prefix in ("", "log:"):
             text = f"{prefix}{values[0]:g}:{values[-1]:g}:{len(values)}"

@@ -8,16 +8,23 @@ from softjax.errors import InputError
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Which frameworks are compared, and on what."""
+    """Which frameworks are compared, and on which cases.
+
+    Raises:
+        InputError: for a time limit that is not positive.
+
+    Attributes:
+        frameworks: Names, or patterns such as 'jax-*'. All by default. The report says which are not installed.
+        cases: Names or patterns of cases, or accuracy, edge_cases, modes, speed. All by default.
+        quick: Leave out what takes minutes: frameworks that compile for tens of seconds, large problems, half-precision
+            types.
+        time_limit: Seconds that a framework may take for one case, with compilation. After that it counts as hanging.
+    """
 
     frameworks: tuple[str, ...] = ()
-    """Names or patterns such as 'jax-*'; all by default. A framework that is not installed is reported as such."""
     cases: tuple[str, ...] = ()
-    """Names or patterns of cases, or accuracy, edge_cases, modes, speed; all by default."""
     quick: bool = False
-    """Leave out what takes minutes: frameworks that compile for tens of seconds, large problems, half types."""
     time_limit: float = 180.0
-    """Seconds that a framework may take for one case, compilation included, before it counts as hanging."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.time_limit) or self.time_limit <= 0:

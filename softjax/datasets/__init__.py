@@ -1,1 +1,1 @@
-"""Data sets: CIFAR-10, the digits, synthetic ones, and the user's own arrays."""
+"""Data sets: CIFAR-10, the digits, synthetic examples, and arrays of the user."""

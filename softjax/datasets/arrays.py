@@ -1,4 +1,4 @@
-"""The user's own features, from a .npz file: the case of the linear probe."""
+"""Features of the user from a .npz file, for example for a linear probe."""
 
 import zipfile
 import zlib
@@ -15,14 +15,14 @@ NAMES = "X and y, or X_train, y_train, X_val, y_val, X_test and y_test"
 
 
 def load(path: Path, split_seed: int) -> Dataset:
-    """Arrays of a .npz file, X (N, features) or images (N, height, width[, 3]), y (N,) integer labels.
+    """A data set from the arrays of a .npz file: X (N, features) or images (N, height, width[, 3]), y (N,) integer labels.
 
-    The file holds either X and y, split 80 : 10 : 10 with equal shares of every class, or X_train, y_train,
-    X_val, y_val, X_test and y_test; and `class_names`, if it likes. uint8 stays uint8, float64 float64; all
-    other types become float32.
+    The file contains either X and y, or X_train, y_train, X_val, y_val, X_test and y_test. X and y are split
+    80 : 10 : 10, with the same share of every class in each part. The array `class_names` is optional. uint8 and
+    float64 features keep their type; all others become float32.
 
-    Raises `InputError` for a missing or damaged file, missing arrays, and shapes, types, features or labels
-    that cannot be used.
+    Raises `InputError` if the file is missing or damaged, an array is missing, or shapes, types, features or labels
+    cannot be used.
     """
     arrays = read(path)
     title = path.name
@@ -48,7 +48,7 @@ def load(path: Path, split_seed: int) -> Dataset:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file. Raises `InputError` where it is missing, damaged or holds objects."""
+    """The arrays of a .npz file. Raises `InputError` if it is missing, damaged or contains objects."""
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:

@@ -1,4 +1,4 @@
-"""CIFAR-10, from either of its published layouts or downloaded.
+"""CIFAR-10, read from the binary or the Python version, or downloaded.
 
 Source: Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009.
 """
@@ -27,9 +27,9 @@ VAL, TEST = 1_000, 1_000  # images, as in the course
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
-TIMEOUT = 30  # seconds without an answer
+TIMEOUT = 30  # seconds to wait for an answer
 
-# SHA-1 of each batch in the binary layout, whichever layout it was read from.
+# SHA-1 of each batch in the binary layout. Batches of the Python version are converted first.
 KNOWN_PIXELS = {
     "CIFAR-10": (
         "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
@@ -56,20 +56,20 @@ class DownloadError(InputError):
 
 
 def load(data_dir: Path | None, val_images: int, test_images: int | Literal["all"]) -> Dataset:
-    """CIFAR-10 split as in the course: the last `val_images` of the 50,000 training images are for validation, of the test
-    images the first `test_images` for the test.
+    """CIFAR-10, split as in the course.
 
-    Pixels are uint8 in rows of height × width × channel, as the course lays them out. `title` says which
-    pixels were read: the published ones, those of the JPEG set, or unrecognized ones.
+    The last `val_images` of the 50,000 training images are the validation split, the first `test_images` of the 10,000
+    test images the test split. A row of X is an image (height, width, channel) of uint8 pixels, as in the course.
+    `title` says which pixels were read: the published ones, those of the JPEG set, or unrecognized ones.
 
-    Raises `InputError` where the files are missing, incomplete or damaged, or cannot be downloaded.
+    Raises `InputError` if the files are missing, incomplete or damaged, or cannot be downloaded.
     """
     layout = _find(data_dir)
     X = np.empty((PER_BATCH * len(BATCHES), PIXELS), np.uint8)
     y = np.empty(PER_BATCH * len(BATCHES), np.int32)
 
     def read(k: int) -> str:
-        """Batch k into its place; returns its hash."""
+        """Reads batch k into its rows of X and y. Returns its hash."""
         rows = slice(PER_BATCH * k, PER_BATCH * (k + 1))
         records = (_binary_records if layout.name.endswith("bin") else _pickled_records)(layout, BATCHES[k])
         y[rows] = records[:, 0]
@@ -77,7 +77,7 @@ def load(data_dir: Path | None, val_images: int, test_images: int | Literal["all
         X[rows].reshape(-1, 32, 32, 3)[:] = records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         return hashlib.sha1(records.data).hexdigest()
 
-    with ThreadPoolExecutor(2) as pool:  # more would take more memory than time
+    with ThreadPoolExecutor(2) as pool:  # more threads would need more memory and save little time
         hashes = list(pool.map(read, range(len(BATCHES))))
     known = (title for title, pixels in KNOWN_PIXELS.items() if pixels == tuple(hashes))
     num_test = PER_BATCH if test_images == "all" else test_images
@@ -100,7 +100,7 @@ def load(data_dir: Path | None, val_images: int, test_images: int | Literal["all
 
 
 def _find(data_dir: Path | None) -> Path:
-    """The folder with the batches: in `data_dir` alone if given, else wherever the search ends."""
+    """The folder with the batches. If `data_dir` is given, only there; else in the usual places, or downloaded."""
     if data_dir is not None:
         found = _layout_in(data_dir)
         if found is None:
@@ -117,7 +117,7 @@ def _find(data_dir: Path | None) -> Path:
 
 
 def _layout_in(folder: Path) -> Path | None:
-    """The complete layout in `folder` (or `folder` itself), None if there is no trace of one."""
+    """The folder of a complete layout, in `folder` or `folder` itself; None if there is none."""
     incomplete = None
     for name, suffix in (("cifar-10-batches-bin", ".bin"), ("cifar-10-batches-py", "")):
         for layout in (folder / name, folder):
@@ -167,7 +167,7 @@ def _check_labels(path: Path, records: UInt8[np.ndarray, "N R"]) -> UInt8[np.nda
 
 
 class _PickledArray:
-    """Stands in for numpy.ndarray while a batch is read: takes the array's state down, computes nothing."""
+    """Replaces numpy.ndarray while a batch is unpickled: it only stores the array's state."""
 
     def __init__(self, *_: object) -> None:
         self.state: tuple[Any, ...] = ()
@@ -183,7 +183,7 @@ class _PickledArray:
 
 
 class _PickledType:
-    """Stands in for numpy.dtype in the same way."""
+    """Replaces numpy.dtype in the same way."""
 
     def __init__(self, name: bytes, *_: object) -> None:
         self.name = name
@@ -193,7 +193,7 @@ class _PickledType:
 
 
 class _BatchUnpickler(pickle.Unpickler):
-    """Reads the published Python 2 pickles, and refuses any pickle that asks for more than they do."""
+    """Reads the published Python 2 pickles. It refuses a pickle that asks for any other class or function."""
 
     _STAND_INS: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
@@ -211,7 +211,7 @@ class _BatchUnpickler(pickle.Unpickler):
 
 
 def _download(cache: Path) -> Path:
-    """Downloads the binary archive into `cache` and unpacks the batches; the folder appears complete."""
+    """Downloads the binary archive into `cache` and unpacks the batches. The folder appears only when complete."""
     import pooch
 
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
@@ -233,7 +233,7 @@ def _download(cache: Path) -> Path:
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for name in (*(f"{batch}.bin" for batch in BATCHES), "batches.meta.txt"):
-                # Only these members, as plain bytes: no path or link of the archive is ever followed.
+                # Only these members are read, as plain bytes: paths and links in the archive are not followed.
                 member = tar.extractfile(f"cifar-10-batches-bin/{name}")
                 if member is None:
                     raise KeyError(f"{name} is no plain file")

@@ -1,4 +1,4 @@
-"""Which data set, as the command line and `load_dataset` take it."""
+"""The options of `load_dataset`, which are also those of the command line."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,27 +11,38 @@ DATASETS = ("digits", "cifar10", "synthetic")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which data set, and which part of it."""
+    """Which data set, and which part of it.
+
+    Raises:
+        InputError: for an unknown data set, or an option of another data set.
+
+    Examples:
+        >>> from softjax import DataConfig
+        >>> DataConfig("cifar10", val_images=5000).val_images
+        5000
+
+    Attributes:
+        dataset: digits (part of scikit-learn), cifar10, synthetic, or the path of a .npz file. The file holds the arrays
+            X and y, or X_train, y_train, X_val, y_val, X_test and y_test.
+        data_dir: cifar10: the folder that contains cifar-10-batches-bin or cifar-10-batches-py. By default the
+            folder $SOFTJAX_DATA_DIR, then the user's cache; if neither has it, the published archive is downloaded.
+        val_images: cifar10: the last so many of the 50,000 training images are for validation. 1000 by default, as in the
+            course. More images tell apart configurations that are tied with 1000.
+        test_images: cifar10: the first so many of the 10,000 test images are used, or all. 1000 by default.
+        split_seed: digits and .npz: seed of the stratified split; synthetic: seed of the examples.
+        num_examples: synthetic: number of examples, all three splits together. 51000 by default.
+        num_features: synthetic: number of features, without the bias. 3072 by default.
+        num_classes: synthetic: number of classes K. 10 by default.
+    """
 
     dataset: str = "digits"
-    """digits (embedded), cifar10, synthetic, or the path of a .npz file with arrays X and y, or X_train,
-    y_train, X_val, y_val, X_test and y_test."""
     data_dir: Path | None = None
-    """cifar10: folder with cifar-10-batches-bin or cifar-10-batches-py. By default $SOFTJAX_DATA_DIR, then
-    the user's cache, and the published archive is downloaded where neither has it."""
     val_images: int | None = None
-    """cifar10: how many of the 50,000 training images are for validation, from the last on; 1000, as in the course, by
-    default. More of them tell configurations apart that 1000 leave tied."""
     test_images: int | Literal["all"] | None = None
-    """cifar10: how many of the 10,000 test images are used, from the first on; 1000 by default."""
     split_seed: int = 0
-    """digits and .npz: seed of the stratified split; synthetic: seed of the examples."""
     num_examples: int | None = None
-    """synthetic: N, training, validation and test together; 51000 by default."""
     num_features: int | None = None
-    """synthetic: features without the bias; 3072 by default."""
     num_classes: int | None = None
-    """synthetic: K; 10 by default."""
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS and not self.dataset.endswith(".npz"):

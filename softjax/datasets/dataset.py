@@ -1,4 +1,4 @@
-"""What every data set is handed over as."""
+"""The type of every data set: three splits, their names and shapes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,14 @@ from softjax.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """Features X (N, D − 1), without the bias column, as stored: uint8 pixels or floats; labels y (N,)."""
+    """Examples: features X (N, D − 1), without the bias column, as uint8 pixels or floats; labels y (N,), 0..K−1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import Split
+        >>> len(Split(X=np.zeros((4, 2)), y=np.array([0, 1, 0, 1])))
+        4
+    """
 
     X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
@@ -25,11 +32,21 @@ class Split:
 class Dataset:
     """A data set in three parts.
 
-    - `name`: as `load_dataset` knows it; `title`: as a report calls it.
-    - `train`, `val`, `test`: the three `Split`s.
-    - `class_names`: K names, in the order of the labels.
-    - `image_shape`: how a row of X is an image, (height, width) or (height, width, 3), or None.
-    - `fingerprint`: hexadecimal hash of all features and labels.
+    Examples:
+        >>> from softjax import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> [len(split) for split in (digits.train, digits.val, digits.test)]
+        [1257, 270, 270]
+
+    Attributes:
+        name: The name, as in `load_dataset`.
+        title: The name in reports.
+        train: The training split, not preprocessed.
+        val: The validation split.
+        test: The test split.
+        class_names: K names, in the order of the labels.
+        image_shape: The shape of a row of X as an image, (height, width) or (height, width, 3); None if it is no image.
+        fingerprint: Hexadecimal hash of all features and labels.
     """
 
     name: str
@@ -43,22 +60,22 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """K, the number of classes."""
         return len(self.class_names)
 
     @property
     def num_features(self) -> int:
-        """D − 1, the features without the bias."""
+        """D − 1, the number of features without the bias."""
         return int(self.train.X.shape[1])
 
     def development(self, num_examples: int = 500, seed: int = 0) -> Split:
-        """`num_examples` training examples drawn without replacement (all, where there are fewer)."""
+        """`num_examples` training examples drawn without replacement, or all if there are fewer."""
         rows = np.random.default_rng(seed).permutation(len(self.train))[:num_examples]
         return Split(self.train.X[rows], self.train.y[rows])
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """The start of the SHA-256 of the arrays' shapes, types and contents."""
+    """The first 16 digits of the SHA-256 of the arrays' shapes, types and contents."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
@@ -73,10 +90,9 @@ def build_dataset(
     class_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
 ) -> Dataset:
-    """A `Dataset` of training, validation and test split, checked and fingerprinted.
+    """A `Dataset` of a training, validation and test split; checks them and computes the fingerprint.
 
-    Raises `InputError` where a split is empty, a feature is not finite, or the training labels are not
-    0..K−1 without a gap.
+    Raises `InputError` if a split is empty, a feature is not finite, or the training labels are not 0..K−1 without a gap.
     """
     train, val, test = splits
     for part, split in zip(("training", "validation", "test"), splits, strict=True):

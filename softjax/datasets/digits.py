@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real images of 8 × 8 pixels, installed with it."""
+"""scikit-learn's handwritten digits: 1,797 images of 8 × 8 pixels, part of its package."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from softjax.datasets.split import split_stratified
 
 
 def load(split_seed: int) -> Dataset:
-    """The digits, 1,257 for training, 270 for validation and 270 for test; pixels 0..16 as uint8.
+    """The digits: 1,257 training, 270 validation and 270 test images. Pixels are 0..16, as uint8.
 
     Source: Alpaydin and Kaynak, *Optical Recognition of Handwritten Digits*, UCI, 1998.
     """

@@ -1,4 +1,4 @@
-"""A data set by name."""
+"""Loads a data set by its name."""
 
 from pathlib import Path
 from typing import Literal
@@ -18,23 +18,31 @@ def load_dataset(
     num_features: int | None = None,
     num_classes: int | None = None,
 ) -> Dataset:
-    """A data set by name.
+    """Loads a data set by its name, split into training, validation and test examples.
 
     **Arguments:**
 
-    - `name`: `"digits"` (scikit-learn's, always there), `"cifar10"`, `"synthetic"`, or the path of a `.npz`
-      file with arrays X and y, or X_train, y_train, X_val, y_val, X_test and y_test.
-    - `data_dir`: CIFAR-10's folder, and final: nothing else is looked at. Without it `$SOFTJAX_DATA_DIR` is,
-      then the user's cache, and the published archive is downloaded where neither has it.
-    - `val_images`: of CIFAR-10's 50,000 training images, how many are for validation, from the last on (1,000, as in
-      the course, by default).
-    - `test_images`: of CIFAR-10's 10,000 test images, how many are used from the first on (1,000, as in the
-      course, by default), or `"all"`.
+    - `name`: `"digits"` (part of scikit-learn), `"cifar10"`, `"synthetic"`, or the path of a `.npz` file with the arrays
+      X and y, or X_train, y_train, X_val, y_val, X_test and y_test.
+    - `data_dir`: CIFAR-10: the folder of the data; no other folder is searched. Without it, `$SOFTJAX_DATA_DIR` is
+      searched, then the user's cache; if neither has the data, the published archive is downloaded.
+    - `val_images`: CIFAR-10: the last so many of the 50,000 training images are for validation (1,000 by default, as in
+      the course).
+    - `test_images`: CIFAR-10: the first so many of the 10,000 test images are used (1,000 by default, as in the
+      course), or `"all"`.
     - `split_seed`: seed of the stratified split (digits, .npz) or of the synthetic examples.
-    - `num_examples`, `num_features`, `num_classes`: size of the synthetic data set.
+    - `num_examples`, `num_features`, `num_classes`: size of the synthetic data set (51,000, 3072 and 10 by default).
 
-    Raises `InputError` where the data set is unknown, missing, incomplete or damaged, where its features are
-    not finite or its labels not 0..K−1, or where an argument is not for this data set.
+    **Returns:** a `Dataset`. Its features are not preprocessed: uint8 pixels or floats, without a bias column.
+
+    Raises `InputError` if the data set is unknown, missing, incomplete or damaged, if its features are not finite or its
+    labels are not 0..K−1, or if an argument belongs to another data set.
+
+    Examples:
+        >>> from softjax import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> digits.train.X.shape, digits.num_classes
+        ((1257, 64), 10)
     """
     data_dir = Path(data_dir) if data_dir is not None else None
     config = DataConfig(

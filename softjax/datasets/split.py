@@ -1,4 +1,4 @@
-"""How examples are divided into training, validation and test split."""
+"""Divides examples into a training, validation and test split."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from softjax.errors import InputError
 def split_stratified(
     title: str, X: np.ndarray, y: np.ndarray, *, val: float, test: float, seed: int
 ) -> tuple[Split, Split, Split]:
-    """Training, validation and test split with equal shares of every class, drawn by `seed`.
+    """A training, validation and test split, drawn with `seed`, with the same share of every class in each.
 
-    `val` and `test` are shares of all examples. Raises `InputError` where a class is too small to be split.
+    `val` and `test` are shares of all examples. Raises `InputError` if a class has too few examples.
     """
     from sklearn.model_selection import train_test_split
 

@@ -1,4 +1,4 @@
-"""Examples made from a seed, for benchmarks: any N, D and K, shaped like CIFAR-10 unless said otherwise."""
+"""Random examples for benchmarks, of any N, D and K; by default of the size of CIFAR-10."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from softjax.datasets.dataset import Dataset, Split, build_dataset
 
 
 def load(num_examples: int, num_features: int, num_classes: int, seed: int) -> Dataset:
-    """uint8 pixels around one random template a class, in balanced classes.
+    """Random uint8 pixels: one random template per class, plus noise. The classes have equal sizes.
 
     **Arguments:**
 
-    - `num_examples`: N over all parts; 1/51 of them (rounded up) each are for validation and test.
-    - `num_features`: features without the bias.
+    - `num_examples`: N of the three splits together. Validation and test split have 1/51 of them each, rounded up.
+    - `num_features`: number of features, without the bias.
     - `num_classes`: K.
-    - `seed`: the same seed gives the same pixels, whatever the machine.
+    - `seed`: the same seed gives the same pixels on every machine.
     """
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(num_examples, dtype=np.int32) % num_classes)
     templates = rng.integers(96, 160, (num_classes, num_features), dtype=np.uint8)
     X = np.empty((num_examples, num_features), dtype=np.uint8)
-    for start in range(0, num_examples, 1000):  # by blocks, so that the noise never stands in memory whole
+    for start in range(0, num_examples, 1000):  # in blocks, to keep the noise small in memory
         rows = slice(start, start + 1000)
         noise = rng.integers(-96, 96, X[rows].shape, dtype=np.int16)
         X[rows] = templates[y[rows]] + noise

@@ -1,1 +1,1 @@
-"""How good a classifier is: metrics, intervals, whole splits on the device."""
+"""Metrics of a classifier, their confidence intervals, and the evaluation of whole splits on the device."""

@@ -1,4 +1,4 @@
-"""Examples on the device, and classifiers evaluated on them, a block at a time."""
+"""Examples on the device, and the evaluation of classifiers on them, one block at a time."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,25 +15,25 @@ from softjax.objective.config import Kind
 from softjax.objective.losses import LOSSES
 from softjax.objective.scores import matmul, scores
 
-SCORES_AT_A_TIME = 2**23  # some 32 MB of them
+SCORES_AT_A_TIME = 2**23  # 32 MiB in float32
 
 
 class Examples(NamedTuple):
-    """A split as it is stored: features without the bias column (N, D − 1), labels (N,)."""
+    """A split, not preprocessed: features without the bias column (N, D − 1), labels (N,)."""
 
     X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
     y: Int[Array, " N"] | Int[np.ndarray, " N"]
 
 
 class Evaluation(NamedTuple):
-    """Which examples of a split are classified rightly, and the sum of their losses, without the penalty."""
+    """Which examples of a split are classified correctly, and the sum of the losses of all, without the penalty."""
 
     correct: Bool[Array, " N"]
     loss: Float[Array, ""]
 
 
 def take_examples(split: Split, dtype: str) -> Examples:
-    """A split as training takes it: pixels stay uint8, other features take the type of the weights."""
+    """The examples of a split for training: uint8 pixels stay uint8, other features get the type of the weights."""
     X = split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False)
     return Examples(X, split.y)
 
@@ -41,12 +41,13 @@ def take_examples(split: Split, dtype: str) -> Examples:
 def map_blocks(
     function: Callable[[Any, Any], tuple[Any, Any]], examples: Examples, block: int
 ) -> tuple[Any, Any]:
-    """`function(X, y)` of `block` examples at a time, so that memory does not grow with their number.
+    """Calls `function(X, y)` for blocks of `block` examples, so that memory does not grow with the number of examples.
 
     **Arguments:**
 
-    - `function`: gives two pytrees, what is to be summed over the blocks and what has a row for each example.
-    - `examples`, `block`: at least one example; the last block holds the 1 to `block` that are left.
+    - `function`: returns two pytrees: values to sum over the blocks, and values with one row per example.
+    - `examples`: at least one.
+    - `block`: size of a block; the last block may be smaller.
 
     **Returns:** the sums, and the rows of all examples in order.
     """
@@ -71,7 +72,7 @@ def map_blocks(
 def evaluate(
     W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, block: int
 ) -> Evaluation:
-    """Which of `examples` are classified rightly, and the sum of their losses, `block` at a time."""
+    """Which of `examples` are classified correctly, and the sum of all losses; `block` examples at a time."""
 
     def classify(X: Num[Array, "B F"], y: Int[Array, " B"]) -> tuple[Float[Array, ""], Bool[Array, " B"]]:
         scores = matmul(W, apply(preprocessing, X, W.dtype).T)
@@ -84,7 +85,7 @@ def evaluate(
 def score_split(
     W: Float[np.ndarray, "D K"], preprocessing: Preprocessing, split: Split
 ) -> Float[np.ndarray, "N K"]:
-    """The scores of a classifier on examples as the data set holds them, 1,000 at a time."""
+    """The scores of a classifier on examples that are not preprocessed, 1,000 at a time."""
     with jax.enable_x64(W.dtype == np.float64):
         blocks = (jnp.asarray(split.X[i : i + 1000]) for i in range(0, len(split), 1000))
         parts = [scores(W, apply(preprocessing, X, W.dtype)) for X in blocks]

@@ -1,9 +1,9 @@
-"""How sure an accuracy is: intervals that count both the finite split it is measured on and the seeds it is a mean of.
+"""Confidence intervals of an accuracy. They include the variation over the images of a split and over the seeds.
 
-An accuracy is a mean over N images and S runs. Other images would have given another, and so would other seeds. Each of
-B replicates draws the images anew with replacement, the same ones for all configurations (a paired bootstrap), and adds
-what the mean over the seeds may be off by, t · sd / √S with t drawn from Student's distribution of S − 1 degrees of
-freedom: with few seeds their spread is itself uncertain. Of one seed nothing is known, and the images alone count.
+An accuracy is a mean over N images and S runs. Other images and other seeds would give another value. Each of B
+bootstrap replicates draws N images with replacement, the same ones for all configurations (a paired bootstrap). It then
+adds a random error of the mean over the seeds, t · sd / √S, with t from Student's distribution with S − 1 degrees of
+freedom, because sd is uncertain for few seeds. With one seed, sd is unknown and the interval includes the images only.
 
 Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 8 and 13.
 """
@@ -18,13 +18,13 @@ REPLICATES = 2000
 def accuracy_intervals(
     hits: Integer[np.ndarray, "C N"], accuracy: Float[np.ndarray, "C S"], *, seed: int = 0
 ) -> Float[np.ndarray, "C 2"]:
-    """The ends of each configuration's 95 % interval for its accuracy averaged over seeds and images.
+    """The 95 % interval of each configuration's accuracy, averaged over seeds and images: lower and upper end.
 
     **Arguments:**
 
-    - `hits`: in how many of the S runs each image is classified rightly.
-    - `accuracy`: the accuracy of each run, NaN where it diverged; such configurations have NaN for an interval.
-    - `seed`: of the replicates.
+    - `hits`: number of the S runs that classify each image correctly.
+    - `accuracy`: the accuracy of each run, NaN if it diverged. The interval of such a configuration is NaN.
+    - `seed`: seed of the replicates.
     """
     means = _means_over_images(hits, accuracy.shape[1], seed)
     return _interval(means, accuracy, seed).clip(0, 1)
@@ -33,10 +33,10 @@ def accuracy_intervals(
 def difference_intervals(
     hits: Integer[np.ndarray, "C N"], accuracy: Float[np.ndarray, "C S"], reference: int, *, seed: int = 0
 ) -> Float[np.ndarray, "C 2"]:
-    """The same for each configuration's accuracy less that of configuration `reference`.
+    """The 95 % interval of each configuration's accuracy minus that of configuration `reference`.
 
-    Paired twice: both are measured on the same images, and, where configurations share their minibatches, differ less
-    from seed to seed than each of them does.
+    The difference is paired: both accuracies are of the same images and the same seeds. If the configurations share
+    their minibatches, the difference varies less over the seeds than each accuracy.
     """
     means = _means_over_images(hits, accuracy.shape[1], seed)
     return _interval(means - means[reference], accuracy - accuracy[reference], seed)
@@ -45,17 +45,17 @@ def difference_intervals(
 def find_tied(
     hits: Integer[np.ndarray, "C N"], accuracy: Float[np.ndarray, "C S"], reference: int
 ) -> Bool[np.ndarray, " C"]:
-    """Which configurations' difference from configuration `reference` has an interval that contains 0."""
+    """Which configurations are tied with `reference`: the interval of the difference contains 0."""
     low, high = difference_intervals(hits, accuracy, reference).T
     tied: np.ndarray = (low <= 0) & (high >= 0)
     return tied
 
 
 def prediction_intervals(runs: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "... 2"]:
-    """The ends of the 95 % interval for one run more, mean ± t · sd · √(1 + 1/S), t of S − 1 degrees of freedom.
+    """The 95 % prediction interval of one further run, mean ± t · sd · √(1 + 1/S), t with S − 1 degrees of freedom.
 
-    It holds the next run's value with that chance where the runs are normal and independent; the images stay the same.
-    NaN of one run alone, and where a run is NaN.
+    It contains the value of the next run with probability 95 % if the runs are normal and independent; the images stay
+    the same. It is NaN if there is only one run, or if a run is NaN.
 
     Source: Hahn and Meeker, *Statistical Intervals*, 1991, section 4.8.
     """

@@ -1,4 +1,4 @@
-"""How good the predictions of given scores are."""
+"""Metrics of predictions: accuracy, negative log-likelihood, confusion matrix."""
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,17 @@ def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Integer[ArrayLike, " N"]) 
 
     **Arguments:**
 
-    - `scores`: (N, K), or several such on leading axes.
+    - `scores`: (N, K), or several such matrices on leading axes.
     - `y`: labels (N,), integers 0..K−1.
 
-    Equal scores count for the first class among them, as in `numpy.argmax`.
+    **Returns:** a share from 0 to 1, or an array of shares for the leading axes. If several classes have the largest
+    score, the first of them is the prediction, as in `numpy.argmax`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import accuracy
+        >>> print(accuracy(np.array([[2.0, 1.0], [0.0, 3.0]]), np.array([0, 0])))
+        0.5
     """
     predicted = jnp.argmax(jnp.asarray(scores), axis=-1)
     return (predicted == jnp.broadcast_to(jnp.asarray(y, predicted.dtype), predicted.shape)).mean(axis=-1)
@@ -26,7 +33,13 @@ def accuracy(scores: Num[ArrayLike, "*batch N K"], y: Integer[ArrayLike, " N"]) 
 def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, ""]:
     """The mean of −log softmax(s[i])[y[i]] over the examples, in nats: log K for uniform predictions.
 
-    **Arguments:** as `accuracy`.
+    **Arguments:** `scores` (N, K) and `y` (N,), as in `accuracy`. A label outside 0..K−1 makes the result NaN.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import negative_log_likelihood
+        >>> print(f"{negative_log_likelihood(np.zeros((2, 10)), np.array([3, 7])):.4f}")  # log 10
+        2.3026
     """
     nats: Array = _mean_cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32))
     return nats
@@ -46,6 +59,15 @@ def confusion_matrix(
 
     - `predicted`, `y`: predicted and true labels (N,), integers 0..K−1.
     - `num_classes`: K.
+
+    **Returns:** the counts (K, K): entry [i, j] is the number of examples of class i that were predicted as class j.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import confusion_matrix
+        >>> print(confusion_matrix(np.array([0, 1, 1]), np.array([0, 0, 1]), num_classes=2))
+        [[1 1]
+         [0 1]]
     """
     counts = np.zeros((num_classes, num_classes), dtype=np.int64)
     np.add.at(counts, (np.asarray(y), np.asarray(predicted)), 1)

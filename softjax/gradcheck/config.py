@@ -9,27 +9,34 @@ from softjax.objective.config import Kind, PenaltyName
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What to check: by default the gradient by hand, as in the course."""
+    """What `softjax check` checks: by default the gradient by hand, as in the course.
+
+    Raises:
+        InputError: for a value that no check can have.
+
+    Attributes:
+        function: Your own function, package.module:name. It is called as function(params, *args) and returns a scalar.
+        gradient: Its claimed gradient, package.module:name. It is called in the same way. It returns the
+            gradient or (value, gradient).
+        inputs: The arguments of both. Either a .npz file, whose first array is params and whose others are args; or
+            package.module:name of a tuple (params, *args), or of a function that returns such a tuple.
+        num_checks: Number of gradient entries, drawn at random, that are also estimated by finite differences and listed.
+        regs: Penalty strengths, one table for each: start:stop:count, log:start:stop:count or a comma list.
+        init_scale: Standard deviation of the weights W at which the gradient is computed.
+        seed: Seed of the weights, the development examples and the entries.
+        kind: softmax: cross-entropy; hinge: the multiclass SVM's loss.
+        penalty: l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: reg (½ Σ|W| + ¼ ΣW²); none.
+    """
 
     function: str | None = None
-    """Your own function, package.module:name, called as function(params, *args); it returns a scalar."""
     gradient: str | None = None
-    """Its claimed gradient, package.module:name, called alike; it returns the gradient or (value, gradient)."""
     inputs: str | None = None
-    """What they are called with: a .npz file, its first array being params and the others args, or
-    package.module:name of a tuple (params, *args) or a function that returns one."""
     num_checks: int = 10
-    """Entries of the gradient that are taken by differences too, drawn at random, and listed."""
     regs: tuple[float, ...] = (0.0, 50.0)
-    """Penalty strengths, one table each: start:stop:count, log:start:stop:count or a comma list."""
     init_scale: float = 1e-4
-    """Standard deviation of the weights W at which the gradient is taken."""
     seed: int = 0
-    """Seed of the weights, the development examples and the entries."""
     kind: Kind = "softmax"
-    """softmax: cross-entropy; hinge: the multiclass SVM's loss."""
     penalty: PenaltyName = "l2"
-    """l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: half and half of these; none."""
 
     def __post_init__(self) -> None:
         own = (self.function, self.gradient, self.inputs)

@@ -1,1 +1,1 @@
-"""What is minimized: losses, penalties, their sum, and its derivatives by hand."""
+"""What is minimized: losses, penalties, their sum, and the derivatives of the sum, derived by hand."""

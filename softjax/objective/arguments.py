@@ -1,7 +1,8 @@
 """The arguments of the public functions, checked and in one type.
 
-Labels are looked at where they can be (`check_labels`); inside `jit` a wrong one becomes −1 (`as_labels`), whose loss is NaN
-(`losses.label_score`). A data set's labels are checked where it is built, in `softjax.datasets`.
+Labels are checked where their values are known (`check_labels`). Inside `jit` they are not known: there a wrong label
+becomes −1 (`as_labels`), and its loss is NaN (`losses.label_score`). The labels of a data set are checked when it is built,
+in `softjax.datasets`.
 """
 
 from dataclasses import replace
@@ -18,9 +19,9 @@ from softjax.objective.config import Objective
 def check_arguments(
     W: ArrayLike, X: ArrayLike, y: ArrayLike, reg: ArrayLike, objective: Objective
 ) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"], Objective]:
-    """The arguments of `loss` and its derivatives, checked as far as can be seen from here, as arrays of one type.
+    """The arguments of `loss` and its derivatives: checked, and converted to arrays of one floating type.
 
-    Where `reg` is the number 0 there is no penalty: 0 · ΣW² would be NaN where a weight is infinite, or its square.
+    If `reg` is the number 0, the penalty is removed: 0 · ΣW² would be NaN if a weight or its square is infinite.
     """
     check_labels(y, jnp.shape(X)[0], jnp.shape(W)[-1])
     if isinstance(reg, int | float) and reg == 0:
@@ -31,22 +32,22 @@ def check_arguments(
 def as_arrays(
     W: ArrayLike, X: ArrayLike, y: ArrayLike
 ) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"]]:
-    """`W` and `X` in one floating type (their promoted one, where integers have no say), and `y`."""
+    """`W` and `X` in one floating type, as `as_floats` converts them, and `y`."""
     W, X = as_floats(W, X)
     return W, X, as_array(y)
 
 
 def as_labels(y: Integer[Array, " N"], num_classes: int) -> Int[Array, " N"]:
-    """`y` as int32, −1 where it is no label; a large one must not wrap around into another class."""
+    """`y` as int32, with −1 for what is no label. It is replaced before the cast, which could wrap it into 0..K−1."""
     return jnp.where((y >= 0) & (y < num_classes), y, jnp.full_like(y, -1)).astype(jnp.int32)
 
 
 def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
-    """`W` and `X` as arrays of one floating type: their promoted one, where integers have no say."""
+    """`W` and `X` as arrays of one floating type: the promoted type of the two, integers not counted."""
     W, X = as_array(W), as_array(X)
     if W.ndim != 2 or X.ndim != 2 or X.shape[1] != W.shape[0]:
         raise ValueError(f"X must be (N, D) and W (D, K), the same D, got X {X.shape} and W {W.shape}")
-    if X.dtype == W.dtype == jnp.float32:  # what follows takes as long as a small gradient
+    if X.dtype == W.dtype == jnp.float32:  # the common case; the lines below take as long as a small gradient
         return W, X
     dtype = W.dtype if jnp.issubdtype(W.dtype, jnp.floating) else jnp.result_type(float)
     if X.dtype != dtype and jnp.issubdtype(X.dtype, jnp.floating):
@@ -56,9 +57,9 @@ def as_floats(W: ArrayLike, X: ArrayLike) -> tuple[Array, Array]:
 
 
 def as_array(a: ArrayLike) -> Array:
-    """`jnp.asarray`, but for NumPy's 64-bit arrays with 64-bit types off, which are rounded here.
+    """`jnp.asarray`, except that 64-bit NumPy arrays are rounded here if 64-bit types are off.
 
-    Closed over by a function that was traced with 64-bit types on before, JAX would take them for what they were.
+    A function may have been traced before, with 64-bit types on. JAX would then use an array in its closure at 64 bits.
     """
     if isinstance(a, jax.Array):
         return a
@@ -68,11 +69,14 @@ def as_array(a: ArrayLike) -> Array:
 
 
 def check_labels(y: ArrayLike, num_examples: int, num_classes: int) -> None:
-    """Raises `ValueError` unless `y` are `num_examples` integers 0..`num_classes` − 1, as far as can be seen."""
+    """Raises `ValueError` unless `y` holds `num_examples` integers 0..`num_classes` − 1.
+
+    Inside `jit` the values are not known: only shape and type are checked.
+    """
     if np.shape(y) != (num_examples,):
         raise ValueError(f"y must be (N,) with N = {num_examples} examples, got {np.shape(y)}")
     dtype = np.dtype(y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype)
-    if dtype.kind not in "iu" and not jnp.issubdtype(dtype, jnp.integer):  # int4 is of another kind
+    if dtype.kind not in "iu" and not jnp.issubdtype(dtype, jnp.integer):  # NumPy gives int4 another kind
         raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {dtype.name}")
     if not isinstance(y, jax.core.Tracer) and num_examples > 0:
         labels = np.asarray(y)

@@ -1,22 +1,22 @@
 r"""The gradient of the objective, derived by hand.
 
 Write s for the scores of one example, p = softmax(s), and ℓ = −log p_y for its loss. The derivative of the
-softmax has two cases, ∂pᵢ/∂sᵢ = pᵢ(1 − pᵢ) and ∂pᵢ/∂sⱼ = −pᵢpⱼ for j ≠ i; with the indicator they are one:
+softmax has two cases, ∂pᵢ/∂sᵢ = pᵢ(1 − pᵢ) and ∂pᵢ/∂sⱼ = −pᵢpⱼ for j ≠ i. With an indicator they become one:
 
     ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ).
 
-Only p_y stands in the loss, so i = y, and the chain rule through the logarithm divides by p_y:
+The loss contains only p_y, so i = y. The chain rule through the logarithm divides by p_y:
 
     ∂ℓ/∂sₖ = −1/p_y · ∂p_y/∂sₖ = −(1[y = k] − pₖ) = pₖ − 1[y = k].
 
-This is how the two cases become p − 1[y=k]: k = y takes the first, and −p_y(1 − p_y)/p_y = p_y − 1; every
-other k takes the second, and p_y pₖ/p_y = pₖ. (The same falls out of ℓ = log Σⱼ exp(sⱼ) − s_y at once: the
-derivative of the first term is pₖ, of the second 1[y = k].) The scores are linear, s = Wᵀx, so that
-∂sₖ/∂W[:, k] = x, and the mean over the examples makes a matrix product of the sum:
+So both cases give p − 1[y = k]. For k = y it is the first case: −p_y(1 − p_y)/p_y = p_y − 1. For every other k it is
+the second: p_y pₖ/p_y = pₖ. (A shorter way: ℓ = log Σⱼ exp(sⱼ) − s_y, and the derivative of the first term is pₖ, that
+of the second 1[y = k].) The scores are linear, s = Wᵀx, so ∂sₖ/∂W[:, k] = x. The sum over the examples is a matrix
+product:
 
     ∇ℓᵢ = xᵢ (pᵢ − 1[yᵢ = k])ᵀ,    ∇L = 1/N Xᵀ Q + ∇penalty,    Q = p − onehot(y).
 
-For the hinge, each violated margin m_k = s_k − s_y + 1 > 0 adds 1 at k and takes 1 from y:
+For the hinge, each violated margin m_k = s_k − s_y + 1 > 0 adds 1 at k and subtracts 1 at y:
 
     Q[k] = 1[m_k > 0] for k ≠ y,    Q[y] = −(number of violated margins).
 """
@@ -37,9 +37,9 @@ from softjax.objective.losses import hinge, is_label, label_score
 from softjax.objective.penalty import penalty_and_slope
 from softjax.objective.scores import matmul
 
-# Up to so many classes Q (K, N) @ X is the faster product on CPUs, twice as fast for ten of them, from there on
-# X.T @ Q. XLA turns the one into the other where a transposition follows, and moves transpositions of Q and of the
-# scores into the products, so barriers stand between.
+# On CPUs, Q.T @ X is faster than X.T @ Q up to this number of classes (twice as fast for ten), and slower beyond it. XLA
+# would turn one product into the other, and move transpositions of Q and of the scores into the products. Optimization
+# barriers prevent that.
 NARROW = 128
 
 
@@ -56,17 +56,26 @@ def loss_and_grad(
 ) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
     """The objective and its gradient by hand, ∇L = 1/N Xᵀ Q + ∇penalty with Q = p − onehot(y), jitted.
 
-    Nothing here is differentiated automatically. In short: ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ) holds both cases of
-    the softmax's derivative, pᵢ(1 − pᵢ) and −pᵢpⱼ; the loss −log p_y sees only i = y and divides by p_y,
-    which leaves ∂ℓ/∂sₖ = pₖ − 1[y = k]; and s = Wᵀx gives (pₖ − 1[y = k]) x for the column of class k. The
-    steps stand at the top of this module, with the hinge's.
+    Nothing here is differentiated automatically. The derivation in short: ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ) covers both
+    cases of the softmax's derivative, pᵢ(1 − pᵢ) and −pᵢpₖ. The loss −log p_y contains only i = y, and its derivative
+    divides by p_y: ∂ℓ/∂sₖ = pₖ − 1[y = k]. With s = Wᵀx, the column of class k is (pₖ − 1[y = k]) x. The top of this
+    module has every step, and those for the hinge.
 
     **Arguments:** as `softjax.loss`.
 
-    **Returns:** the loss, as `softjax.loss` computes it, and its gradient (D, K) in the type of `W` (or that
-    of `X`, where it is wider). The derivative of |w| at 0, and of a margin at its kink, is taken as 0.
+    **Returns:** the objective, as `softjax.loss` computes it, and its gradient (D, K), in the type of `W` (or of `X`, if
+    it is wider). The derivative of |w| at 0, and of the hinge at a margin of exactly 0, is taken as 0.
 
     Raises `ValueError` as `softjax.loss` does.
+
+    Source: Bishop, *Pattern Recognition and Machine Learning*, 2006, section 4.3.4.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import loss_and_grad
+        >>> value, grad = loss_and_grad(np.zeros((3, 2)), np.ones((4, 3)), np.array([0, 0, 0, 1]))
+        >>> print(f"{value:.4f}", grad[0])
+        0.6931 [-0.25  0.25]
     """
     W, X, y, objective = check_arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
     value, grad = _loss_and_grad(W, X, y, reg, objective)
@@ -111,17 +120,26 @@ def _cross_entropy_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> t
 def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, " N"]) -> Float[Array, " N"]:
     """The cross-entropy of each example, −log softmax(s)[y], differentiated by hand: ∂ℓ/∂s = p − onehot(y).
 
-    The derivative is a custom JVP rule, ℓ̇ = Σₖ (pₖ − 1[y = k]) ṡₖ, right in reverse, forward and second order
-    (its own derivative is diag(p) − ppᵀ), under `vmap` and `jit`. Neither the loss nor p − 1 loses digits where
-    p is close to 1. A score of −∞ at another class rules that class out: its derivative is 0.
+    The derivative is a custom JVP rule, ℓ̇ = Σₖ (pₖ − 1[y = k]) ṡₖ. It holds in reverse mode, forward mode and second
+    order (its derivative is diag(p) − ppᵀ), and under `vmap` and `jit`. The loss and p − 1 keep all their digits when p
+    is close to 1. A class other than y with score −∞ has probability 0 and derivative 0.
 
     **Arguments:**
 
-    - `scores`: (N, K), in nats; integers are taken as floats.
+    - `scores`: (N, K); integers are converted to floats.
     - `y`: labels (N,), integers 0..K−1.
 
-    Raises `ValueError` where shapes do not fit or a label lies outside 0..K−1. Inside `jit`, where labels cannot
-    be looked at, such an example's loss is NaN, never another class's loss.
+    **Returns:** the losses (N,), in nats.
+
+    Raises `ValueError` if shapes do not fit or a label is outside 0..K−1. Inside `jit` the values of labels are not
+    known: there such a label has the loss NaN, never the loss of another class.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> from softjax import softmax_cross_entropy
+        >>> y = jnp.array([1])
+        >>> print(jax.grad(lambda s: softmax_cross_entropy(s, y).sum())(jnp.zeros((1, 4))))  # p − onehot(y)
+        [[ 0.25 -0.75  0.25  0.25]]
     """
     check_labels(y, np.shape(scores)[0], np.shape(scores)[-1])
     s = jnp.asarray(scores)
@@ -137,11 +155,11 @@ def loss_and_grad_kd(
     objective: Objective,
     precision: Precision = "highest",
 ) -> tuple[Float[Array, ""], Float[Array, "K D"]]:
-    """`loss_and_grad` with the classes in the rows of `W`, unchecked: what training calls.
+    """`loss_and_grad` for training: W is (K, D), and the arguments are not checked.
 
-    In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors as they lie in memory,
-    and under `vmap` over W they stay one product for all configurations. The factors are taken in the type of
-    `X`, the gradient is given in that of `W`.
+    In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors in memory order. Under `vmap` over
+    W each stays one product for all configurations. The products are computed in the type of `X`; the gradient has the
+    type of `W`.
     """
     s = matmul(W.astype(X.dtype), X.T, precision)
     losses, Q = _RESIDUALS[objective.kind](s, y, axis=0)
@@ -153,16 +171,16 @@ def loss_and_grad_kd(
 def _softmax_residual(
     s: Float[Array, "..."], y: Int[Array, " N"], axis: int
 ) -> tuple[Float[Array, " N"], Float[Array, "..."]]:
-    """The losses and Q = p − onehot(y), from one exponential; the classes lie on `axis`.
+    """The losses and Q = p − onehot(y), from one exponential. The classes are on `axis`.
 
-    With e = exp(s − max s), p_y − 1 is −Σ_{k≠y} eₖ / Σₖ eₖ, and log Σₖ eₖ is log1p(Σ_{k≠y} eₖ) where the
-    label has the largest score: neither loses digits when p_y is close to 1, as the subtraction would.
+    With e = exp(s − max s), p_y − 1 = −Σ_{k≠y} eₖ / Σₖ eₖ; and if the label has the largest score, log Σₖ eₖ =
+    log1p(Σ_{k≠y} eₖ). Both stay accurate when p_y is close to 1, where the subtraction p_y − 1 would lose digits.
     """
     expand = partial(jnp.expand_dims, axis=axis)
     label = is_label(s, y, axis)
     shifted = s - lax.stop_gradient(s.max(axis, keepdims=True))
     at_label = label_score(shifted, y, axis)
-    # relative to the label where it is largest: 0 there, but its derivative counts
+    # If the label has the largest score, the anchor is that score: its value is 0, but its derivative is not.
     anchor = jnp.where(at_label == 0, at_label, 0)
     e = jnp.exp(shifted - expand(anchor))
     others = jnp.where(label, 0, e).sum(axis)

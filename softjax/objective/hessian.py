@@ -25,13 +25,24 @@ def hessian_vector_product(
 ) -> Float[Array, "D K"]:
     """∇²L(W) V for the softmax objective, by hand: 1/N Xᵀ [(diag(pᵢ) − pᵢpᵢᵀ) (XV)ᵢ]ᵢ + ∇²penalty V.
 
-    From ∂pᵢ/∂sⱼ = pᵢ (1[i = j] − pⱼ): where V moves the scores of an example by u = Vᵀx, it moves
-    p − onehot(y) by p ∘ u − p (p · u). The label drops out, and the Hessian is positive semidefinite.
+    It follows from ∂pᵢ/∂sⱼ = pᵢ (1[i = j] − pⱼ): a step along V changes the scores of an example by u = Vᵀx, and
+    p − onehot(y) by p ∘ u − p (p · u). The result does not depend on the label. The Hessian is positive semidefinite.
 
-    **Arguments:** as `loss_and_grad`, and `V` (D, K), the direction. |w| counts as flat: its second derivative
-    is 0 away from 0.
+    **Arguments:** as `loss_and_grad`, and `V` (D, K), the direction.
 
-    Raises `ValueError` as `loss_and_grad` does, or where `V` is not shaped like `W`.
+    **Returns:** the product (D, K), in the type of `W` (or of `X`, if it is wider). The second derivative of |w| is
+    taken as 0, also at w = 0.
+
+    Raises `ValueError` as `loss_and_grad` does, or if `V` does not have the shape of `W`.
+
+    Source: Bishop, *Pattern Recognition and Machine Learning*, 2006, section 4.3.4.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import hessian_vector_product
+        >>> W, V, X, y = np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.ones((4, 1)), np.array([0, 1, 1, 1])
+        >>> print(hessian_vector_product(W, V, X, y))
+        [[ 0.25 -0.25]]
     """
     if np.shape(V) != np.shape(W):
         raise ValueError(f"V must be shaped like W, {np.shape(W)}, got {np.shape(V)}")

@@ -1,7 +1,7 @@
 """The loss of each example, from its scores.
 
-Classes lie on the last axis of the public functions' scores, X @ W with W (D, K). Inside a sweep W is (K, D)
-and the scores W @ X.T are (K, N), the layout in which XLA needs no transposed copies; `axis` says which.
+In public functions W is (D, K), and the classes are on the last axis of the scores X @ W. Inside a sweep W is (K, D)
+and the scores W @ X.T are (K, N), so that XLA need not copy transposed arrays. `axis` is the axis of the classes.
 """
 
 import jax
@@ -16,8 +16,8 @@ def is_label(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> Boo
 
 
 def label_score(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> Float[Array, " N"]:
-    """scores[i, y[i]], and NaN where y[i] is no label."""
-    # A masked sum, not a gather: it fuses with its neighbours, and a wrong label matches no class.
+    """scores[i, y[i]], or NaN if y[i] is no label."""
+    # A masked sum, not a gather: XLA fuses it with the operations around it, and a wrong label matches no class.
     score = jnp.where(is_label(scores, y, axis), scores, 0).sum(axis)
     return jnp.where((y >= 0) & (y < scores.shape[axis]), score, jnp.nan)
 
@@ -25,14 +25,14 @@ def label_score(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> 
 def cross_entropy(scores: Float[Array, "..."], y: Int[Array, " N"], *, axis: int = -1) -> Float[Array, " N"]:
     """The softmax cross-entropy of each example, −log p[y] = log Σⱼ exp(sⱼ) − s[y], in nats.
 
-    Computed from the scores less their maximum, so that finite scores give finite losses however large they
-    are, as far as the loss itself can be represented. A score of −∞ rules its class out.
+    The maximum is subtracted from the scores first, so exp cannot overflow: large finite scores give finite losses. A
+    class with score −∞ has probability 0.
 
     **Arguments:**
 
     - `scores`: (N, K), or (K, N) with `axis=0`.
-    - `y`: labels (N,), integers 0..K−1. The loss of a label outside is NaN, never another class's loss.
-    - `axis`: where the classes lie.
+    - `y`: labels (N,), integers 0..K−1. The loss of any other label is NaN, never the loss of another class.
+    - `axis`: the axis of the classes.
 
     Source: Murphy, *Probabilistic Machine Learning: An Introduction*, 2022, section 10.3.
     """

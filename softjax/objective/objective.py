@@ -1,4 +1,4 @@
-"""The objective: the mean loss of a linear classifier's scores, and a penalty on its weights."""
+"""The objective: the mean loss of a linear classifier's scores plus a penalty on its weights."""
 
 import jax
 from jax.typing import ArrayLike
@@ -22,25 +22,33 @@ def loss(
     l1_ratio: ArrayLike = 0.5,
     penalize_bias: bool = True,
 ) -> Float[Array, ""]:
-    """The objective L(W) = 1/N Σᵢ ℓ(X[i] @ W, y[i]) + penalty(W), differentiable by any JAX transformation.
+    """The objective L(W) = 1/N Σᵢ ℓ(X[i] @ W, y[i]) + penalty(W). JAX can differentiate it, in any mode.
 
     **Arguments:**
 
-    - `W`: weights (D, K), the last row being the bias.
-    - `X`: features (N, D), the last column ones; integers are taken in the type of `W`.
+    - `W`: weights (D, K), the bias in the last row.
+    - `X`: features (N, D), the last column ones. Integers (pixels) are converted to the type of `W`.
     - `y`: labels (N,), integers 0..K−1.
     - `reg`: strength of the penalty.
-    - `kind`: ℓ, `"softmax"`, the cross-entropy −log softmax(s)[y], or `"hinge"`, the multiclass SVM's
-      Σ_{j≠y} max(0, sⱼ − s[y] + 1).
-    - `penalty`: `"l2"` reg ΣW² (the course's), `"half_l2"` ½ reg ΣW², `"l1"` reg Σ|W|, `"elastic_net"`
-      reg (l1_ratio Σ|W| + ½ (1 − l1_ratio) ΣW²) (scikit-learn's), `"none"`.
+    - `kind`: the loss ℓ of one example with scores s. `"softmax"`: the cross-entropy −log softmax(s)[y].
+      `"hinge"`: the multiclass SVM's Σ_{j≠y} max(0, sⱼ − s[y] + 1).
+    - `penalty`: `"l2"`: reg ΣW², as in the course. `"half_l2"`: ½ reg ΣW². `"l1"`: reg Σ|W|. `"elastic_net"`:
+      reg (l1_ratio Σ|W| + ½ (1 − l1_ratio) ΣW²), as in scikit-learn. `"none"`: 0.
     - `l1_ratio`: share of the L1 part in `"elastic_net"`.
-    - `penalize_bias`: whether the last row of `W` counts in the penalty.
+    - `penalize_bias`: whether the penalty includes the last row of `W`.
 
-    Half types are multiplied as they are, summed in float32, and the loss is float32.
+    **Returns:** the objective, a scalar; the cross-entropy is in nats. Half-precision types are multiplied in their
+    type and summed in float32, and the objective is float32.
 
-    Raises `ValueError` where shapes do not fit, a label lies outside 0..K−1, or `kind` or `penalty` is
-    unknown. Inside `jit`, where labels cannot be looked at, one outside makes the loss NaN.
+    Raises `ValueError` if shapes do not fit, a label is outside 0..K−1, or `kind` or `penalty` is unknown. Inside
+    `jit` the values of labels are not known: there a label outside 0..K−1 makes the loss NaN.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import loss
+        >>> W, X, y = np.zeros((3, 10)), np.ones((5, 3)), np.arange(5)
+        >>> print(f"{loss(W, X, y, reg=0.1):.4f}")  # log K at W = 0
+        2.3026
     """
     W, X, y, objective = check_arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
     value: Array = _loss(W, X, y, reg, objective)

@@ -1,4 +1,4 @@
-"""Every penalty is l1 · Σ|W| + l2 · ΣW²: its value, slope and curvature, in whatever layout W has.
+"""Every penalty is l1 · Σ|W| + l2 · ΣW²: its value, slope and curvature, for W (D, K) or (K, D).
 
 | penalty | l1 | l2 |
 | --- | --- | --- |
@@ -8,8 +8,8 @@
 | `"elastic_net"` | reg · l1_ratio | ½ reg (1 − l1_ratio) |
 | `"none"` | – | – |
 
-It is added to the mean loss in `objective.py`, and with its slope to the gradient in `gradient.py` and `path/lbfgs.py`. A new
-penalty is a name in `config.PenaltyName` and a line in `coefficients`.
+`objective.py` adds the penalty to the mean loss; `gradient.py` and `path/lbfgs.py` also add its slope to the gradient. To add
+a penalty, add its name to `config.PenaltyName` and a case to `coefficients`.
 """
 
 import operator
@@ -29,14 +29,14 @@ jax.tree_util.register_dataclass(
 
 
 class Penalty(NamedTuple):
-    """The penalty l1 · Σ|W| + l2 · ΣW². A term that is None is left out: 0 · ΣW² would be NaN where W² overflows."""
+    """The penalty l1 · Σ|W| + l2 · ΣW². A coefficient None means no term: 0 · ΣW² would be NaN if W² overflows."""
 
     l1: Any
     l2: Any
 
     @property
     def curvature(self) -> Any:
-        """The second derivative by each weight, 2 l2; |w| has none away from 0."""
+        """The second derivative with respect to each weight, 2 l2. That of |w| is taken as 0."""
         return 0.0 if self.l2 is None else 2 * self.l2
 
     def value(self, W: Float[Array, "..."]) -> Float[Array, ""]:
@@ -59,7 +59,7 @@ class Penalty(NamedTuple):
 
 
 def coefficients(penalty: PenaltyName, reg: Any, l1_ratio: Any = 0.5) -> Penalty:
-    """The penalty of that name and strength, of numbers or traced arrays."""
+    """The penalty of this name and strength. `reg` and `l1_ratio` are numbers or traced arrays."""
     match penalty:
         case "l2":
             return Penalty(None, reg)
@@ -80,9 +80,9 @@ def penalty_value(
 
     **Arguments:**
 
-    - `objective`: which penalty, and whether the bias counts.
+    - `objective`: which penalty, and whether it includes the bias.
     - `reg`: its strength.
-    - `W`: weights, (D, K) with `bias_axis=0` or (K, D) with `bias_axis=1`; the bias comes last on that axis.
+    - `W`: weights, (D, K) with `bias_axis=0` or (K, D) with `bias_axis=1`; the bias is last on that axis.
     """
     return _penalty(objective, reg, dtype).value(_penalized(objective, W, bias_axis).astype(dtype))
 
@@ -90,7 +90,7 @@ def penalty_value(
 def penalty_and_slope(
     objective: Objective, reg: ArrayLike, W: Float[Array, "..."], dtype: Any, *, bias_axis: int
 ) -> tuple[Float[Array, ""], Float[Array, "..."]]:
-    """The penalty of W and its gradient by W, in `dtype`; arguments as `penalty_value`."""
+    """The penalty of W and its gradient with respect to W, in `dtype`. Arguments as `penalty_value`."""
     penalty = _penalty(objective, reg, dtype)
     slope = penalty.slope(W.astype(dtype))
     if not objective.penalize_bias:
@@ -99,12 +99,12 @@ def penalty_and_slope(
 
 
 def penalty_curvature(objective: Objective, reg: ArrayLike, dtype: Any) -> Array:
-    """The second derivative of the penalty by each weight that it counts."""
+    """The second derivative of the penalty with respect to each weight that it includes."""
     return jnp.asarray(_penalty(objective, reg, dtype).curvature, dtype)
 
 
 def without_bias(array: Float[Array, "..."], bias_axis: int) -> Float[Array, "..."]:
-    """`array` with zeros where the bias lies, last on `bias_axis`."""
+    """`array` with zeros in place of the bias, which is last on `bias_axis`."""
     bias = (slice(None),) * bias_axis + (-1,)
     return array.at[bias].set(0)
 

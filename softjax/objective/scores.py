@@ -11,7 +11,7 @@ from softjax.objective.config import Precision
 def matmul(
     a: Float[Array, "M L"], b: Float[Array, "L P"], precision: Precision = "highest"
 ) -> Float[Array, "M P"]:
-    """The product a @ b, by default at the full precision of its type, half types summed in float32.
+    """The product a @ b, by default at the full precision of its type. Half-precision types are summed in float32.
 
     Below `"highest"` GPUs and TPUs round float32 factors to TF32 or bfloat16.
     """
@@ -25,9 +25,15 @@ def scores(W: Num[ArrayLike, "D K"], X: Num[ArrayLike, "N D"]) -> Float[Array, "
     **Arguments:**
 
     - `W`: weights (D, K), the bias in the last row.
-    - `X`: features (N, D), the last column ones. Integers (pixels) are taken in the type of `W`.
+    - `X`: features (N, D), the last column ones. Integers (pixels) are converted to the type of `W`.
 
-    Raises `ValueError` where the shapes do not fit.
+    Raises `ValueError` if the shapes do not fit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from softjax import scores
+        >>> print(scores(np.array([[1.0, 2.0], [0.5, 0.0]]), np.array([[3.0, 1.0]])))
+        [[3.5 6. ]]
     """
     W, X = as_floats(W, X)
     return matmul(X, W)

@@ -1,1 +1,1 @@
-"""The regularization path: the minimum itself, for every penalty strength."""
+"""The regularization path: the minimum of the objective for every penalty strength, by full-batch L-BFGS."""

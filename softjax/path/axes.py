@@ -1,13 +1,13 @@
-"""The principal axes of the features, in which a path's solver has little left to do.
+"""The principal axes of the features. They precondition the solver of a path.
 
-At W = 0 the data's Hessian is π_k(1 − π_k) Σ for the weights of class k, but for the couplings between classes, where π
-are the shares of the classes and Σ = 1/N XᵀX; the penalty adds c · I. In the principal axes of the features both are
-diagonal,
+Let π be the shares of the classes and Σ = 1/N XᵀX. At W = 0 the Hessian of the data term, for the weights of class k, is
+π_k(1 − π_k) Σ (without the terms that couple classes). The penalty adds c · I. In the principal axes of the features both
+are diagonal:
 
-    Σ = U diag(λ) Uᵀ,    W[k] = U v[k] / √(π_k(1 − π_k) λ + c),
+    Σ = U diag(λ) Uᵀ,    W[k] = U v[k] / √(π_k(1 − π_k) λ + c).
 
-and the Hessian in v is near the identity: pixels, whose λ span eight orders of magnitude, take some fifteen iterations
-where L-BFGS on W takes hundreds. Nothing else changes: the minimum is that of `softjax.loss`.
+The Hessian with respect to v is close to the identity. For pixels λ spans eight orders of magnitude: L-BFGS on v takes
+about fifteen iterations, on W hundreds. The minimum is the same, that of `softjax.loss`.
 """
 
 from functools import partial
@@ -24,14 +24,15 @@ from softjax.evaluation.examples import Examples, map_blocks
 from softjax.objective.config import Objective
 from softjax.objective.penalty import penalty_curvature, without_bias
 
-BLOCK_BYTES = 2**23  # of features: what stays in the cache between a block's two products
-LARGEST_BASIS = 8192  # features; the principal axes of more take longer to find than they save
-SAMPLE = 4  # examples a feature, for the axes
+BLOCK_BYTES = 2**23  # of features: a block should stay in the cache between its two products
+LARGEST_BASIS = 8192  # features; for more, computing the principal axes takes longer than it saves
+SAMPLE = 4  # examples per feature, to compute the axes
 
 
 class Axes(NamedTuple):
-    """The features' principal axes, in the columns of U (None: the features themselves), and the variances along them,
-    that of the bias last.
+    """The principal axes of the features, as the columns of U, and the variances along them, that of the bias last.
+
+    U is None for the axes of the features themselves.
     """
 
     U: Float[Array, "F F"] | None
@@ -39,7 +40,7 @@ class Axes(NamedTuple):
 
 
 def find_axes(train: Examples, preprocessing: Preprocessing) -> Axes:
-    """From the covariance of the training features, which are centred."""
+    """The principal axes, from the covariance of the training features. The preprocessing centres them."""
     dtype = preprocessing.mean.dtype
     if train.X.shape[1] > LARGEST_BASIS:
         variances = _moments(train, preprocessing, diagonal=True)
@@ -50,26 +51,26 @@ def find_axes(train: Examples, preprocessing: Preprocessing) -> Axes:
 
 
 def block_size(train: Examples, dtype: Any) -> int:
-    """Examples at a time in a pass over all of them."""
+    """Number of examples in a block of a pass over all of them."""
     num_examples, num_features = train.X.shape
     row_bytes = int(num_features * np.dtype(dtype).itemsize)
     return min(max(BLOCK_BYTES // row_bytes, 1), num_examples)
 
 
 def rotate(W: Float[Array, "K D"], axes: Axes) -> Float[Array, "K D"]:
-    """`W` from principal axes to features."""
+    """Converts `W` from the principal axes to the features."""
     return W if axes.U is None else _multiply(W, axes.U.T)
 
 
 def rotate_back(W: Float[Array, "K D"], axes: Axes) -> Float[Array, "K D"]:
-    """`W` from features to principal axes."""
+    """Converts `W` from the features to the principal axes."""
     return W if axes.U is None else _multiply(W, axes.U)
 
 
 def steepness(
     objective: Objective, reg: Float[Array, ""], shares: Float[Array, " K"], axes: Axes
 ) -> Float[Array, "K D"]:
-    """Square roots of the Hessian's diagonal at W = 0, in the principal axes; `shares` are those of the classes."""
+    """Square roots of the Hessian's diagonal at W = 0, in the principal axes. `shares` are the shares of the classes."""
     bent = jnp.full_like(axes.variances, penalty_curvature(objective, reg, reg.dtype))
     if not objective.penalize_bias:
         bent = without_bias(bent, bias_axis=0)
@@ -86,7 +87,7 @@ def _multiply(W: Float[Array, "K D"], U: Float[Array, "F F"]) -> Float[Array, "K
 def _moments(train: Examples, preprocessing: Preprocessing, *, diagonal: bool) -> Float[Array, "..."]:
     dtype = preprocessing.mean.dtype
     num_examples, num_features = train.X.shape
-    # A sample will do: the axes only shorten the way.
+    # A sample is enough: the axes change the number of iterations, not the minimum.
     sample = jax.tree.map(lambda each: each[:: max(num_examples // (SAMPLE * num_features), 1)], train)
 
     def moment(rows: Num[Array, "B F"], _: Any) -> tuple[Float[Array, "..."], None]:

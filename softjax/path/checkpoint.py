@@ -1,4 +1,4 @@
-"""A path's state in a checkpoint."""
+"""The state of a path in a checkpoint."""
 
 from dataclasses import astuple
 from typing import Any
@@ -9,7 +9,7 @@ from softjax.runs.checkpoint import Checkpoint
 
 
 def save_path(checkpoint: Checkpoint, state: PathState) -> None:
-    """Writes `state`. Raises `CheckpointNotWrittenError` where that fails: the earlier one stays."""
+    """Writes `state`. Raises `CheckpointNotWrittenError` if that fails; the earlier state is kept."""
     arrays: dict[str, Any] = {
         "ends": len(state.ends),
         "leaves": -1 if state.point is None else len(state.point),
@@ -24,7 +24,7 @@ def save_path(checkpoint: Checkpoint, state: PathState) -> None:
 
 
 def load_path(checkpoint: Checkpoint) -> PathState | None:
-    """The state that was saved last, None where there is none. Raises `DamagedCheckpointError` where it cannot be read."""
+    """The state that was saved last, or None. Raises `DamagedCheckpointError` if it cannot be read."""
     if not checkpoint.has("state"):
         return None
     with checkpoint.readable():

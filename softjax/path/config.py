@@ -1,4 +1,4 @@
-"""How a regularization path is minimized."""
+"""The options of a regularization path's solver."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,16 +10,29 @@ PathOrder = Literal["auto", "together", "warm"]
 
 @dataclass(frozen=True)
 class PathConfig:
-    """How the objective is minimized to convergence, for every penalty strength of a path."""
+    """How a regularization path is minimized: when to stop, and in which order to solve.
+
+    Raises:
+        InputError: for a value that no path can have.
+
+    Examples:
+        >>> from softjax import PathConfig
+        >>> PathConfig(tolerance=1e-4, path="warm")
+        PathConfig(tolerance=0.0001, max_lbfgs_iters=1000, path='warm')
+
+    Attributes:
+        tolerance: A penalty strength has converged when the objective L is at most this share above its
+            minimum: ‖∇L‖² / 2c ≤ tolerance · L, where c is the curvature of the penalty. Without a penalty: when ‖∇L‖
+            is at most this share of ‖∇L‖ at W = 0.
+        max_lbfgs_iters: A penalty strength that needs more L-BFGS iterations counts as not converged.
+        path: together: all penalty strengths at once, in shared matrix products; faster for few classes. warm: from the
+            largest penalty strength to the smallest, in batches, each started from the solution before; for many classes.
+            auto: chosen by the sizes.
+    """
 
     tolerance: float = 1e-6
-    """Converged: where the gradient is so small that the objective is within this share of its minimum, ‖∇L‖² / 2c ≤
-    tolerance · L with c the penalty's curvature (without one, where ‖∇L‖ is at most this share of that at W = 0)."""
     max_lbfgs_iters: int = 1000
-    """L-BFGS iterations after which a penalty strength counts as not converged."""
     path: PathOrder = "auto"
-    """together: all penalty strengths at once, in shared matrix products, the faster way for few classes; warm: from the
-    largest penalty on, in batches, each started from the one before, for many classes; auto: what the sizes suggest."""
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:

@@ -1,4 +1,4 @@
-"""Full-batch L-BFGS, optax's, in the principal axes of the features, for many penalty strengths at once."""
+"""Full-batch L-BFGS of optax, in the principal axes of the features, for many penalty strengths at once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,11 +21,11 @@ from softjax.objective.penalty import penalty_and_slope, penalty_curvature
 from softjax.path.axes import Axes, block_size, rotate, rotate_back, steepness
 from softjax.path.config import PathConfig
 
-STALLED = 10  # iterations without progress after which rounding is all that is left
+STALLED = 10  # iterations without progress; after these, only rounding errors remain
 
 
 class SolverSpec(NamedTuple):
-    """What a compiled solver depends on besides the shapes of its arguments."""
+    """What a compiled solver depends on, apart from the shapes of its arguments."""
 
     objective: Objective
     num_classes: int
@@ -41,9 +41,9 @@ class Data(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """When to stop: at a `gap` of `tolerance`, or after iteration number `until`.
+    """When to stop: when `gap` is at most `tolerance`, or after iteration number `until`.
 
-    `unit` is the gradient's norm at W = 0, the measure of the gap where there is no penalty.
+    `unit` is the norm of the gradient at W = 0; `gap` needs it if there is no penalty.
     """
 
     tolerance: Float[Array, ""]
@@ -52,13 +52,13 @@ class Limits(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Where a minimization stands, in the principal axes."""
+    """The state of a minimization, in the principal axes."""
 
     V: Float[Array, "..."]
     memory: Any
     norm: Float[Array, "..."]
     least: Float[Array, "..."]
-    """the least norm and value so far, and for how many iterations neither has fallen"""
+    """`least`, `lowest`: the smallest norm and value so far; `stalled`: iterations since one of them decreased"""
     lowest: Float[Array, "..."]
     stalled: Int[Array, "..."]
     iterations: Int[Array, "..."]
@@ -66,7 +66,7 @@ class Point(NamedTuple):
 
 
 class End(NamedTuple):
-    """What is left of it: weights (R, K, D), objective, the gradient's norm, and two counts (R,)."""
+    """The results of a batch: weights (R, K, D), and (R,) the objective, the gradient's norm and two counts."""
 
     W: Any
     value: Any
@@ -76,7 +76,7 @@ class End(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """The programs, compiled, for R penalty strengths at once.
+    """The compiled programs for R penalty strengths at once.
 
     - `start(regs, W, data)`: a `Point` for each, at weights W (K, D).
     - `advance(point, regs, limits, data)`: the same after more iterations. `point` is donated.
@@ -89,7 +89,7 @@ class Solver(NamedTuple):
 
 
 def compile_solver(spec: SolverSpec, regs: Float[Array, " R"], W: Float[Array, "K D"], data: Data) -> Solver:
-    """The programs for these arguments, or for others of their shapes and types."""
+    """The programs for these arguments, and for all others of the same shapes and types."""
     return compile_once(_build, spec, (regs, W, data))
 
 
@@ -103,9 +103,10 @@ def minimize(
     solver: PathConfig,
     on_segment: Callable[[Point, int, int], None],
 ) -> End:
-    """The minima of a batch of `regs`, sought from `point` on, which has done `start` iterations.
+    """The minima for a batch of `regs`. The search starts from `point`, after `start` iterations.
 
-    `on_segment` is called about every second with the point, how many strengths are done, and the iterations so far.
+    `on_segment` is called about every second with the point, the number of finished penalty strengths, and the number of
+    iterations so far.
     """
     dtype = point.norm.dtype
     numbers = jnp.asarray(solver.tolerance, dtype), jnp.asarray(unit, dtype)
@@ -122,13 +123,14 @@ def minimize(
 
 
 def iterations_per_segment(num_examples: int, num_weights: int) -> int:
-    """About a second's worth, from a nominal speed, not a measured one: the same path is cut the same way every time."""
+    """Iterations in about a second. The speed is nominal, not measured, so the same path always has the same segments."""
     return max(1, min(50, round(1e11 / (4 * num_examples * num_weights))))
 
 
 def gap(objective: Objective, norm: Any, value: Any, reg: Any, unit: Any) -> Any:
-    """How far an objective may be from its minimum, as a share of it: (L − min L) / L ≤ ‖∇L‖² / 2cL, c being the
-    curvature of the penalty. Without one ‖∇L‖ as a share of its norm at W = 0, `unit`.
+    """An upper bound of the relative distance of the objective from its minimum: (L − min L) / L ≤ ‖∇L‖² / 2cL.
+
+    c is the curvature of the penalty. Without a penalty the gap is ‖∇L‖ / `unit`, where `unit` is ‖∇L‖ at W = 0.
 
     Source: Boyd and Vandenberghe, *Convex Optimization*, 2004, section 9.1.2.
     """
@@ -183,7 +185,7 @@ def _iterate(spec: SolverSpec, reg: Any, scale: Any, data: Data, point: Point) -
         value, grad = _value_and_grad(spec, primals[0], reg, scale, data)
         return value, (grad * tangents[0]).sum()
 
-    with jax.numpy_dtype_promotion("standard"):  # optax counts in integers of the default type
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers of the default type with ours
         updates, memory = _optimizer(spec).update(
             grad, point.memory, point.V, value=value, grad=grad, value_fn=value_of
         )
@@ -214,7 +216,7 @@ def _optimizer(spec: SolverSpec) -> optax.GradientTransformationExtraArgs:
         max_backtracking_steps=20,
         max_learning_rate=1.0,
         increase_factor=4.0,
-        rtol=8 * float(np.finfo(spec.dtype).eps),  # what the sum over the examples is off by
+        rtol=8 * float(np.finfo(spec.dtype).eps),  # about the rounding error of the sum over the examples
         store_grad=True,
     )
     return optax.lbfgs(linesearch=line_search)
@@ -227,12 +229,12 @@ def _steepness(spec: SolverSpec, reg: Any, data: Data) -> Float[Array, "K D"]:
 
 
 def _norm(grad: Any, scale: Any) -> Any:
-    """The norm of the gradient by W, from that by V."""
+    """The norm of the gradient with respect to W, from that with respect to V."""
     return jnp.sqrt(((grad * scale) ** 2).sum())
 
 
 def _value_and_grad(spec: SolverSpec, V: Any, reg: Any, scale: Any, data: Data) -> tuple[Any, Any]:
-    """The objective of all training examples and its gradient by V, by hand."""
+    """The objective on all training examples, and its gradient by hand with respect to V."""
     W = rotate(V / scale, data.axes)
     data_only = Objective("softmax", "none")
 

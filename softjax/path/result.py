@@ -1,4 +1,4 @@
-"""What a regularization path gives back, and what it tells on the way."""
+"""The result, the progress and the state of a regularization path."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,11 +18,10 @@ from softjax.training.config import SweepConfig
 
 @dataclass(frozen=True)
 class PathSeconds:
-    """Where the time went, in seconds."""
+    """The time of each phase, in seconds. `axes` is the time to compute the principal axes of the features."""
 
     load: float = 0.0
     axes: float = 0.0
-    """finding the features' principal axes"""
     compile: float = 0.0
     solve: float = 0.0
     evaluate: float = 0.0
@@ -30,12 +29,14 @@ class PathSeconds:
 
 @dataclass(frozen=True)
 class PathState:
-    """Where a path stands: all that it needs to go on, on one machine to the same bits.
+    """The state of a path. A later call can continue from it, on one machine bit for bit.
 
-    - `ends`: what the batches that are done came to, in the order in which they were solved.
-    - `point`: the arrays of the batch in work, None before its first iteration; `iterations`: how many it has done.
-    - `unit`: the gradient's norm at W = 0, NaN before it is known.
-    - `seconds`: compilation and minimization so far.
+    Attributes:
+        ends: The results of the finished batches, in the order in which they were solved.
+        point: The arrays of the current batch; None before its first iteration.
+        iterations: Iterations of the current batch.
+        unit: The norm of the gradient at W = 0; NaN before it is known.
+        seconds: Time to compile and minimize so far, in seconds.
     """
 
     ends: tuple[End, ...] = field(repr=False)
@@ -47,32 +48,54 @@ class PathState:
 
 @dataclass(frozen=True)
 class PathProgress:
-    """What `regularization_path` tells its caller: before the first iteration, about every second, and at the end."""
+    """The progress of `regularization_path`: before the first iteration, about every second, and at the end.
+
+    Attributes:
+        converged: Penalty strengths that are finished.
+        num_regs: Penalty strengths R.
+        iterations: L-BFGS iterations of the current batch.
+        gradient_norm: The largest ‖∇L‖ in the current batch, or in the last one that is done; NaN before the first.
+        state: A function that copies the state of the path, a `PathState`. Call it before `on_progress` returns.
+    """
 
     converged: int
-    """penalty strengths that are done"""
     num_regs: int
     iterations: int
-    """L-BFGS iterations of the batch in work"""
     gradient_norm: float
-    """the largest ‖∇L‖ in the batch, or in the last one that was solved; NaN before the first"""
     state: Callable[[], PathState] = field(repr=False)
-    """copies the path's state; to be called before the call goes on"""
 
 
 @dataclass(frozen=True)
 class PathResult:
-    """The minima of R penalty strengths, as NumPy arrays, in the order of `config.regs`.
+    """The minima for R penalty strengths, as NumPy arrays, in the order of `config.regs`.
 
-    - `reg` (R,); `train_accuracy`, `val_accuracy`, `test_accuracy` (R,), shares; `val_hits`, `test_hits` (R, N), 1 for
-      each example that is classified rightly.
-    - `objective` (R,): in nats, penalty included; `gradient_norm` (R,): ‖∇L‖.
-    - `gap` (R,): the share of itself by which the objective may be off its minimum at most, ‖∇L‖² / 2cL with c the
-      penalty's curvature (certain where the bias is penalized too; without a penalty ‖∇L‖ as a share of that at W = 0).
-    - `converged` (R,): whether that is within the tolerance.
-    - `iterations`, `evaluations` (R,): L-BFGS iterations, and evaluations of objective and gradient in them.
-    - `order`: `"together"` or `"warm"`, as it was done.
-    - `weights` (R, D, K): for features preprocessed as `preprocessing` says, the bias in the last row.
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, regularization_path
+        >>> path = regularization_path(load_dataset("digits"), SweepConfig(regs=(0.1, 1.0)))
+        >>> path.weights.shape, bool(path.objective[0] < path.objective[1])
+        ((2, 65, 10), True)
+
+    Attributes:
+        config: The penalty strengths and the penalty.
+        solver: When to stop, and the order.
+        reg: Penalty strengths (R,).
+        train_accuracy: Accuracy on the training split (R,), a share from 0 to 1.
+        val_accuracy: Accuracy on the validation split (R,).
+        test_accuracy: Accuracy on the test split (R,).
+        val_hits: 1 for each validation example that is classified correctly, else 0 (R, N).
+        test_hits: The same for each test example (R, N).
+        objective: The minimum, in nats, penalty included (R,).
+        gradient_norm: ‖∇L‖ at the minimum found (R,).
+        gap: An upper bound of the relative distance of the objective from its minimum, ‖∇L‖² / 2cL, where c is the
+            curvature of the penalty (R,). It is proven only if the bias is penalized too. Without a penalty it is ‖∇L‖
+            divided by its value at W = 0.
+        converged: Whether the gap is at most the tolerance (R,).
+        iterations: L-BFGS iterations (R,).
+        evaluations: Evaluations of objective and gradient (R,).
+        order: `"together"` or `"warm"`.
+        weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
+        preprocessing: The mean and scale of the features.
+        seconds: The time of each phase, in seconds.
     """
 
     config: SweepConfig
@@ -96,18 +119,18 @@ class PathResult:
 
     @property
     def best(self) -> int:
-        """The penalty strength with the highest validation accuracy; of equals the largest."""
+        """The index of the penalty strength with the highest validation accuracy; of several, that of the largest one."""
         return int(max(range(len(self.reg)), key=lambda r: (self.val_accuracy[r], self.reg[r])))
 
     @property
     def best_weights(self) -> Float[np.ndarray, "D K"]:
-        """Those of `best`."""
+        """The weights of `best`."""
         best: np.ndarray = self.weights[self.best]
         return best
 
     @cached_property
     def val_interval(self) -> Float[np.ndarray, "R 2"]:
-        """The ends of the 95 % intervals of the validation accuracies: a bootstrap over the examples."""
+        """The 95 % intervals of the validation accuracies, by a bootstrap over the examples: lower and upper end."""
         return accuracy_intervals(self.val_hits, self.val_accuracy[:, None])
 
     @cached_property
@@ -117,9 +140,9 @@ class PathResult:
 
     @cached_property
     def tied(self) -> Bool[np.ndarray, " R"]:
-        """Which are not told from the best: the 95 % interval of the paired difference contains 0."""
+        """Which are tied with the best: the 95 % interval of the paired difference contains 0."""
         return find_tied(self.val_hits, self.val_accuracy[:, None], self.best)
 
     def scores(self, split: Split, reg: int | None = None) -> Float[np.ndarray, "N K"]:
-        """The scores (N, K) of the classifier of penalty strength number `reg` (the best) on raw examples."""
+        """The scores (N, K) on examples that are not preprocessed. `reg` is the index of the classifier, by default the best."""
         return score_split(self.weights[self.best if reg is None else reg], self.preprocessing, split)

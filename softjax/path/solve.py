@@ -1,4 +1,4 @@
-"""The regularization path: the minimum of the objective itself, for every penalty strength."""
+"""The regularization path: the minimum of the objective for every penalty strength."""
 
 import time
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from softjax.path.lbfgs import Data, End, Point, SolverSpec, compile_solver, gap
 from softjax.path.result import PathProgress, PathResult, PathSeconds, PathState
 from softjax.training.config import SweepConfig, weight_dtype
 
-TOGETHER = 512  # columns of weights, C · K, up to which shared products are the faster way
-WARM = 64  # columns of a batch of the other way
+TOGETHER = 512  # columns of weights, R · K, up to which solving all penalty strengths together is faster
+WARM = 64  # columns of weights in a batch of the order "warm"
 SMOOTH = ("l2", "half_l2", "none")  # penalties
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A path under way: its data on the device, and the order in which its penalty strengths are solved."""
+    """A running path: its data on the device, and the order in which its penalty strengths are solved."""
 
     config: SweepConfig
     solver: PathConfig
@@ -41,9 +41,9 @@ class _Run:
     order: str
     """together or warm"""
     rows: np.ndarray
-    """(R,): the penalty strengths from the largest on"""
+    """(R,): indices of the penalty strengths, from the largest to the smallest"""
     batch: int
-    """penalty strengths solved at a time"""
+    """penalty strengths solved at the same time"""
     seconds: PathSeconds
 
     def batch_regs(self, number: int) -> Array:
@@ -60,21 +60,29 @@ def regularization_path(
     on_progress: Callable[[PathProgress], None] | None = None,
     state: PathState | None = None,
 ) -> PathResult:
-    """Minimizes the softmax objective of `softjax.loss` to convergence for every one of `config.regs`.
+    """Minimizes the softmax objective of `softjax.loss` to convergence, by L-BFGS, for each penalty strength `config.regs`.
 
     **Arguments:**
 
-    - `dataset`: raw, as `load_dataset` gives it.
-    - `config`: of its fields `regs`, `penalty`, `penalize_bias`, `standardize` and `dtype` count.
-    - `solver`: when to stop, and in which order to go; `PathConfig()` by default.
-    - `on_progress`: called with a `PathProgress` before the first iteration, about every second, and when all is
-      minimized. What it raises ends the call.
-    - `state`: a `PathProgress.state()` of an earlier call with this data set and these options, from which this one goes
-      on to the same result.
+    - `dataset`: from `load_dataset`, not preprocessed.
+    - `config`: only `regs`, `penalty`, `penalize_bias`, `standardize` and `dtype` are used. By default `SweepConfig()`.
+    - `solver`: when to stop, and in which order to solve. By default `PathConfig()`.
+    - `on_progress`: called with a `PathProgress` before the first iteration, about every second, and at the end. An
+      exception in it ends the call.
+    - `state`: a `PathProgress.state()` of an earlier call with the same data set and options. This call continues from
+      there and has the same result.
 
-    Raises `InputError` for an objective that is not smooth: the hinge, `"l1"`, `"elastic_net"`.
+    **Returns:** a `PathResult`.
+
+    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), or `dtype` is bfloat16.
 
     Source: Liu and Nocedal, *On the Limited Memory BFGS Method for Large Scale Optimization*, 1989.
+
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, regularization_path
+        >>> path = regularization_path(load_dataset("digits"), SweepConfig(regs=(0.1, 1.0)))
+        >>> path.converged.tolist(), float(path.reg[path.best])
+        ([True, True], 0.1)
     """
     config, solver = config or SweepConfig(), solver or PathConfig()
     check_smooth(config)
@@ -132,7 +140,7 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
 
 
 def _describe(run: _Run, state: PathState) -> PathProgress:
-    """What a caller is told between two batches."""
+    """The progress between two batches."""
     done = min(len(state.ends) * run.batch, len(run.rows))
     iterations, norm = state.iterations, float("nan")
     if state.ends and state.point is None:
@@ -143,7 +151,7 @@ def _describe(run: _Run, state: PathState) -> PathProgress:
 def _solve_batch(
     run: _Run, state: PathState, on_progress: Callable[[PathProgress], None] | None
 ) -> PathState:
-    """The state after the batch that comes next, or is in work."""
+    """Solves the current batch, or the next one, and returns the state after it."""
     regs, seconds = run.batch_regs(len(state.ends)), state.seconds
     W = jnp.zeros((run.spec.num_classes, run.data.train.X.shape[1] + 1), run.spec.dtype)
     if state.ends:
@@ -212,7 +220,7 @@ def _evaluate(run: _Run, state: PathState) -> PathResult:
 
 
 def _classify(W: Any, split: Examples, preprocessing: Preprocessing) -> np.ndarray:
-    """Which examples each of the weights (R, K, D) classifies rightly, (R, N)."""
+    """Which examples each of the weights (R, K, D) classifies correctly, (R, N)."""
 
     @jax.jit
     def classify(W: Any, split: Examples) -> Any:

@@ -1,5 +1,5 @@
-"""Where a run writes: a folder that appears whole, and what an unfinished run needs to go on. Knows nothing of sweeps.
+"""The folder of a run: its report appears only when complete, and a checkpoint lets an unfinished run continue.
 
-What a sweep, or a path, puts into a checkpoint stands in `training/checkpoint.py` and `path/checkpoint.py`; when one is
-written, in `cli/running.py`.
+This room does not know sweeps or paths. `training/checkpoint.py` and `path/checkpoint.py` say what a checkpoint contains,
+`cli/running.py` says when one is written.
 """

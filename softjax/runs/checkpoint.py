@@ -1,4 +1,4 @@
-"""What an unfinished run needs to go on: whose it is, and its state, in files that are replaced whole."""
+"""Checkpoints: the identity and the state of an unfinished run. Each file is replaced as a whole."""
 
 import json
 import re
@@ -26,26 +26,26 @@ UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError
 
 
 class OtherRunError(InputError):
-    """A checkpoint is that of another run."""
+    """The checkpoint belongs to another run."""
 
 
 class DamagedCheckpointError(InputError):
-    """A checkpoint cannot be read."""
+    """The checkpoint cannot be read."""
 
 
 class CheckpointNotWrittenError(InputError):
-    """A checkpoint cannot be written; where there was an earlier one it stays."""
+    """The checkpoint cannot be written. An earlier one is kept."""
 
 
 def identify(config: dict[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
-    """What a result depends on, as JSON gives it back: options, data set, versions."""
+    """Everything that a result depends on: options, data set, versions. The values are those after a round trip via JSON."""
     versions = {name: version(name) for name in VERSIONS}
     run = {"config": config, "data": {"dataset": fingerprint}, "versions": versions}
     return json.loads(json.dumps(run, default=str))  # type: ignore[no-any-return]
 
 
 def identify_report(out: Path) -> dict[str, Any] | None:
-    """The identity of the run whose report is complete at `out`, or None."""
+    """The identity of the run whose report is at `out`, or None if there is no complete report."""
     try:
         run = json.loads((out / "run.json").read_text())
         versions = {name: run["versions"].get(name) for name in VERSIONS}
@@ -56,7 +56,7 @@ def identify_report(out: Path) -> dict[str, Any] | None:
 
 
 def describe_difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    """What two identities differ in, by name: "num_iters 1500 there and 500 here"; empty where they are one."""
+    """The differences of two identities, such as "num_iters 1500 there and 500 here"; empty if they are equal."""
     there, here = (
         {k: v for part in identity.values() for k, v in part.items()} for identity in (found, wanted)
     )
@@ -65,7 +65,9 @@ def describe_difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
         a, b = there.get(name), here.get(name)
         if a == b:
             continue
-        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):  # where they part
+        if (
+            isinstance(a, list) and isinstance(b, list) and len(a) == len(b)
+        ):  # show the first element that differs
             differing = ((f"{name}[{i}]", x, y) for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
             name, a, b = next(differing)
         texts.append(f"{name} {_shorten(a)} there and {_shorten(b)} here")
@@ -80,16 +82,16 @@ def _shorten(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with the state of a run: whose it is in identity.json, and named arrays.
+    """A folder with the state of a run: its identity in identity.json, and named arrays.
 
-    At every moment a whole state is there, or none. A run of several parts keeps each in a stage, a folder within.
+    At any moment the folder contains a complete state or none. A run of several parts has a stage for each, a subfolder.
     """
 
     folder: Path
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to go on from, here or in a stage."""
+        """Whether there is a state to continue from, here or in a stage."""
         marks = (STATE, JOURNAL, f"{STAGE}*/{STATE}")
         return any(any(self.folder.glob(mark)) for mark in marks)
 
@@ -104,17 +106,17 @@ class Checkpoint:
 
     @property
     def journal(self) -> Path:
-        """A file of lines, for a run that writes down each answer as it comes."""
+        """A text file, for a run that appends a line for each result."""
         return self.folder / JOURNAL
 
     def stage(self, name: str) -> "Checkpoint":
-        """Where the part called `name` (small letters, digits, hyphens) of a run is kept."""
+        """The checkpoint of the part `name` of a run. `name` consists of lower-case letters, digits and hyphens."""
         return Checkpoint(self.folder / f"{STAGE}{name}")
 
     def start(self, identity: dict[str, Any], needed_bytes: int = 0) -> None:
-        """Makes the folder for a new run, without what an earlier one left.
+        """Prepares the folder for a new run, and deletes the files of an earlier one.
 
-        Raises `InputError` where the disk has no room for `needed_bytes`; then the earlier one stays.
+        Raises `InputError` if the disk has less than `needed_bytes` free. Then the earlier files are kept.
         """
         self._check_space(needed_bytes)
         with raise_as_input_error(f"{self.folder} cannot be written"):
@@ -124,7 +126,7 @@ class Checkpoint:
             write_file(self.folder / IDENTITY, lambda file: file.write(content))
 
     def check(self, wanted: dict[str, Any]) -> None:
-        """Raises `OtherRunError` where the state is that of another run, and says which, or `DamagedCheckpointError`."""
+        """Raises `OtherRunError` if the state belongs to another run, `DamagedCheckpointError` if it cannot be read."""
         with self.readable():
             found = json.loads((self.folder / IDENTITY).read_text())
             different = describe_difference(found, wanted)
@@ -136,19 +138,19 @@ class Checkpoint:
         return self._path(name).is_file()
 
     def save(self, name: str, arrays: dict[str, Any]) -> None:
-        """Writes arrays under a name. Raises `CheckpointNotWrittenError` where that fails: the earlier ones stay."""
+        """Writes arrays under a name. Raises `CheckpointNotWrittenError` if that fails; the earlier ones are kept."""
         earlier = "the earlier one is whole" if self.exists else "there is none yet"
         what = f"the checkpoint in {self.folder} cannot be written ({earlier})"
         with raise_as_input_error(what, CheckpointNotWrittenError):
             write_arrays(self._path(name), arrays)
 
     def load(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays that were saved under a name. Raises `DamagedCheckpointError` where they cannot be read."""
+        """The arrays that were saved under a name. Raises `DamagedCheckpointError` if they cannot be read."""
         with self.readable():
             return read_arrays(self._path(name))
 
     def discard(self) -> None:
-        """Removes it, and the folder if nothing else is there; killed on the way, it leaves no state."""
+        """Deletes the checkpoint, and the folder if it is empty then. The state goes first: if killed, no half of it remains."""
         for name in (STATE, JOURNAL):
             (self.folder / name).unlink(missing_ok=True)
         for path in self.folder.glob("*"):
@@ -162,7 +164,7 @@ class Checkpoint:
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """Turns whatever reading raises in the block into `DamagedCheckpointError`."""
+        """Converts every error of reading in the block into `DamagedCheckpointError`."""
         try:
             yield
         except InputError:

@@ -1,4 +1,4 @@
-"""Files that appear whole, and stay through a loss of power, or not at all."""
+"""Atomic writing of files: a file appears complete or not at all, also after a power failure."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from softjax.errors import InputError
 
 @contextmanager
 def raise_as_input_error(what: str, error_type: type[InputError] = InputError) -> Iterator[None]:
-    """Turns an `OSError` of the block into an `InputError` that says what failed, and why."""
+    """Converts an `OSError` in the block into an `InputError` that says what failed and why."""
     try:
         yield
     except OSError as error:
@@ -21,7 +21,7 @@ def raise_as_input_error(what: str, error_type: type[InputError] = InputError) -
 
 
 def write_file(path: Path, write: Callable[[Any], Any]) -> None:
-    """Calls `write` with a binary file, which is synced and then renamed to `path`."""
+    """Calls `write` with a new binary file, syncs it to the disk, and renames it to `path`."""
     new = path.with_name(path.name + ".new")
     try:
         with new.open("wb") as file:
@@ -44,6 +44,6 @@ def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file. Raises what NumPy does where it is missing or damaged."""
+    """The arrays of a .npz file. Raises the errors of NumPy if it is missing or damaged."""
     with path.open("rb") as file, np.load(file) as found:
         return dict(found)

@@ -1,7 +1,7 @@
-"""The folder of a run's report, OUT, and the one beside it in which it grows, OUT.partial.
+"""The folder of a run's report, OUT, and the folder beside it, OUT.partial, for the unfinished run.
 
-One process at a time works there. An unfinished run is kept in OUT.partial; the report appears at OUT whole, in place of
-an earlier one, or not at all.
+Only one process at a time may use them. The report is written in OUT.partial and moved to OUT when it is complete; it
+replaces an earlier one there.
 """
 
 import fcntl
@@ -22,28 +22,28 @@ RUNS = Path("runs")  # where reports go that nobody named a folder for
 
 
 class ReportExistsError(InputError):
-    """A report is where a new one is to go, and nobody said to replace it."""
+    """There is already a report at OUT, and `overwrite` is not set."""
 
 
 class UnfinishedRunError(InputError):
-    """A new run would discard an unfinished one, and nobody said to."""
+    """A new run would delete an unfinished one, and `overwrite` is not set."""
 
 
 class RunInProgressError(InputError):
-    """Another process works in the folder."""
+    """Another process uses the folder."""
 
 
 class ForeignFileError(InputError):
-    """The folder holds what is not of softjax."""
+    """The folder contains a file that softjax did not write."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """Where a run writes its report.
 
-    - `out`: the folder, made with its parents.
-    - `overwrite`: replace an earlier report there, and discard an unfinished run.
-    - `resume`: go on with an unfinished run.
+    - `out`: the folder. It is created, with its parents.
+    - `overwrite`: replace an earlier report, and delete an unfinished run.
+    - `resume`: continue an unfinished run.
     """
 
     out: Path
@@ -53,7 +53,7 @@ class RunFolder:
     @property
     def partial(self) -> Path:
         """OUT.partial."""
-        out = Path(os.path.abspath(self.out))  # "." has no name
+        out = Path(os.path.abspath(self.out))  # Path(".").name is empty
         return out.with_name(f"{out.name}.partial")
 
     @property
@@ -63,13 +63,13 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where an unfinished run is kept."""
+        """The checkpoint of an unfinished run."""
         return Checkpoint(self.partial)
 
     def check(self) -> None:
-        """What can be said before anything takes time.
+        """Checks the folder before the run starts.
 
-        Raises `InputError` where the report could not be written, `UnfinishedRunError` where a run would be lost.
+        Raises `InputError` if the report cannot be written there, `UnfinishedRunError` if a run would be lost.
         """
         self._restore_earlier()
         if self.resume:
@@ -80,9 +80,9 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Makes OUT.partial, and keeps other processes out while the block runs; removes it if it is empty then.
+        """Creates OUT.partial and locks it for the block. Deletes it afterwards if it is empty.
 
-        Raises `RunInProgressError` where another process is at work, `ForeignFileError` where a file there is not ours.
+        Raises `RunInProgressError` if another process uses it, `ForeignFileError` if it contains another file.
         """
         with raise_as_input_error(f"{self.partial} cannot be written"):
             self.partial.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class RunFolder:
             try:
                 fcntl.flock(
                     descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # gone with the process, however it ends
+                )  # the system releases the lock when the process ends
             except BlockingIOError:
                 raise RunInProgressError(f"another process is at work in {self.partial}") from None
             if foreign := [file.name for file in self.partial.iterdir() if not OURS.fullmatch(file.name)]:
@@ -107,12 +107,12 @@ class RunFolder:
             os.close(descriptor)
 
     def begin(self, identity: dict[str, Any], needed_bytes: int = 0) -> bool:
-        """Makes ready for the run of that identity: to go on with its checkpoint where there is one, else afresh.
+        """Prepares the run with this identity: it continues from its checkpoint if there is one, else it starts anew.
 
-        **Returns:** whether its report is complete, and nothing is left to do.
+        **Returns:** whether the report is already complete, so that nothing is left to do.
 
-        Raises `OtherRunError` or `DamagedCheckpointError` where the checkpoint is of no use for it, and `InputError` where
-        the disk has no room for `needed_bytes` of a fresh one.
+        Raises `OtherRunError` or `DamagedCheckpointError` if the checkpoint cannot be used, and `InputError` if the disk
+        has less than `needed_bytes` free for a new one.
         """
         if self.resume:
             complete = identify_report(self.out) == identity
@@ -129,9 +129,9 @@ class RunFolder:
 
     @contextmanager
     def write(self) -> Iterator[Path]:
-        """A folder that becomes OUT when the block ends well, and vanishes when it does not.
+        """A new folder. It becomes OUT if the block ends without an exception; otherwise it is deleted.
 
-        The checkpoint is removed once the report is complete, and stays where it is not.
+        The checkpoint is deleted only after the report is complete.
         """
         self._restore_earlier()
         self._check_free()
@@ -155,7 +155,7 @@ class RunFolder:
                 self.partial.rmdir()
 
     def _restore_earlier(self) -> None:
-        """Puts the report back that was at OUT when a run was killed while its own took the place."""
+        """Restores an earlier report, if a run was killed while it replaced that report."""
         earlier = self.partial / "earlier"
         try:
             if earlier.exists():
@@ -164,7 +164,7 @@ class RunFolder:
             raise InputError(f"{self.out} cannot be written: {error}") from error
 
     def _check_free(self) -> None:
-        """Raises `InputError` unless a report can be written; with `overwrite`, over an earlier one."""
+        """Raises `InputError` unless a report can be written. With `overwrite` it may replace an earlier one."""
         parent = next(folder for folder in self.out.absolute().parents if folder.exists())
         try:
             tempfile.TemporaryDirectory(dir=parent, suffix=".partial").cleanup()

@@ -1,4 +1,4 @@
-"""A sweep's state in a checkpoint: one file for each chunk of configurations that is done, one for that in training."""
+"""The state of a sweep in a checkpoint: one file for each finished chunk of configurations, one for the current chunk."""
 
 from dataclasses import astuple, fields
 from typing import Any
@@ -16,7 +16,7 @@ REPORT_BYTES = 5_000_000
 
 
 def save_sweep(checkpoint: Checkpoint, state: SweepState) -> None:
-    """Writes `state`, and the parts that are new. Raises `CheckpointNotWrittenError` where that fails."""
+    """Writes `state`, and the finished chunks that are not written yet. Raises `CheckpointNotWrittenError` if that fails."""
     for index, part in enumerate(state.parts):
         if not checkpoint.has(_name(index)):
             checkpoint.save(_name(index), _arrays(part))
@@ -25,7 +25,7 @@ def save_sweep(checkpoint: Checkpoint, state: SweepState) -> None:
 
 
 def load_sweep(checkpoint: Checkpoint) -> SweepState | None:
-    """The state that was saved last, None where there is none. Raises `DamagedCheckpointError` where it cannot be read."""
+    """The state that was saved last, or None. Raises `DamagedCheckpointError` if it cannot be read."""
     if not checkpoint.has("state"):
         return None
     with checkpoint.readable():
@@ -41,16 +41,16 @@ def load_sweep(checkpoint: Checkpoint) -> SweepState | None:
 
 
 def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
-    """What a sweep's checkpoints and report take on the disk."""
+    """The disk space of a sweep's checkpoints and report, in bytes."""
     chunk, num_configs = chunk_size(config, dataset, num_devices), config.num_configurations
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     copies = 1 + MEMORIES[config.optimizer]
     losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
-    # of all of them, the parts and the report's file
+    # copies of the weights in the parts; with keep_weights="all" the report's file has all of them once more
     kept = 2 * num_configs if config.keep_weights == "all" else num_configs / chunk
-    if config.halvings:  # what may go on from each rung
+    if config.halvings:  # the parts keep what the next rung may start from
         kept += 2 * num_configs * copies
-    # the state twice, while one replaces the other
+    # twice, as the new state exists beside the old one until it replaces it
     floats = 2 * (chunk * copies * weights + losses) + kept * weights
     return int(floats * np.dtype(weight_dtype(config.dtype)).itemsize) + REPORT_BYTES
 
@@ -65,7 +65,7 @@ def _load_part(checkpoint: Checkpoint, index: int) -> ChunkResult:
 
 
 def _arrays(record: ChunkResult | SweepState) -> dict[str, Any]:
-    """The fields of a record; those of its carry, which may be None, by number."""
+    """The fields of a record. Its carry is a tuple or None; its arrays are numbered."""
     arrays = {field.name: getattr(record, field.name) for field in fields(record)}
     carry = arrays.pop("carry")
     return (
@@ -76,7 +76,7 @@ def _arrays(record: ChunkResult | SweepState) -> dict[str, Any]:
 
 
 def _fields(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The fields that `_arrays` wrote."""
+    """The inverse of `_arrays`."""
     number = int(arrays.pop("num_carried"))
     arrays["carry"] = None if number < 0 else tuple(arrays.pop(f"carry_{i}") for i in range(number))
     return arrays

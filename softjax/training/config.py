@@ -25,77 +25,89 @@ Minibatches = Literal["shared", "independent"]
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Training runs, lr × reg × seed, and how they are trained. The defaults suit the digits, whose pixels run from
-    0 to 16.
+    """The runs of a sweep, lr × reg × seed, and how they are trained. The defaults suit the digits, whose pixels are 0 to 16.
+
+    Raises:
+        InputError: for a value that no sweep can have.
+
+    Examples:
+        >>> from softjax import SweepConfig
+        >>> config = SweepConfig(learning_rates=(0.01, 0.1), regs=(0.0, 1e-3, 1e-2), num_seeds=5)
+        >>> config.num_configurations
+        6
+
+    Attributes:
+        learning_rates: Learning rates lr, all positive. On the command line start:stop:count, log:start:stop:count or a
+            comma list. A random search draws between the smallest and the largest.
+        regs: Penalty strengths reg, zero or positive, written in the same way.
+        search: grid: every learning rate with every penalty strength. log_uniform: `num_configs` pairs (lr, reg), drawn
+            uniformly in their logarithms between the smallest and the largest; random: drawn uniformly in the values
+            themselves. A drawn search suits a first look, a fixed budget, or a case where one of the two hardly matters.
+        num_configs: random, log_uniform: how many pairs are drawn. 64 by default.
+        halvings: Rounds of successive halving h. After T/2ʰ, ..., T/4, T/2 steps only the better half of the
+            configurations, by validation accuracy, goes on. It saves time when many configurations are bad from the start.
+        num_iters: Steps T of every run.
+        batch_size: Examples in a minibatch, drawn with replacement.
+        minibatches: shared: all configurations of a seed have the same initial weights and the same minibatches. This is
+            fast, and configurations differ in lr and reg alone. independent: each configuration has its own, as in a loop
+            over configurations; it shows the spread of such runs.
+        num_seeds: Runs of each configuration. With two or more, the report's intervals include the spread over seeds.
+            Five are usually enough to tell the best configuration from others.
+        seed: The first seed; the others are the numbers after it. A drawn search uses it too.
+        optimizer: sgd: W ← W − lr ∇L, as in the course. momentum, nesterov: faster where sgd is slow;
+            start from (1 − momentum) times the lr of sgd. adam: one step size per weight, for features that differ in scale; lr is
+            about the most a weight moves in a step. adamw: adam with the weight decay W ← W − lr reg W instead of the
+            penalty.
+        momentum: momentum, nesterov: share of the last step that is kept; adam, adamw: β₁.
+        beta2: adam, adamw: β₂, the decay rate of the average of squared gradients.
+        eps: adam, adamw: ε, added to the denominator.
+        schedule: constant: lr does not change. cosine: lr falls to 0 along half a cosine wave, which removes the noise of
+            the last steps and allows a larger lr. step: lr is multiplied by `decay_rate` after every `decay_every` steps.
+        decay_every: step: number of steps between two decays. A third of `num_iters` by default.
+        decay_rate: step: factor of each decay, in (0, 1].
+        init_scale: Standard deviation of the initial weights.
+        kind: softmax: cross-entropy; hinge: the multiclass SVM's loss.
+        penalty: l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: both, mixed by `l1_ratio`; none.
+        l1_ratio: elastic_net: the penalty is reg (l1_ratio Σ|W| + ½ (1 − l1_ratio) ΣW²).
+        penalize_bias: Whether the penalty includes the bias, the last row of W, as in the course.
+        standardize: Divide each centred feature by its standard deviation on the training set. For features in
+            different units; pixels do not need it.
+        dtype: Type of weights and arithmetic. bfloat16: training multiplies matrices in bfloat16 and sums in float32;
+            weights and evaluation stay in float32.
+        precision: JAX's matmul precision in training. highest: full float32, results agree across devices. high, default:
+            faster on GPUs (TF32) and TPUs (bfloat16), no difference on CPUs.
+        keep_weights: Which weights the result and its report contain: those of the best classifier, or all.
+        chunk_size: Configurations trained at the same time. By default as many as train fast and fit the device's
+            memory. It changes the result only by rounding.
     """
 
     learning_rates: tuple[float, ...] = parse_range("log:1e-3:1:10")
-    """Step sizes lr: start:stop:count, log:start:stop:count or a comma list. A random search draws between the least
-    and the largest."""
     regs: tuple[float, ...] = parse_range("log:1e-4:1:10")
-    """Penalty strengths, in the same notation."""
     search: Search = "grid"
-    """grid: every learning rate with every penalty strength. log_uniform, random: num-configs pairs drawn between the
-    ends of both, evenly in their logarithms or in themselves; for a first look, where one of the two hardly matters, or
-    to spend a given budget."""
     num_configs: int | None = None
-    """random, log_uniform: how many pairs are drawn; 64 by default."""
     halvings: int = 0
-    """Successive halving: after T/2ʰ, ..., T/4, T/2 steps only the better half of the configurations, by validation
-    accuracy, goes on. For many configurations, most of which show early that they are no good."""
     num_iters: int = 1000
-    """Steps T of every run."""
     batch_size: int = 200
-    """Examples in a minibatch, drawn with replacement."""
     minibatches: Minibatches = "shared"
-    """shared: all configurations of a seed start from the same weights and see the same minibatches, which is fast, and
-    the fair comparison. independent: each has its own, as in a loop over configurations; for the spread of such runs."""
     num_seeds: int = 1
-    """Runs of each configuration. From two on, the report says how sure its figures are; five tell the best from the
-    tied."""
     seed: int = 0
-    """The first seed; the others follow it. Seed of the search too."""
     optimizer: Optimizer = "sgd"
-    """sgd: W ← W − lr ∇L, the course's. momentum, nesterov: with a heavy ball, when sgd is slow; lr about 1 − momentum
-    times sgd's. adam: a step size an entry, when features differ in scale; lr is about what a weight may move in a step.
-    adamw: the same with reg as a decoupled weight decay, W ← W − lr reg W, in place of the penalty."""
     momentum: float = 0.9
-    """momentum, nesterov: share of the last step that is kept; adam, adamw: β₁."""
     beta2: float = 0.999
-    """adam, adamw: β₂, of the squared gradients' average."""
     eps: float = 1e-8
-    """adam, adamw: ε, added to the denominator."""
     schedule: Schedule = "constant"
-    """constant: lr throughout. cosine: from lr to 0 over half a wave, when the last runs' noise matters; it takes a
-    larger lr. step: times decay-rate after every decay-every steps."""
     decay_every: int | None = None
-    """step: steps between two decays; a third of num-iters by default."""
     decay_rate: float = 0.1
-    """step: what lr is multiplied by at each decay."""
     init_scale: float = 1e-3
-    """Standard deviation of the initial weights."""
     kind: Kind = "softmax"
-    """softmax: cross-entropy; hinge: the multiclass SVM's loss."""
     penalty: PenaltyName = "l2"
-    """l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: both, mixed by l1-ratio; none."""
     l1_ratio: float = 0.5
-    """elastic_net: reg (l1_ratio Σ|W| + ½ (1 − l1_ratio) ΣW²)."""
     penalize_bias: bool = True
-    """Whether the bias row of W counts in the penalty, as in the course."""
     standardize: bool = False
-    """Divide each centred feature by its standard deviation on the training set. For features of your own
-    that come in different units; pixels are used as they are."""
     dtype: DType = "float32"
-    """Type of weights and arithmetic. bfloat16: in training, that of the factors of the matrix products, which are
-    summed in float32; weights and evaluation stay float32."""
     precision: Precision = "highest"
-    """JAX's matmul precision in training. highest: float32 in full, so that results agree across devices; high, default:
-    faster on GPUs (TF32) and TPUs (bfloat16), the same on CPUs."""
     keep_weights: KeepWeights = "best"
-    """Which weights the result and its report hold: those of the best classifier, or all."""
     chunk_size: int | None = None
-    """Configurations trained at a time; by default as many as are fast and fit the device's memory. The result
-    does not depend on it but for rounding."""
 
     def __post_init__(self) -> None:
         check_rates("learning_rates", self.learning_rates, positive=True)
@@ -156,20 +168,21 @@ class SweepConfig:
 
     @property
     def objective(self) -> Objective:
-        """What is minimized. AdamW's weight decay stands in place of the penalty."""
+        """What is minimized. AdamW has no penalty: its weight decay replaces it."""
         penalty: PenaltyName = "none" if self.optimizer == "adamw" else self.penalty
         return Objective(self.kind, penalty, self.l1_ratio, self.penalize_bias)
 
     @property
     def num_configurations(self) -> int:
-        """C."""
+        """C, the number of configurations."""
         if self.search == "grid":
             return len(self.learning_rates) * len(self.regs)
         return self.num_configs or 64
 
     def configurations(self) -> tuple[np.ndarray, np.ndarray]:
-        """Learning rates (C,) and penalty strengths (C,): the grid's in the order of two nested loops, learning rates
-        outside, or those that were drawn.
+        """Learning rates (C,) and penalty strengths (C,).
+
+        Those of a grid are in the order of two nested loops, learning rates in the outer loop.
         """
         if self.search == "grid":
             lr, reg = np.meshgrid(self.learning_rates, self.regs, indexing="ij")
@@ -184,26 +197,40 @@ class SweepConfig:
 
 
 class NotDistributedError(InputError):
-    """Something is said of other processes, where there is one."""
+    """An option of a distributed sweep was given, but the sweep is not distributed."""
 
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """On which devices: by default all that JAX sees, each with its share of the configurations."""
+    """Which devices train. By default all that JAX sees; each trains its share of the configurations.
+
+    Raises:
+        InputError: for options that do not fit together.
+
+    Examples:
+        >>> from softjax import DeviceConfig
+        >>> DeviceConfig(distributed=True, coordinator="10.0.0.1:1234", num_processes=2, process_id=0).heartbeat
+        60
+
+    Attributes:
+        data_parallel: Number of devices that share each minibatch. Useful for few configurations with large minibatches;
+            otherwise leave it at 1.
+        distributed: This process is one of several; start the same command on each host. Slurm and Cloud TPUs need no
+            further options. The data set must be on all hosts, the output folder on the first. Process 0 writes the
+            report and shows progress.
+        coordinator: distributed: HOST:PORT of process 0, where no such environment gives it.
+        num_processes: distributed, with a coordinator: number of processes.
+        process_id: distributed, with a coordinator: number of this process, from 0.
+        heartbeat: distributed: seconds. A process that gives no sign of life for so long counts as dead, and all others
+            end.
+    """
 
     data_parallel: int = 1
-    """Devices among which every minibatch is divided too. For few configurations and large minibatches; else leave it."""
     distributed: bool = False
-    """This process is one of several, started alike on each host. Under Slurm and on Cloud TPUs nothing else need be said;
-    the data set and --out must be there on the first host, the data set on all. Process 0 writes and shows progress."""
     coordinator: str | None = None
-    """distributed: HOST:PORT of process 0, where there is no such environment."""
     num_processes: int | None = None
-    """distributed, with a coordinator: how many processes there are."""
     process_id: int | None = None
-    """distributed, with a coordinator: which of them this is, from 0 on."""
     heartbeat: int = 60
-    """distributed: seconds without a sign of life after which a process counts as dead, and all others end."""
 
     def __post_init__(self) -> None:
         check_count("data_parallel", self.data_parallel)
@@ -225,5 +252,5 @@ class DeviceConfig:
 
 
 def weight_dtype(dtype: str) -> str:
-    """The type in which weights are kept and updated: sums of small steps need float32 at least."""
+    """The type of the weights and their updates: at least float32, as bfloat16 would round small steps away."""
     return "float64" if dtype == "float64" else "float32"

@@ -1,7 +1,7 @@
-"""Many devices, and many processes: JAX's own runtime, a mesh, and what processes tell one another.
+"""Several devices and several processes: JAX's distributed runtime, the mesh, and communication between processes.
 
-The mesh has two axes. Along "config" lie different configurations, which need nothing of one another: no device waits
-for another while it trains. Along "data" lie parts of each minibatch, whose gradients are averaged at every step.
+The mesh has two axes. Devices along "config" train different configurations; they do not communicate during training.
+Devices along "data" have different parts of each minibatch; their gradients are averaged at every step.
 """
 
 import pickle
@@ -29,13 +29,12 @@ class NotJoinedError(InputError):
 
 
 def join_processes(config: DeviceConfig) -> None:
-    """Joins the other processes of a distributed sweep: before JAX is used otherwise, and at most once.
+    """Joins the other processes of a distributed sweep. Call it before any other use of JAX, and only once.
 
-    With `config.coordinator` as it says; else from the environment of Slurm, Cloud TPU, Open MPI or Kubernetes, as
-    `jax.distributed.initialize` reads it. A process that dies, or is not heard of for `config.heartbeat` seconds, ends all
-    others.
+    Without `config.coordinator`, `jax.distributed.initialize` reads the environment of Slurm, Cloud TPU, Open MPI or
+    Kubernetes. If a process dies, or gives no sign of life for `config.heartbeat` seconds, all others end.
 
-    Raises `NotJoinedError` where the environment says nothing, `InputError` where the coordinator's port is taken.
+    Raises `NotJoinedError` if the environment has no such information, `InputError` if the coordinator's port is taken.
     """
     if not config.distributed:
         return
@@ -50,7 +49,7 @@ def join_processes(config: DeviceConfig) -> None:
         host, port = config.coordinator.rsplit(":", 1)
         if config.process_id == 0:
             _check_port(int(port))
-            if host in ("localhost", "127.0.0.1", "::1"):  # nobody else need reach it
+            if host in ("localhost", "127.0.0.1", "::1"):  # other hosts do not connect to it
                 options["coordinator_bind_address"] = config.coordinator
     try:
         jax.distributed.initialize(
@@ -62,7 +61,7 @@ def join_processes(config: DeviceConfig) -> None:
         raise NotJoinedError(
             f"the processes cannot be joined: {str(error).splitlines()[0].rstrip('.')}"
         ) from error
-    # The processes connect now: later, each may be compiling for longer than the others wait.
+    # Connect now: later a process may compile for longer than the others wait for it.
     multihost_utils.sync_global_devices("softjax")
 
 
@@ -80,9 +79,18 @@ def is_first() -> bool:
 
 
 def mesh_of(data_parallel: int = 1) -> Mesh:
-    """All devices of all processes, `data_parallel` of them along "data" and the rest along "config".
+    """A mesh of all devices of all processes, for `sweep`. Its axes are "config" and "data".
 
-    Raises `InputError` where they cannot be so divided.
+    **Arguments:**
+
+    - `data_parallel`: number of devices along "data", which share each minibatch. The other devices are along "config".
+
+    Raises `InputError` if `data_parallel` does not divide the number of devices.
+
+    Examples:
+        >>> from softjax import mesh_of
+        >>> mesh_of().axis_names
+        ('config', 'data')
     """
     devices = jax.devices()
     if len(devices) % data_parallel:
@@ -93,7 +101,7 @@ def mesh_of(data_parallel: int = 1) -> Mesh:
 
 
 def place(tree: T, mesh: Mesh, *axes: str | None) -> T:
-    """The arrays of `tree`, which every process holds alike, on the devices of `mesh`: their leading axes along `axes`."""
+    """The arrays of `tree` on the devices of `mesh`, leading axes along `axes`. Every process has the same whole arrays."""
     sharding = NamedSharding(mesh, PartitionSpec(*axes))  # type: ignore[no-untyped-call]
 
     def place_leaf(leaf: Any) -> Any:
@@ -111,14 +119,14 @@ def place(tree: T, mesh: Mesh, *axes: str | None) -> T:
 
 
 def fetch(array: Any) -> np.ndarray:
-    """All of an array, wherever its parts are: every process asks for it, and has it."""
+    """The whole array, also if its parts are in other processes. All processes must call this together."""
     if isinstance(array, jax.Array) and not array.is_fully_addressable:
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
     return np.asarray(array)
 
 
 def share_numbers(*values: int) -> np.ndarray:
-    """Whole numbers of every process, (processes, values): the same for all of them, who must all ask."""
+    """The integers of all processes, (processes, values), in each of them. All processes must call this together."""
     mine = np.array(values, np.int32)
     if jax.process_count() == 1:
         return mine[None]
@@ -126,7 +134,7 @@ def share_numbers(*values: int) -> np.ndarray:
 
 
 def run_on_first(value: Callable[[], T]) -> T:
-    """What `value` gives in the first process, in all of them; where it raises `InputError`, the others end."""
+    """Calls `value` in the first process; all return its result. If it raises `InputError`, the other processes end."""
     if jax.process_count() == 1:
         return value()
     message: Any = None
@@ -142,7 +150,7 @@ def run_on_first(value: Callable[[], T]) -> T:
     good, found = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(content)).tobytes())
     if refusal is not None:
         raise refusal
-    if not good:  # the first one says why
+    if not good:  # the first process shows the error
         raise SystemExit(2)
     result: T = found
     return result

@@ -1,4 +1,4 @@
-"""How the work of a sweep is cut: rungs of successive halving, chunks of configurations, segments of steps."""
+"""The parts of a sweep: rungs of successive halving, chunks of configurations, segments of steps."""
 
 import math
 import os
@@ -12,8 +12,8 @@ import numpy as np
 from softjax.datasets.dataset import Dataset
 from softjax.training.config import SweepConfig, weight_dtype
 
-CACHED_BYTES = 2**21  # of scores: what a step's residuals pass over several times
-# copies of the weights in an optimizer's memory
+CACHED_BYTES = 2**21  # of scores: a step reads them several times, so they should stay in the cache
+# how many arrays of the size of the weights each optimizer stores
 MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
 
@@ -21,10 +21,12 @@ MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 class Chunk:
     """Configurations that train together, from one rung of successive halving to the next.
 
-    - `rung`: which rung; `rows`: which of the configurations that go on there.
-    - `size`: how many the program takes: the last one repeated, so that one program serves all chunks and every device
-      has as many.
-    - `start`, `end`: steps; `lengths`: those of its segments.
+    - `rung`: number of the rung.
+    - `rows`: its configurations, as a slice of those of the rung.
+    - `size`: configurations in the program. The last one is repeated up to `size`, so that one program fits all chunks
+      and all devices have the same number.
+    - `start`, `end`: first step, and the step after the last.
+    - `lengths`: steps of each segment.
     """
 
     rung: int
@@ -36,18 +38,18 @@ class Chunk:
 
     @property
     def num_configs(self) -> int:
-        """How many configurations there are, without the repeated ones."""
+        """Number of configurations, without the repeated ones."""
         return int(self.rows.stop - self.rows.start)
 
     def remaining(self, step: int) -> list[int]:
-        """The segments after `step`, the first of them what is left of one if `step` lies within it."""
+        """The lengths of the segments after `step`. If `step` is inside a segment, the rest of it comes first."""
         ends = self.start + np.cumsum(self.lengths)
         remaining: list[int] = np.diff(ends[ends > step], prepend=step).tolist()
         return remaining
 
 
 def rungs(config: SweepConfig) -> list[tuple[int, int]]:
-    """Of each rung of successive halving the step at which it ends, and the number of configurations up to there.
+    """For each rung of successive halving: the step at which it ends, and its number of configurations.
 
     Source: Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*, 2016.
     """
@@ -59,7 +61,7 @@ def rungs(config: SweepConfig) -> list[tuple[int, int]]:
 
 
 def plan_chunks(config: SweepConfig, dataset: Dataset, most: int, num_devices: int) -> list[Chunk]:
-    """All chunks of a sweep in order, of at most `most` configurations, which `num_devices` devices share."""
+    """All chunks of a sweep, in order. A chunk has at most `most` configurations, divided among `num_devices` devices."""
     chunks, start = [], 0
     for rung, (end, num_configs) in enumerate(rungs(config)):
         num_chunks = math.ceil(num_configs / most)
@@ -74,9 +76,9 @@ def plan_chunks(config: SweepConfig, dataset: Dataset, most: int, num_devices: i
 
 
 def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> int:
-    """Configurations to train at a time: `config.chunk_size` or fewer, so that all chunks are equal but for rounding.
+    """Number of configurations to train at the same time: at most `config.chunk_size`, so that chunks are about equal.
 
-    By default what fits a quarter of each device's memory; on CPUs, what keeps a step's scores in the cache.
+    By default as many as fit a quarter of each device's memory, and on CPUs the cache with their scores of one step.
     """
     num_configs = config.num_configurations
     most = config.chunk_size or _configs_that_fit(config, dataset) * num_devices
@@ -86,7 +88,7 @@ def chunk_size(config: SweepConfig, dataset: Dataset, num_devices: int = 1) -> i
 def _configs_that_fit(config: SweepConfig, dataset: Dataset) -> int:
     itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
     scores = dataset.num_classes * config.batch_size * itemsize
-    # weights, gradient, and what the update needs of both; losses; scores and what the residuals need
+    # bytes of weights, gradients and updates; of losses; of scores and residuals
     copies = 4 + MEMORIES[config.optimizer]
     weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
     on_cpu = jax.default_backend() == "cpu"
@@ -101,20 +103,20 @@ def _configs_that_fit(config: SweepConfig, dataset: Dataset) -> int:
 
 
 def _memory() -> int:
-    """Bytes of the device's memory; for a CPU those of the machine, or of the container."""
+    """The device's memory in bytes; for a CPU, that of the machine or the container."""
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"])
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # no container, or none with a limit
+    with suppress(OSError, ValueError):  # not in a container, or no limit
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(limits)
 
 
 def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps: int) -> list[int]:
-    """Steps in each segment of `num_steps`: about a second's worth, equal where they have a divisor near that.
+    """The steps in each segment of `num_steps` steps. A segment takes about a second; all are equal if a divisor allows.
 
-    From a nominal speed, not a measured one: the same problem is cut, and compiled, the same way every time.
+    The speed is nominal, not measured, so that the same problem always has the same segments and the same programs.
     """
     weights = chunk * config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13

@@ -1,7 +1,7 @@
 """The compiled programs of a sweep: initial weights, a segment of training, evaluation.
 
-`vmap` over the configurations of a chunk turns their weights (c, K, D) into the rows of one matrix, so that a
-step is two large matrix products on the minibatch they share. Seeds are the outer axis: weights are (S, c, K, D).
+`vmap` over the configurations of a chunk makes their weights (c, K, D) the rows of one matrix. A step is then two large
+matrix products with the minibatch that they share. Seeds are the outer axis: weights are (S, c, K, D).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from softjax.training.step import Carry, Method, Run, Setting, Steps, initialize
 
 
 class ProgramSpec(NamedTuple):
-    """All that the programs depend on besides the shapes and types of their arguments."""
+    """Everything that the programs depend on, apart from the shapes and types of their arguments."""
 
     method: Method
     num_classes: int
@@ -41,7 +41,7 @@ class ProgramSpec(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """PRNG keys of initial weights and of minibatches: (S,) where the configurations share them, else (S, c)."""
+    """PRNG keys of initial weights and of minibatches: (S,) if the configurations share them, else (S, c)."""
 
     initial: Key[Array, "..."]
     batch: Key[Array, "..."]
@@ -56,25 +56,25 @@ class Runs(NamedTuple):
 
 
 class Evaluations(NamedTuple):
-    """How all runs of a chunk stand."""
+    """The evaluation of all runs of a chunk."""
 
     finite: Bool[Array, "S c"]
-    """whether all weights are"""
+    """whether all weights are finite"""
     penalty: Float[Array, "S c"]
     train_hits: Int[Array, "S c"]
-    """training examples classified rightly"""
+    """number of training examples that are classified correctly"""
     val_correct: Bool[Array, "S c V"]
-    """which validation examples are classified rightly"""
+    """which validation examples are classified correctly"""
     test_correct: Bool[Array, "S c N"]
     train_loss: Float[Array, "S c"]
     """the sum of the training losses, without the penalty"""
 
 
 class Programs(NamedTuple):
-    """What runs on the devices, compiled.
+    """The compiled programs that run on the devices.
 
     - `initialize(runs, setting)`: a `Carry` of weights (S, c, K, D).
-    - `segments[T](carry, runs, steps, setting)`: the carry after `steps`, T of them, and the losses (S, c, T). `carry` is
+    - `segments[T](carry, runs, steps, setting)`: the carry after the T `steps`, and the losses (S, c, T). `carry` is
       donated.
     - `evaluate(W, runs, setting)`: `Evaluations`.
     """
@@ -87,7 +87,7 @@ class Programs(NamedTuple):
 def make_keys(
     seeds: Int[np.ndarray, " S"], configurations: Int[np.ndarray, " c"], minibatches: Minibatches
 ) -> Keys:
-    """The keys of these seeds' runs of these configurations, which are numbered from 0."""
+    """The keys of the runs of these seeds and configurations. Configurations are numbered from 0."""
     keys = jax.vmap(jax.random.key)(seeds)
 
     def stream(number: int) -> Key[Array, "..."]:
@@ -101,7 +101,7 @@ def make_keys(
 
 
 def compile_programs(spec: ProgramSpec, runs: Runs, setting: Setting) -> Programs:
-    """The programs for these arguments, or for others of their shapes and types on these devices."""
+    """The programs for these arguments, and for all others of the same shapes and types on the same devices."""
     return compile_once(_build, spec, (runs, setting))
 
 
@@ -112,7 +112,7 @@ def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
     of_runs = Runs(*specs)
 
     def divide(function: Callable[..., Any], arguments: Any, results: Any) -> Callable[..., Any]:
-        """`function` of each device's own configurations: nothing is exchanged but what it says itself."""
+        """Applies `function` on each device to its own configurations. Devices communicate only where `function` does."""
         function = partial(function, spec)
         if spec.mesh.size == 1:
             return function
@@ -158,14 +158,16 @@ def _initialize(spec: ProgramSpec, runs: Runs, setting: Setting) -> Carry:
 
 
 def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: Setting) -> Any:
-    # Without a minibatch in common the products of the configurations are as many thin ones.
+    # With independent minibatches the products are small, one per configuration; on CPUs a loop is faster then.
     over_configs = _loop if spec.backend == "cpu" and not spec.shared else jax.vmap
 
     def one(carry: Carry, lr: Any, reg: Any, key: Any) -> Any:
         return train_segment(carry, Run(lr, reg, key), steps, setting, method=spec.method)
 
     def one_seed(carry: Carry, key: Any) -> Any:
-        if spec.shared:  # the key is not mapped over the configurations: one minibatch serves them all
+        if (
+            spec.shared
+        ):  # the key is not mapped over the configurations, so one minibatch is drawn for all of them
             return over_configs(partial(one, key=key))(carry, runs.lr, runs.reg)
         return over_configs(one)(carry, runs.lr, runs.reg, key)
 
@@ -203,10 +205,10 @@ def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evalua
 
 
 def _over_seeds(spec: ProgramSpec) -> Callable[..., Any]:
-    """One seed's configurations fill a CPU; there, all seeds in one product cost some 15 % more, in copies."""
+    """A loop on CPUs, else `vmap`. The configurations of one seed use all of a CPU; `vmap` adds copies, about 15 %."""
     return _loop if spec.backend == "cpu" else jax.vmap
 
 
 def _loop(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap(function)`, one after another."""
+    """As `jax.vmap(function)`, but one after another."""
     return lambda *arguments: lax.map(lambda each: function(*each), arguments)

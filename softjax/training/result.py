@@ -1,4 +1,4 @@
-"""What a sweep gives back."""
+"""The result of a sweep."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,9 +16,9 @@ from softjax.training.state import Seconds
 
 
 def rank(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
-    """The configurations by accuracy averaged over their seeds, the highest first; those with a NaN come last.
+    """The configurations sorted by accuracy, averaged over seeds: the highest first, NaN last.
 
-    Equals stay in order.
+    Configurations with equal accuracy keep their order.
     """
     mean = val_accuracy.mean(axis=1)
     order: np.ndarray = np.argsort(-np.where(np.isnan(mean), -1, mean), kind="stable")
@@ -29,23 +29,40 @@ def rank(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
 class SweepResult:
     """A sweep's C configurations × S seeds, as NumPy arrays.
 
-    The configurations of a grid come in the order of two nested loops, learning rates outside; `grid` gives any of
-    these arrays as (L, R, ...). Accuracies are shares, losses are in nats.
+    The configurations of a grid are in the order of two nested loops, learning rates in the outer loop; `grid` returns
+    any of these arrays as (L, R, ...). Accuracies are shares from 0 to 1, losses are in nats.
 
-    - `learning_rate`, `reg` (C,); `seed` (S,).
-    - `steps` (C,): SGD steps each was trained, fewer than `num_iters` where successive halving stopped it. All else that
-      is said of a configuration is of its weights after them.
-    - `train_accuracy`, `val_accuracy`, `test_accuracy` (C, S): NaN where a run diverged.
-    - `val_hits`, `test_hits` (C, N): how many of the S classifiers are right about each validation and test example.
-    - `final_loss` (C, S): the objective, penalty included, on the whole training set at the end.
-    - `diverged` (C, S): whether loss or weights stopped being finite.
-    - `loss_history` (C, S, H): the minibatch objective, penalty included, before the update of the steps
-      `history_steps` (H,): of every step, where C · S · T is at most 2²⁶. NaN after a configuration was stopped.
-    - `best_weights` (D, K): of `best` and `best_seed`, for features preprocessed as `preprocessing` says, the bias in
-      the last row; of no use where every configuration diverged.
-    - `weights` (C, S, D, K): of all runs, with `keep_weights="all"`; else None.
-    - `grid_shape`: (L, R), or None where the configurations were drawn.
-    - `seconds`: load, compile, train, evaluate.
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, sweep
+        >>> digits = load_dataset("digits")
+        >>> config = SweepConfig(learning_rates=(0.001, 0.01), regs=(0.001,), num_iters=10)
+        >>> result = sweep(digits, config)
+        >>> result.grid("val_accuracy").shape, result.scores(digits.test).shape
+        ((2, 1, 1), (270, 10))
+
+    Attributes:
+        config: The grid and how it was trained.
+        learning_rate: Learning rates (C,).
+        reg: Penalty strengths (C,).
+        seed: Seeds (S,).
+        steps: Steps of training (C,), fewer than `num_iters` if successive halving stopped the configuration. All
+            other values of a configuration are those after these steps.
+        train_accuracy: Accuracy on the training split (C, S); NaN if the run diverged.
+        val_accuracy: Accuracy on the validation split (C, S); NaN if the run diverged.
+        test_accuracy: Accuracy on the test split (C, S); NaN if the run diverged.
+        val_hits: For each validation example, how many of the S classifiers are correct (C, N).
+        test_hits: The same for each test example (C, N).
+        final_loss: The objective, penalty included, on the whole training split (C, S); NaN if the run diverged.
+        diverged: Whether the loss or a weight became infinite or NaN during training (C, S).
+        loss_history: The minibatch objective, penalty included, before the update of each step in `history_steps`
+            (C, S, H). NaN after a configuration was stopped.
+        history_steps: The steps in the history (H,): every step if C · S · T is at most 2²⁶, else evenly spaced ones.
+        best_weights: Weights (D, K) of `best` and `best_seed`, the bias in the last row, for features that were
+            preprocessed with `preprocessing`. Without meaning if every configuration diverged.
+        weights: Weights of all runs (C, S, D, K) with `keep_weights="all"`, else None.
+        preprocessing: The mean and scale of the features.
+        grid_shape: (L, R), or None if the configurations were drawn.
+        seconds: Time to load, compile, train and evaluate, in seconds.
     """
 
     config: SweepConfig
@@ -70,9 +87,10 @@ class SweepResult:
 
     @property
     def best(self) -> int:
-        """The configuration with the highest validation accuracy, averaged over its seeds, of those trained longest.
+        """The index of the configuration with the highest validation accuracy, averaged over seeds.
 
-        Of equals, the first. Raises `InputError` if a seed of every configuration diverged.
+        Only configurations that were trained to the end count. Of several with equal accuracy, it is the first.
+        Raises `InputError` if every configuration has a run that diverged.
         """
         if np.isnan(self._contending).any(axis=1).all():
             raise InputError(
@@ -84,7 +102,7 @@ class SweepResult:
 
     @property
     def _contending(self) -> Float[np.ndarray, "C S"]:
-        """Validation accuracies, NaN where a configuration was stopped early."""
+        """Validation accuracies; NaN if the configuration was stopped early."""
         return np.where((self.steps == self.steps.max())[:, None], self.val_accuracy, np.nan)
 
     @property
@@ -94,9 +112,9 @@ class SweepResult:
 
     @cached_property
     def val_interval(self) -> Float[np.ndarray, "C 2"]:
-        """The ends of each configuration's 95 % interval for its validation accuracy; NaN where a run diverged.
+        """The 95 % interval of each configuration's validation accuracy, lower and upper end; NaN if a run diverged.
 
-        It counts the finite validation split (a bootstrap over its examples), and from two seeds on the seeds:
+        It includes the variation over validation examples (a bootstrap) and, with two or more seeds, over seeds:
         `softjax.evaluation.intervals`.
         """
         return accuracy_intervals(self.val_hits, self.val_accuracy)
@@ -108,16 +126,16 @@ class SweepResult:
 
     @cached_property
     def tied(self) -> Bool[np.ndarray, " C"]:
-        """Which configurations are not told from the best: the 95 % interval of the paired difference contains 0.
+        """Which configurations are tied with the best: the 95 % interval of the paired difference contains 0.
 
-        The best is among them; one that diverged or was stopped early is not.
+        The best itself is True. A configuration that diverged or was stopped early is False.
         """
         return find_tied(self.val_hits, self._contending, self.best)
 
     def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
-        """The array called `name` with the axis of configurations unfolded into learning rates × regs.
+        """The array called `name`, with two axes, learning rates and regs, in place of that of the configurations.
 
-        Raises `InputError` where the configurations are no grid.
+        Raises `InputError` if the configurations were drawn, and so are no grid.
         """
         if self.grid_shape is None:
             raise InputError(f"a {self.config.search} search is no grid: use the arrays by configuration")
@@ -131,10 +149,10 @@ class SweepResult:
 
         **Arguments:**
 
-        - `split`: examples as the data set holds them, not preprocessed.
-        - `config`, `seed`: indices of the run; the best one's by default.
+        - `split`: examples of the data set, not preprocessed.
+        - `config`, `seed`: indices of the run. By default those of the best run.
 
-        Raises `InputError` where the weights of that run were not kept.
+        Raises `InputError` if the weights of that run were not kept.
         """
         config = self.best if config is None else config
         seed = self.best_seed if seed is None else seed

@@ -1,4 +1,4 @@
-"""A sweep under way: its data on the devices, and one chunk of its work after the other."""
+"""A running sweep: its data on the devices, and its chunks, one after another."""
 
 import math
 import time
@@ -24,19 +24,22 @@ from softjax.training.result import rank
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
 
-MOST_LOSSES = 2**26  # in the histories of all runs; of larger sweeps not every step is kept
+MOST_LOSSES = 2**26  # in the histories of all runs; a larger sweep does not keep every step
 
 OnProgress = Callable[[Progress], None] | None
 
 
 @dataclass(frozen=True)
 class SweepRun:
-    """What a sweep needs on the devices, and how its work is cut.
+    """The data of a sweep on the devices, and its chunks.
 
-    - `grid` (2, C): learning rates and penalty strengths; `factors` (T,): what the first are multiplied by.
-    - `fitted`: the preprocessing in float64; `setting`: that in the weights' type, the data and all numbers.
-    - `chunks`: the pieces of work, in order; `history_steps` (H,): the steps whose losses are kept.
-    - `load_seconds`: what all this took.
+    - `grid` (2, C): learning rates and penalty strengths.
+    - `factors` (T,): the factor of the learning rate at each step.
+    - `fitted`: the preprocessing in float64.
+    - `setting`: the preprocessing in the type of the weights, the data and all other numbers, on the devices.
+    - `chunks`: the chunks, in order.
+    - `history_steps` (H,): the steps whose losses are kept.
+    - `load_seconds`: seconds to prepare all this.
     """
 
     config: SweepConfig
@@ -62,9 +65,9 @@ class SweepRun:
 
 
 def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
-    """Brings the data to the devices, and cuts the work into chunks of at most `chunk_size` configurations.
+    """Copies the data to the devices, and plans chunks of at most `chunk_size` configurations.
 
-    Raises `InputError` where a minibatch cannot be divided among the devices along "data".
+    Raises `InputError` if a minibatch cannot be divided among the devices along "data".
     """
     start = time.perf_counter()
     if config.batch_size % mesh.shape[DATA]:
@@ -102,7 +105,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
 def begin_chunk(
     run: SweepRun, chunk_size: int, parts: tuple[ChunkResult, ...], seconds: Seconds
 ) -> SweepState:
-    """The state in which the chunk after `parts` has done none of its steps; where there is none, all is done."""
+    """The state before the first step of the chunk after `parts`, or the final state if all chunks are done."""
     config, left = run.config, run.chunks[len(parts) :]
     step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
     losses = np.empty((num_configs, config.num_seeds, 0), weight_dtype(config.dtype))
@@ -110,13 +113,13 @@ def begin_chunk(
 
 
 def compile_chunk(run: SweepRun, state: SweepState) -> Programs:
-    """The compiled programs for what is left of the chunk in which `state` stands."""
+    """The compiled programs for the rest of the current chunk of `state`."""
     chunk = run.chunks[len(state.parts)]
     return _compile(run, chunk, state.step, _place_runs(run, chunk, _pick_configs(run, state.parts, chunk)))
 
 
 def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> SweepState:
-    """The state after the rest of a chunk's steps, and its evaluation."""
+    """Trains the rest of the current chunk, evaluates it, and returns the state after it."""
     chunk = run.chunks[len(state.parts)]
     configs = _pick_configs(run, state.parts, chunk)
     start = time.perf_counter()
@@ -150,10 +153,13 @@ def describe(
     losses: list[np.ndarray] | None = None,
     last: Float[np.ndarray, "c S"] | None = None,
 ) -> Progress:
-    """What a caller is told of `state`.
+    """The progress to report for `state`.
 
-    **Arguments:** `carry`, on the devices, and `losses`, segment by segment, stand for those of `state` where they are
-    given; `last` are the latest losses.
+    **Arguments:**
+
+    - `carry`: on the devices; replaces that of `state`.
+    - `losses`: of each segment; replace those of `state`.
+    - `last`: the losses of the last step.
     """
     known = np.empty(0) if last is None else last[np.isfinite(last)]
     done, now = run.chunks[: len(state.parts)], run.chunks[len(state.parts) : len(state.parts) + 1]
@@ -177,12 +183,12 @@ def describe(
 
 
 def parts_of_rung(run: SweepRun, parts: tuple[ChunkResult, ...], rung: int) -> list[ChunkResult]:
-    """Those of the finished `parts` that belong to a rung of successive halving."""
+    """The finished `parts` of a rung of successive halving."""
     return [part for part, chunk in zip(parts, run.chunks, strict=False) if chunk.rung == rung]
 
 
 def _pick_configs(run: SweepRun, parts: tuple[ChunkResult, ...], chunk: Chunk) -> Int[np.ndarray, " c"]:
-    """The configurations of a chunk: of those of the rung before it the better half, in order."""
+    """The configurations of a chunk, in order. After the first rung they are from the better half of the rung before."""
     if chunk.rung == 0:
         return np.arange(run.grid.shape[1])[chunk.rows]
     before = parts_of_rung(run, parts, chunk.rung - 1)
@@ -215,7 +221,7 @@ def _compile(run: SweepRun, chunk: Chunk, step: int, runs: Runs) -> Programs:
 def _place_carry(
     run: SweepRun, state: SweepState, chunk: Chunk, configs: Int[np.ndarray, " c"], first: Carry
 ) -> Carry:
-    """Where a chunk goes on from: `first` at step 0, else the arrays of `state`, or of the rung before."""
+    """The carry that a chunk starts from: that of `state`, or of the rung before, or else `first`."""
     if state.carry is not None:
         leaves = list(state.carry)
     elif chunk.rung > 0:
@@ -253,7 +259,7 @@ def _evaluate_chunk(
     best = int(rank(val_accuracy)[0])
     kept = own if run.config.keep_weights == "all" else slice(best, best + 1)
     last = chunk.rung == run.config.halvings
-    # all that may go on, or the weights that are kept alone
+    # the last rung needs only the weights that are kept; another one all that the next rung may start from
     wanted: list[Any] = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
     carried = [fetch(leaf).swapaxes(0, 1) for leaf in wanted]
     return ChunkResult(
@@ -273,5 +279,5 @@ def _evaluate_chunk(
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:
-    """`values`, the last of them repeated up to `size`."""
+    """`values`, with the last one repeated up to `size`."""
     return np.append(values, np.repeat(values[-1:], size - len(values)))

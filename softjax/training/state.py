@@ -1,4 +1,4 @@
-"""Where a sweep stands: the chunks that are done, the one in training, and what a caller is told."""
+"""The state of a sweep: finished chunks, the current chunk, and the progress that is reported."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, Integer
 
 @dataclass(frozen=True)
 class Seconds:
-    """Where the time went, in seconds."""
+    """The time of each phase, in seconds."""
 
     load: float = 0.0
     compile: float = 0.0
@@ -19,15 +19,15 @@ class Seconds:
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """What is kept of a chunk of c configurations that have been trained up to some step and evaluated.
+    """The result of a chunk of c configurations, trained to some step and evaluated.
 
-    - `configs` (c,): which they are.
-    - `steps`: SGD steps they have done.
+    - `configs` (c,): their indices.
+    - `steps`: steps they were trained.
     - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S), `val_hits`, `test_hits` (c, N):
       as in `SweepResult`.
-    - `loss_history` (c, S, H): at the steps of this rung whose losses are kept.
-    - `weights` (k, S, D, K): of all of them, or of the one with the highest mean validation accuracy.
-    - `carry`: the arrays to go on from (c, S, ...), where successive halving may let them; else none.
+    - `loss_history` (c, S, H): at those steps of this rung whose losses are kept.
+    - `weights` (k, S, D, K): of all configurations, or of the one with the highest mean validation accuracy.
+    - `carry`: the arrays (c, S, ...) from which the next rung of successive halving may start; empty in the last rung.
     """
 
     configs: Int[np.ndarray, " c"]
@@ -46,14 +46,23 @@ class ChunkResult:
 
 @dataclass(frozen=True)
 class SweepState:
-    """Where a sweep stands between two segments: all that it needs to go on, on one machine to the same bits.
+    """The state of a sweep between two segments. A later call of `sweep` can continue from it, on one machine bit for bit.
 
-    - `chunk_size`: the most configurations trained at a time.
-    - `parts`: the chunks that are done, rung by rung of successive halving.
-    - `step`: the step at which the chunk in training, the next after `parts`, stands.
-    - `carry`: the arrays of its weights and of its optimizer's memory (S, c, ...), None before its first segment.
-    - `losses` (c, S, H): its histories so far.
-    - `seconds`: compilation, training and evaluation so far.
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, sweep
+        >>> config, states = SweepConfig(learning_rates=(0.001, 0.01), regs=(0.001,), num_iters=10), []
+        >>> result = sweep(load_dataset("digits"), config, on_progress=lambda p: states.append(p.state()))
+        >>> again = sweep(load_dataset("digits"), config, state=states[1])  # after the first segment
+        >>> bool((again.val_accuracy == result.val_accuracy).all())
+        True
+
+    Attributes:
+        chunk_size: The largest number of configurations trained at the same time.
+        parts: The finished chunks; rung by rung with successive halving.
+        step: The number of steps done by the current chunk, which is the next after `parts`.
+        carry: Weights and optimizer state of the current chunk (S, c, ...); None before its first segment.
+        losses: The loss history of the current chunk so far (c, S, H).
+        seconds: Time to compile, train and evaluate so far, in seconds.
     """
 
     chunk_size: int
@@ -66,17 +75,28 @@ class SweepState:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a sweep tells its caller before the first segment, after each, and when all is evaluated."""
+    """The progress of a sweep, as `on_progress` gets it: before the first segment, after each, and at the end.
+
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, sweep
+        >>> config, steps = SweepConfig(learning_rates=(0.001, 0.01), regs=(0.001,), num_iters=10), []
+        >>> result = sweep(load_dataset("digits"), config, on_progress=lambda p: steps.append(p.step))
+        >>> steps[0], steps[-1]
+        (0, 10)
+
+    Attributes:
+        step: Steps done, summed over all chunks of configurations.
+        num_steps: Steps of the whole sweep: `num_iters` for each chunk, fewer with successive halving.
+        segment: Segments done.
+        num_segments: Segments of the whole sweep.
+        mean_loss: The last minibatch objective of the segment, averaged over the runs of the chunk in which it is finite;
+            NaN if there is none.
+        state: A function that copies the state of the sweep, a `SweepState`. Call it before `on_progress` returns.
+    """
 
     step: int
-    """steps done, over all chunks of configurations"""
     num_steps: int
-    """steps of the whole sweep: `num_iters` for each chunk, less what successive halving saves"""
     segment: int
-    """segments done"""
     num_segments: int
     mean_loss: float
-    """mean over the chunk's runs that have not diverged of the segment's last minibatch objective; NaN where there is
-    none"""
     state: Callable[[], SweepState] = field(repr=False)
-    """copies the sweep's state; to be called before the next segment begins"""

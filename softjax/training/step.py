@@ -1,6 +1,6 @@
-"""A step of training, and a segment of steps, by SGD, momentum, Adam or AdamW: pure functions of (lr, reg, key).
+"""A training step and a segment of steps, by SGD, momentum, Adam or AdamW, as pure functions of (lr, reg, key).
 
-A run is cut into segments, so that its caller can report progress between them. Weights are (K, D) here.
+A run is divided into segments, and its caller can report progress between them. Weights are (K, D) here.
 """
 
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ from softjax.training.devices import DATA
 
 
 class Method(NamedTuple):
-    """How a step is taken, apart from numbers; hashable, and static in a compiled program.
+    """How a step is computed, apart from its numbers. It is hashable, and static in a compiled program.
 
-    `dtype` and `precision` are those of the products' factors; `data_parallel` is among how many devices, which lie along
-    the mesh's axis "data", a minibatch is divided.
+    `dtype` and `precision` are those of the matrix products. `data_parallel` is the number of devices, along the mesh's
+    axis "data", that share a minibatch.
     """
 
     optimizer: Optimizer
@@ -35,7 +35,7 @@ class Method(NamedTuple):
 
 
 class Hyperparameters(NamedTuple):
-    """Numbers that all configurations share; arguments of a compiled program, so that a new value is no new program."""
+    """Numbers that all configurations share. They are arguments of the programs: a new value needs no compilation."""
 
     init_scale: Float[Array, ""]
     momentum: Float[Array, ""]
@@ -44,7 +44,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What all runs of a sweep share: the objective, its numbers and the data, on the device."""
+    """What all runs of a sweep share: the objective, the numbers and the data, on the device."""
 
     objective: Objective
     hyper: Hyperparameters
@@ -55,7 +55,7 @@ class Setting(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What tells one run from another; of several runs, arrays of each."""
+    """What differs between runs: numbers for one run, arrays for several."""
 
     lr: Float[Array, "..."]
     reg: Float[Array, "..."]
@@ -63,26 +63,26 @@ class Run(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Which steps a segment takes: T of them from number `start` on, and what lr is multiplied by at each."""
+    """The T steps of a segment: the number of the first one, and the factor of lr at each."""
 
     start: Int[Array, ""]
     factors: Float[Array, " T"]
 
 
 class Carry(NamedTuple):
-    """What a step hands to the next: the weights and the optimizer's memory."""
+    """The state between two steps: the weights and the optimizer's state."""
 
     W: Float[Array, "K D"]
     memory: Any
 
 
 def choose_method(config: SweepConfig, data_parallel: int) -> Method:
-    """How `config` takes a step."""
+    """The `Method` of `config`."""
     return Method(config.optimizer, config.batch_size, config.dtype, config.precision, data_parallel)
 
 
 def schedule_factors(config: SweepConfig) -> Float[np.ndarray, " T"]:
-    """What lr is multiplied by at each step."""
+    """The factor of lr at each step."""
     match config.schedule:
         case "constant":
             factor = optax.constant_schedule(1.0)
@@ -98,12 +98,12 @@ def schedule_factors(config: SweepConfig) -> Float[np.ndarray, " T"]:
 def make_optimizer(
     optimizer: Optimizer, lr: Float[Array, ""], reg: Float[Array, ""], setting: Setting, num_weights: int
 ) -> optax.GradientTransformation:
-    """The optimizer of a step at learning rate `lr`; its numbers may be traced.
+    """The optimizer of a step with learning rate `lr`. Its numbers may be traced.
 
     - sgd: W ← W − lr g; momentum: v ← μ v + g, W ← W − lr v; nesterov: W ← W − lr (g + μ v).
     - adam: W ← W − lr m̂ / (√v̂ + ε), with bias-corrected averages m̂ of g and v̂ of g².
-    - adamw: adam's step, and W ← W − lr reg W besides (Loshchilov and Hutter, *Decoupled Weight Decay
-      Regularization*, 2019), for the `num_weights` columns of W, the bias's only if it is penalized.
+    - adamw: the step of adam, and the decay W ← W − lr reg W (Loshchilov and Hutter, *Decoupled Weight Decay
+      Regularization*, 2019). W has `num_weights` columns; the bias, the last one, decays only if it is penalized.
     """
     hyper = setting.hyper
     match optimizer:
@@ -125,7 +125,7 @@ def make_optimizer(
 def initialize_run(
     key: Key[Array, ""], num_classes: int, dtype: str, setting: Setting, method: Method
 ) -> Carry:
-    """Normal weights of standard deviation `init_scale`, the draw being the same in every type; no memory yet."""
+    """Normal weights with standard deviation `init_scale`, and the initial optimizer state. All types use the same draw."""
     num_weights = setting.train.X.shape[1] + 1
     draw = jax.random.normal(key, (num_classes, num_weights), jnp.float32)
     W = setting.hyper.init_scale.astype(dtype) * draw.astype(dtype)
@@ -136,10 +136,10 @@ def initialize_run(
 def train_segment(
     carry: Carry, run: Run, steps: Steps, setting: Setting, *, method: Method
 ) -> tuple[Carry, Float[Array, " T"]]:
-    """The steps of a segment.
+    """Runs the steps of a segment.
 
-    **Returns:** what the next segment starts from, and each step's minibatch objective (penalty included) before
-    its update.
+    **Returns:** the carry for the next segment, and for each step the minibatch objective, penalty included, before the
+    update.
     """
 
     def step(carry: Carry, now: tuple[Int[Array, ""], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
@@ -157,7 +157,7 @@ def take_step(
     setting: Setting,
     method: Method,
 ) -> tuple[Carry, Float[Array, ""]]:
-    """One step, W ← W − lr · factor · ∇L for SGD; and the objective before it."""
+    """One step, W ← W − lr · factor · ∇L for SGD. Returns the new carry and the objective before the step."""
     W, memory = carry
     rows = draw_minibatch(run.key, number, len(setting.train.y), method)
     X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
@@ -166,11 +166,11 @@ def take_step(
     )
     if method.data_parallel > 1:
         value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
-    # A run whose objective is not finite is over. That the update waits for the objective lets XLA write the new
-    # weights over the old, which it copies otherwise, every step.
+    # If the objective is not finite, the run has diverged: its weights become NaN. The update also depends on the
+    # objective so that XLA can overwrite the old weights; otherwise it copies them at every step.
     rate = jnp.where(jnp.isfinite(value), run.lr * factor, jnp.nan)
     optimizer = make_optimizer(method.optimizer, rate, run.reg, setting, W.shape[1])
-    with jax.numpy_dtype_promotion("standard"):  # optax counts in integers and corrects in floats
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer step count with floats
         updates, memory = optimizer.update(grad, memory, W)
     return Carry(optax.apply_updates(W, updates), memory), value
 
@@ -178,10 +178,10 @@ def take_step(
 def draw_minibatch(
     key: Key[Array, ""], number: Int[Array, ""], num_examples: int, method: Method
 ) -> Int[Array, " B"]:
-    """The rows of a step's minibatch, or of this device's share of it: drawn with replacement, by `key` and the step alone.
+    """The rows of a step's minibatch, or this device's share of them, drawn with replacement.
 
-    Under `vmap` over lr and reg they are therefore drawn once, and shared; and a run does not depend on how it is cut into
-    segments.
+    They depend only on `key` and the number of the step. So under `vmap` over lr and reg they are drawn once and shared,
+    and a run does not depend on its segments.
     """
     rows = jax.random.randint(
         jax.random.fold_in(key, number), (method.batch_size,), 0, num_examples, jnp.int32

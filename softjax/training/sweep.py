@@ -1,7 +1,7 @@
-"""Many training runs at once: every learning rate with every penalty strength, for every seed.
+"""The sweep: training runs for every learning rate, penalty strength and seed.
 
-A chunk of configurations at a time trains in one compiled program, a segment of steps after the other. Between two
-segments the caller may look at the sweep, or take its state and go on from there another time.
+The configurations of a chunk train together in one compiled program, one segment of steps after another. Between two
+segments the caller gets the progress, and can save the state to continue later.
 """
 
 import time
@@ -41,25 +41,33 @@ def sweep(
 ) -> SweepResult:
     """Trains a linear classifier for every (lr, reg, seed) of `config`, and evaluates all of them.
 
-    Each run is minibatch SGD, W ← W − lr ∇L(W), or another of `config`'s optimizers, on the objective of `softjax.loss`,
-    from normal weights. The features are preprocessed as in the course: the training mean is subtracted, and a bias
-    column of ones appended. All configurations of a seed share initial weights and minibatches (common random
-    numbers), unless `config` says otherwise, so that they differ in lr and reg alone. On one machine the same seed
-    gives the same result, bit for bit.
+    Each run minimizes the objective of `softjax.loss` by minibatch SGD, W ← W − lr ∇L(W), or another optimizer, from
+    random normal weights. Features are preprocessed as in the course: the training mean is subtracted, and a column of
+    ones appended. By default all configurations of a seed share initial weights and minibatches (common random
+    numbers), so they differ in lr and reg alone. On one machine the same seed gives the same result, bit for bit.
 
     **Arguments:**
 
-    - `dataset`: raw, as `load_dataset` gives it.
-    - `config`: the grid and how to train; `SweepConfig()`'s defaults suit the digits.
-    - `on_progress`: called with a `Progress` before the first step, after each segment, about every second, and when all
-      is evaluated, with the state of the finished sweep. What it raises ends the sweep.
-    - `state`: a `Progress.state()` of an earlier sweep of this data set and configuration, from which this one
-      goes on to the same result; on other devices, to rounding.
-    - `mesh`: the devices, as `softjax.mesh_of` lays them out: by default all there are, each with its share of the
-      configurations. Where they belong to several processes, all of these call this function alike, and all get the
-      result; `Progress.state()` is then for all of them to call, or for none.
+    - `dataset`: from `load_dataset`, not preprocessed.
+    - `config`: the grid and how to train; by default `SweepConfig()`, which suits the digits.
+    - `on_progress`: called with a `Progress` before the first step, after each segment (about every second), and at the
+      end, with the state of the finished sweep. An exception in it ends the sweep.
+    - `state`: a `Progress.state()` of an earlier sweep of the same data set and configuration. This sweep continues from
+      there and has the same result; on other devices, up to rounding.
+    - `mesh`: the devices, from `softjax.mesh_of`. By default all devices; each trains its share of the configurations.
+      If they belong to several processes, all processes must call this function with the same arguments, and all get
+      the result. `Progress.state()` must then be called by all of them or by none.
 
-    **Returns:** a `SweepResult`. A run that diverges is marked there, and harms no other.
+    **Returns:** a `SweepResult`. It marks the runs that diverged; they do not affect the others.
+
+    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch.
+
+    Examples:
+        >>> from softjax import SweepConfig, load_dataset, sweep
+        >>> config = SweepConfig(learning_rates=(0.001, 0.01), regs=(0.001,), num_iters=10)
+        >>> result = sweep(load_dataset("digits"), config)
+        >>> result.val_accuracy.shape, float(result.learning_rate[result.best])
+        ((2, 1), 0.01)
     """
     config = SweepConfig() if config is None else config
     with _types_of(config):
@@ -74,7 +82,7 @@ def sweep(
 
 
 def compile_sweep(dataset: Dataset, config: SweepConfig, mesh: Mesh | None = None) -> Programs:
-    """The compiled programs with which `sweep` begins, to look at what they do; they are compiled once for both."""
+    """The first compiled programs of `sweep`, to inspect them. `sweep` then uses the same ones, without compiling again."""
     with _types_of(config):
         mesh = mesh or mesh_of()
         run = prepare_run(dataset, config, mesh, chunk_size(config, dataset, mesh.shape[CONFIG]))
@@ -82,7 +90,7 @@ def compile_sweep(dataset: Dataset, config: SweepConfig, mesh: Mesh | None = Non
 
 
 def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
-    """64-bit types are on exactly for a float64 sweep, whatever the caller's setting."""
+    """Turns 64-bit types on for a float64 sweep and off for all others, whatever the caller's setting."""
     context: AbstractContextManager[None] = jax.enable_x64(config.dtype == "float64")
     return context
 
@@ -90,7 +98,7 @@ def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
 def _start(
     dataset: Dataset, config: SweepConfig, state: SweepState | None, mesh: Mesh
 ) -> tuple[SweepRun, SweepState]:
-    """A run with its data on the devices and its first programs compiled, and where it goes on."""
+    """The run, with its data on the devices and its first programs compiled, and the state it starts from."""
     most = state.chunk_size if state is not None else chunk_size(config, dataset, mesh.shape[CONFIG])
     run = prepare_run(dataset, config, mesh, most)
     state = state or begin_chunk(run, most, (), Seconds())
@@ -99,12 +107,12 @@ def _start(
         compile_chunk(run, state)
         compiled = state.seconds.compile + time.perf_counter() - start
         state = replace(state, seconds=replace(state.seconds, compile=compiled))
-    jax.block_until_ready(run.setting.train)  # type: ignore[no-untyped-call]  # copied meanwhile
+    jax.block_until_ready(run.setting.train)  # type: ignore[no-untyped-call]  # the copy ran during compilation
     return run, state
 
 
 def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
-    """The result of a sweep that is done; of a configuration's parts the last one counts."""
+    """The result of a finished sweep. If a configuration is in several parts, the last one counts."""
     config, C = run.config, run.grid.shape[1]
     columns = {
         each.name: _empty_column(C, getattr(state.parts[0], each.name))
@@ -147,7 +155,7 @@ def _empty_column(length: int, like: np.ndarray) -> np.ndarray:
 
 
 def _best_weights(parts: list[ChunkResult], all_kept: bool) -> np.ndarray:
-    """Those of the best run among the chunks trained to the end."""
+    """The weights of the best run, among the chunks that were trained to the end."""
     best = int(rank(np.concatenate([part.val_accuracy for part in parts]))[0])
     chunk = parts[0].configs.size
     part, row = parts[best // chunk], best % chunk
