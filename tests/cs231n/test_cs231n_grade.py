@@ -214,8 +214,8 @@ VECTORIZED_MISTAKES = {
         [(GRADIENT, "    dW = (Q.T @ X / N).reshape(W.shape)\n")],
         ["gradient: a (K, D) array reshaped to (D, K)"],
     ),
-    "unnormalized": ([("Q = p.copy()", "Q = e.copy()")], ["gradient: exp(scores − max) stands in it"]),
-    "scores for p": ([("Q = p.copy()", "Q = X @ W")], ["gradient: the scores stand in it"]),
+    "unnormalized": ([("Q = p.copy()", "Q = e.copy()")], ["gradient: it uses exp(scores − max)"]),
+    "scores for p": ([("Q = p.copy()", "Q = X @ W")], ["gradient: it uses the scores"]),
     "no logarithm": (
         [("-np.log(p[np.arange(N), y])", "-p[np.arange(N), y]")],
         ["loss: the logarithm is missing"],
@@ -240,7 +240,7 @@ VECTORIZED_MISTAKES = {
     ),
     "p changed before the loss": (
         [("    loss = -np", "    p[np.arange(N), y] -= 1\n    loss = -np"), (LABEL, "")],
-        ["loss: nan , even for scores around 1", "is 1 subtracted from p in place before the loss"],
+        ["loss: nan, even for scores around 1", "is 1 subtracted from p in place before the loss"],
     ),
     "W changed": (
         [("    dW += 2 * reg * W\n", "    W *= 2 * reg\n    dW += W\n")],
@@ -289,7 +289,7 @@ VECTORIZED_MISTAKES = {
     "factors exchanged": ([("X @ W", "W @ X")], ["raises ValueError", "the scores are X @ W"]),
     "a name misspelled": ([("return loss, dW", "return loss, dw")], ["raises NameError", "misspelled"]),
     "reg forgotten": ([("W, X, y, reg", "W, X, y")], ["raises TypeError", "softmax_loss(W, X, y, reg)"]),
-    "random": ([(LOSS, LOSS.replace("\n", " + np.random.rand()\n"))], ["called again with the same"]),
+    "random": ([(LOSS, LOSS.replace("\n", " + np.random.rand()\n"))], ["called twice with the same"]),
     "classes counted in y": (
         [(LOSS, "    loss = -(np.log(p) * np.eye(y.max() + 1)[y]).sum() / N\n")],
         ["with no example of the last class", "not max(y) + 1"],
@@ -309,14 +309,14 @@ LOOP_MISTAKES = {
         ["gradient: whole numbers before they are divided by N"],
     ),
     "buffer of float32": ([("np.zeros(W.shape)", "np.zeros(W.shape, np.float32)")], ["gradient: right to 7 digits", "float32"]),
-    "ten classes": ([("W.shape[1]", "10")], ["(with 5 classes; but not with 10)", "W.shape[1]"]),
+    "ten classes": ([("W.shape[1]", "10")], ["(with 5 classes, but not with 10)", "W.shape[1]"]),
     "dW is W": ([("dW = np.zeros(W.shape)", "dW = W\n    W = W.copy()\n    dW[:] = 0")], ["it changes W in place"]),
     "only the label's column": ([("dW[:, k] += (p[k] - (k == y[i])) * X[i]", "pass\n        dW[:, y[i]] += (p[y[i]] - 1) * X[i]")], ["gradient: only the label's column is filled"]),
     "the label's column not": ([("dW[:, k] += (p[k] - (k == y[i])) * X[i]", "dW[:, k] += (k != y[i]) * p[k] * X[i]")], ["gradient: the label's column is not filled"]),
     "math.exp": ([("np.exp(scores) /", "math.exp(scores) /")], ["raises TypeError", "use np.exp and np.log"]),
     "kept between calls": (
         [("\ndef softmax_loss", "\ntotal = [0.0]\ndef softmax_loss"), ("return loss, dW", "total[0] += loss\n    return total[0], dW")],
-        ["called again with the same"],
+        ["called twice with the same"],
     ),
     "penalty in the loop": (
         [("        loss += -np.log(p[y[i]])\n", "        loss += -np.log(p[y[i]])\n        loss += num_train * reg * np.sum(W * W)\n"), ("    loss += reg * np.sum(W * W)\n", "")],
@@ -332,7 +332,7 @@ LOOP_MISTAKES = {
 def softmax_loss(W, X, y, reg):
     from softjax.cs231n import svm_loss_naive
     return svm_loss_naive(W, X, y, reg)
-""")], ["the SVM's"]),
+""")], ["the hinge loss of the SVM"]),
 }  # fmt: skip
 MISTAKES = [
     pytest.param(source, *case, id=name)
@@ -466,7 +466,7 @@ def test_an_answer_that_changes_its_form_is_seen():
     found = graded(student(VECTORIZED, ("return loss, dW", "return (loss, dW) if reg == 0 else None")))
     assert "with reg = 0.3 the answer has another form than with reg = 0: returns None" in str(found)
     found = graded(student(VECTORIZED, ("return loss, dW", "return 0, 0 * dW")))  # the integer 0
-    assert "loss and gradient: 0: nothing is computed yet" in str(found)
+    assert "loss and gradient: it is 0: nothing is computed yet" in str(found)
 
 
 LINES = [(source, line) for source in (LOOP, HALF, VECTORIZED, ONE_HOT) for line in source.splitlines()[2:]]
