@@ -1,4 +1,4 @@
-"""The sweep against its floor and its peers: time of a training step, of a whole process, and memory.
+"""Compares the sweep with its matrix products and with other implementations: time of a step, of a process, memory.
 
     python experiments/benchmark_sweep.py --dataset cifar10 --overwrite
 
@@ -40,18 +40,18 @@ class BenchmarkOptions(DatasetOptions):
     out: Path = Path("reports/benchmark_sweep")
     """Folder of the report."""
     num_rounds: int = 15
-    """Rounds in which all take turns."""
+    """Number of rounds; in each round all implementations take turns."""
     turn_seconds: float = 0.4
-    """About how long a turn takes."""
+    """Approximate length of a turn."""
     sizes: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
     """Numbers of configurations in the picture."""
     num_processes: int = 3
-    """Whole processes, from start to report: the first compiles, the others find its programs in the cache."""
+    """Number of whole processes to time, from start to report. The first compiles, the others use its cached programs."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What everybody trains: C configurations on one data set."""
+    """The task of all implementations: to train C configurations on one data set."""
 
     dataset: Dataset
     config: SweepConfig
@@ -62,7 +62,7 @@ class Work:
         return np.array([(lr, reg) for lr in self.config.learning_rates for reg in self.config.regs]).T
 
     def features(self, dtype: str) -> np.ndarray:
-        """X (N, D), centred, with the bias: prepared once, as the exercise does."""
+        """X (N, D), centred, with the bias column. Computed once, as in the course."""
         X = self.dataset.train.X
         ready = np.empty((X.shape[0], X.shape[1] + 1), dtype)
         np.subtract(X, X.mean(axis=0), out=ready[:, :-1], casting="unsafe")
@@ -238,7 +238,7 @@ def prepare_torch_vmap(work: Work) -> Steps:
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody who trains, or multiplies: `prepare(work)` gives the steps, of one configuration if `one`."""
+    """An implementation that is timed. `prepare(work)` returns its steps, of a single configuration if `one`."""
 
     title: str
     prepare: Callable[[Work], Steps]
@@ -277,7 +277,7 @@ VARIANTS = [
 
 
 def is_installed(peer: Peer) -> bool:
-    """Whether what `peer` needs is there."""
+    """Whether the package that `peer` needs is installed."""
     try:
         return peer.package is None or bool(version(peer.package))
     except PackageNotFoundError:
@@ -285,7 +285,7 @@ def is_installed(peer: Peer) -> bool:
 
 
 def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
-    """Whole processes, a step of all 100 configurations, and of other numbers of them: each is kept; then the report."""
+    """Times whole processes, steps of all 100 configurations and of other numbers; saves each; then writes the report."""
     dataset = experiment.dataset
     assert dataset is not None
     peers = [peer for peer in PEERS if is_installed(peer)]
@@ -336,7 +336,7 @@ def take_turns(
     for _ in range(num_rounds):
         for title in rng.permutation(list(runs)):
             count(title)
-            time.sleep(0.05)  # the threads of the one before may still be spinning
+            time.sleep(0.05)  # threads of the implementation before may still run
             runs[title](1)
             times[title].append(1e3 * factor[title] * runs[title](lengths[title]) / lengths[title])
     return times
@@ -390,7 +390,7 @@ class Measurements:
 
     @cached_property
     def share(self) -> Float[np.ndarray, " rounds"]:
-        """At which share of the rate of its products the sweep trains."""
+        """The speed of the sweep, as a share of the speed of its matrix products alone."""
         share: np.ndarray = self.times[self.floor] / self.times[SOFTJAX]
         return share
 
@@ -486,7 +486,7 @@ def tabulate_times(times: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
 
 
 def format_ratio(of: np.ndarray, to: np.ndarray) -> str:
-    """The median over the rounds of one's time in units of another's, and its quartiles."""
+    """The ratio of two times in the same round: median over the rounds, and quartiles."""
     low, middle, high = np.quantile(of / to, (0.25, 0.5, 0.75))
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 

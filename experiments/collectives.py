@@ -1,4 +1,4 @@
-"""What devices exchange while a compiled program runs, read off its text."""
+"""Finds in the text of a compiled program what the devices exchange while it runs."""
 
 import re
 

@@ -80,7 +80,7 @@ class TheirMinimum:
     reg: float
     seconds: float
     warm_seconds: float
-    """started from the next larger one's weights"""
+    """seconds if it starts from the weights of the next larger strength"""
     iterations: int
     objective: float
     """in float64"""
@@ -91,7 +91,7 @@ class TheirMinimum:
 
 @dataclass(frozen=True)
 class Timings:
-    """All times on the pixels: three rounds of softjax's two orders, and scikit-learn's strengths from the largest on."""
+    """All times on the pixels: three rounds of softjax in two orders, and scikit-learn's strengths, the largest first."""
 
     dataset: Dataset
     ours: dict[str, list[TimedPath]]
@@ -109,7 +109,7 @@ class Timings:
 
 
 def run_paths(options: ConvergenceOptions, experiment: Experiment) -> None:
-    """Softjax and scikit-learn by turns, then the linear probe, and the report."""
+    """Times softjax and scikit-learn in turns, then the linear probe, and writes the report."""
     dataset = experiment.dataset
     assert dataset is not None
     timings = time_both(options, experiment, dataset)
@@ -120,7 +120,7 @@ def run_paths(options: ConvergenceOptions, experiment: Experiment) -> None:
 
 
 def time_both(options: ConvergenceOptions, experiment: Experiment, dataset: Dataset) -> Timings:
-    """Rounds of softjax before, amid and after scikit-learn's runs; each round and each of those runs is kept."""
+    """Rounds of softjax before, between and after scikit-learn's runs. Each round and each run is saved when it ends."""
     picked = np.linspace(0, len(options.regs) - 1, options.theirs).round().astype(int)
     picked = picked[np.argsort(-np.asarray(options.regs)[picked], kind="stable")]
     ours: dict[str, list[TimedPath]] = {order: [] for order in ORDERS}
@@ -130,7 +130,7 @@ def time_both(options: ConvergenceOptions, experiment: Experiment, dataset: Data
 
         def measure(name: str) -> dict[str, Any]:
             if name != "before" and not measured:
-                time_ours(dataset, options.regs)  # compiles, which an uninterrupted run has done by now
+                time_ours(dataset, options.regs)  # compiles, because this process has not done so yet
             measured.append(name)
             return time_ours(dataset, options.regs)
 
@@ -158,7 +158,7 @@ def time_both(options: ConvergenceOptions, experiment: Experiment, dataset: Data
 
 
 def time_ours(dataset: Dataset, regs: tuple[float, ...]) -> dict[str, Any]:
-    """A whole path in either order, without checkpoints, which would take time; and the first one's weights."""
+    """A whole path in each order, without checkpoints, which would take time; and the weights of the first."""
     results = {
         order: regularization_path(dataset, SweepConfig(regs=regs), PathConfig(path=order))
         for order in ORDERS
@@ -208,7 +208,7 @@ class ScikitLearn:
         self, reg: float, ours: Float[np.ndarray, "D K"], start: list[list[float]] | None
     ) -> dict[str, Any]:
         """The fields of `TheirMinimum`, and its weights when it began from `start`, those of the strength before."""
-        # of NumPy's type, as an array of strengths has it: with a Python number scikit-learn rounds to float32 more often
+        # a NumPy number, as from an array of strengths: with a Python number scikit-learn rounds to float32 more often
         C = np.float64(self.sigma**2 / (2 * len(self.y) * reg))
         cold = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
         warm = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000, warm_start=True)
@@ -245,7 +245,7 @@ class ScikitLearn:
 
 
 def make_features(options: ConvergenceOptions) -> Dataset:
-    """Features like a network's: classes in overlapping clouds, a few directions much wider than the rest."""
+    """Random features that resemble a network's: classes overlap, and a few directions are much wider than the others."""
     rng = np.random.default_rng(0)
     K, F = options.probe_classes, options.probe_features
     spectrum = (np.arange(1, F + 1) ** -0.5).astype(np.float32)
@@ -258,7 +258,7 @@ def make_features(options: ConvergenceOptions) -> Dataset:
         return Split((centers[y] + noise) @ rotation, y)
 
     held_out = max(options.probe_examples // 20, K)
-    title = f"made features ({options.probe_examples:,} × {F:,}, {K:,} classes)"
+    title = f"random features ({options.probe_examples:,} × {F:,}, {K:,} classes)"
     return build_dataset("features", title, (split(options.probe_examples), split(held_out), split(held_out)))
 
 
@@ -299,7 +299,7 @@ def write_readme(
         ("", ""),
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1:,}, K = "
                  f"{dataset.num_classes}; {features.title}"),
-        ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², the bias's too"),
+        ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², on the bias too"),
         ("precision", "float32, both"),
         *environment_rows(about),
     ]  # fmt: skip
@@ -313,7 +313,7 @@ def write_readme(
         seconds=f"{timings.fastest:.1f}",
         cold_ratio=f"{sum(minimum.seconds for minimum in theirs) * scale:.1f}",
         warm_ratio=f"{sum(minimum.warm_seconds for minimum in theirs) * scale:.1f}",
-        below="nowhere below ours" if above <= 0 else f"below ours by {above:.0e} of it at most",
+        below="never lower than ours" if above <= 0 else f"lower than ours by at most {above:.0e} of it",
         apart=f"{max(minimum.weights_apart for minimum in theirs):.0e}",
         ways=markdown.table(tabulate_ways(timings, len(options.regs))),
         strengths=markdown.table(tabulate_strengths(theirs)),

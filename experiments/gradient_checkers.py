@@ -33,7 +33,7 @@ PENALTIES: tuple[PenaltyName, ...] = get_args(PenaltyName)
 SHAPES = ((20, 8, 3), (30, 12, 4), (16, 10, 5), (40, 6, 4))  # N, D, K
 REG = 0.3
 STEP, RELATIVE = 1e-5, 1e-5  # the course's step, and the relative error its readers accept
-LINE = 10  # of its rounding bounds, by which an entry is off
+LINE = 10  # rounding bounds: a fault with a larger error in some entry is large
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class RandomProblem:
 
 
 def make_problem(seed: int, penalty: PenaltyName = "l2") -> RandomProblem:
-    """Four in sixteen at an optimum, where the terms of the gradient cancel; one in five with scores that tie."""
+    """Of sixteen problems four are at an optimum, where the terms of the gradient cancel; of five one has scores that tie."""
     rng = np.random.default_rng(seed)
     N, D, K = SHAPES[seed % 4]
     X, stale_X = rng.normal(size=(2, N, D))
@@ -75,7 +75,7 @@ def make_problem(seed: int, penalty: PenaltyName = "l2") -> RandomProblem:
                 return float(value), np.asarray(grad).ravel()
 
             W = minimize(value_and_slope, W.ravel(), jac=True, method="L-BFGS-B").x.reshape(D, K)
-        # |w| has no derivative at 0, where L1's optimum puts many weights: stay a little away
+        # |w| has no derivative at 0, and at the optimum of L1 many weights are 0: move them a little
         W = np.where(np.abs(W) < 0.01, np.copysign(0.01, W), W)
     if seed % 5 == 4:
         W[:, 1] = W[:, 0]
@@ -92,7 +92,7 @@ def compute_parts(W: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
 
 
 def change_scores_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
-    """A gradient in which `change(p, onehot, W, X, y)` stands for Q = p − onehot(y)."""
+    """A gradient that uses `change(p, onehot, W, X, y)` instead of Q = p − onehot(y)."""
 
     def gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
         p, onehot, mean = compute_parts(W, X, y)
@@ -102,7 +102,7 @@ def change_scores_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def change_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
-    """A gradient that is changed when it is done: `change(gradient, W, reg, N)`."""
+    """The right gradient, changed at the end by `change(gradient, W, reg, N)`."""
 
     def gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
         p, onehot, mean = compute_parts(W, X, y)
@@ -125,7 +125,7 @@ def sum_in_float16(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
 
 
 def settle_ties(p: Any, onehot: Any, *_: Any) -> Any:
-    """Where two classes tie, all of p is put on the first."""
+    """If two classes tie, the first gets all of p."""
     tie = (p == p.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True) > 1
     first = jax.nn.one_hot(p.argmax(axis=1), p.shape[1], dtype=p.dtype)
     return jnp.where(tie, first, p) - onehot
@@ -250,7 +250,7 @@ CHECKERS = {
 
 
 def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
-    """Every checker on every claim, the verdicts of each type kept as they are done, and the report."""
+    """Runs every checker on every claim, saves the verdicts of each type, and writes the report."""
     checkers = list(CHECKERS)
     try:
         import torch
@@ -368,12 +368,12 @@ class Verdicts:
 
     @cached_property
     def above(self) -> list[dict[str, Any]]:
-        """On faults that are above the line."""
+        """On large faults."""
         return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] > LINE]
 
     @cached_property
     def below(self) -> list[dict[str, Any]]:
-        """On faults that are not."""
+        """On small faults."""
         return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] <= LINE]
 
     @cached_property
@@ -410,7 +410,7 @@ def write(options: CheckersOptions, experiment: Experiment, verdicts: Verdicts, 
         )
         for dtype in DTYPES
     }
-    title = "Faults caught above the line, in per cent"
+    title = "Large faults caught, in per cent"
     experiment.write(
         partial(write_readme, options, verdicts),
         versions={"torch": torch_version},
@@ -467,8 +467,8 @@ def tabulate_caught(verdicts: Verdicts, rows: list[dict[str, Any]]) -> list[tupl
 
 
 def tabulate_faults(verdicts: Verdicts, dtype: str) -> str:
-    """The same above the line in a type, for each fault, as a table."""
-    header = ("planted fault", "problems above the line", *verdicts.checkers)
+    """The table of large faults in a type: for each fault, how many, and the share that each checker catches."""
+    header = ("planted fault", "problems with this fault, large", *verdicts.checkers)
     of_fault = {name: select(verdicts.above, dtype=dtype, claim=name) for name in FAULTS}
     body = [(name, str(len(rows)), *format_caught(verdicts, rows)) for name, rows in of_fault.items()]
     return markdown.table([header, *body], align="names")

@@ -1,4 +1,4 @@
-"""What all experiments share: where the report goes, finished stages that are not computed twice, the report's files.
+"""What all experiments share: the folder of the report, finished stages that are not computed again, and the files.
 
 An experiment is a function of its options and an `Experiment`. Each stage of it is kept in OUT.partial as it is done, so that
 after Ctrl-C or a kill the same command with --resume goes on there.
@@ -27,7 +27,7 @@ from softjax.runs.checkpoint import Checkpoint, identify
 from softjax.runs.run_folder import RunFolder
 from softjax.training.checkpoint import estimate_bytes
 
-PLACES = ("out", "overwrite", "resume", "data_dir")  # of these no result depends
+PLACES = ("out", "overwrite", "resume", "data_dir")  # the results do not depend on these
 FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 COURSE_GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"),
@@ -47,7 +47,7 @@ class Options:
     overwrite: bool = False
     """Replace an earlier report there, and discard an unfinished run."""
     resume: bool = False
-    """Go on where a run of these options stopped; nothing is left to do where its report is complete."""
+    """Continue an interrupted run with these options. If its report is complete, nothing is done."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Experiment:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the result depends on, as run.json holds it."""
+        """The options that the result depends on, as in run.json."""
         options = asdict(self.options)
         for part in (options, *(value for value in options.values() if isinstance(value, dict))):
             for name in PLACES:

@@ -1,4 +1,4 @@
-"""The gradient checker, for pytest."""
+"""The gradient checker as an assertion for pytest."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +16,19 @@ def assert_gradient(
     *args: Any,
     **options: Any,
 ) -> GradientCheck:
-    """Fails the test, with the report as its message, unless `claimed` is the gradient of `fun` at `params`.
+    """Fails the test unless `claimed` is the gradient of `fun` at `params`. The message is the report.
 
     **Arguments:** as `softjax.check_gradient`.
 
     **Returns:** the `GradientCheck`, for further assertions.
 
-    Raises `GradientError`, an `AssertionError`, where the claim is wrong or could not be judged, and
-    `ValueError` as `check_gradient` does.
+    Raises `GradientError`, which is an `AssertionError`, if the gradient is wrong or the check could not decide.
+    Raises `ValueError` as `check_gradient` does.
+
+    >>> import numpy as np
+    >>> check = assert_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, np.array([1.0, 2.0]))
+    >>> check.error_in_bounds <= check.allowed_bounds
+    True
     """
     __tracebackhide__ = True  # pytest shows the caller's line, not this one
     check = check_gradient(fun, claimed, params, *args, **options)

@@ -1,4 +1,4 @@
-"""What to do about an error, in terms of the command line's options; the library names none of them."""
+"""What a user of the command line can do about an error. Only this file names options; the library does not."""
 
 from softjax.errors import InputError
 
@@ -23,7 +23,7 @@ ADVICE = {
 
 
 def add_advice(error: InputError) -> str:
-    """The error's message in one line, with what to do where its kind is known."""
+    """The error's message in one line, and the advice for this kind of error, if there is any."""
     kind = type(error)
     advice = ADVICE.get((kind.__module__, kind.__qualname__))
     return f"{error}; {advice}" if advice else str(error)

@@ -16,11 +16,11 @@ from softjax.gradcheck.config import CheckConfig
 
 @dataclass(frozen=True)
 class Check:
-    """Check a gradient: the one by hand, as the course does, or one of your own.
+    """Check a gradient: softjax's gradient by hand, or a gradient of your own.
 
-    By hand: on 500 training examples, in float64, with a table of random entries for each penalty strength. Your own:
-    any function and its claimed gradient. Both are compared with reverse and forward mode, the complex step and central
-    differences. The exit code is 1 if the gradient is wrong or cannot be judged.
+    By hand: uses 500 training examples in float64, and prints a table of random entries for each penalty
+    strength. Your own: takes any function and its claimed gradient. Both are compared with reverse mode, forward
+    mode, the complex step and central differences. Exits with 1 if the gradient is wrong or the check cannot decide.
 
     Examples:
       softjax check
@@ -94,7 +94,7 @@ class Check:
 
 
 def _imported(name: str) -> Any:
-    """The object called package.module:name, the working directory coming first."""
+    """Imports the object package.module:name; the working directory comes first in the search path."""
     module, _, attribute = name.partition(":")
     if not attribute:
         raise InputError(f"{name!r} names no object: expected package.module:name")

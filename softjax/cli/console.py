@@ -32,7 +32,7 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
 
 @contextmanager
 def mute() -> Iterator[None]:
-    """Nothing is shown while the block runs: another process shows it."""
+    """Shows nothing while the block runs, because another process shows it."""
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
 

@@ -7,10 +7,10 @@ from typing import Any
 
 
 class Stop:
-    """While a segment runs the first signal lets it end, any other time a signal ends the run.
+    """Handles signals: during a segment the first signal stops the run after the segment; any other stops it at once.
 
-    Signals are remembered besides: what is raised while Python runs a callback of its garbage collector, JAX's among them,
-    is ignored, and the run would go on.
+    The signal is also stored in `requested`. This is needed because Python ignores exceptions in callbacks of its garbage
+    collector, and JAX has such callbacks; without it the run would go on.
     """
 
     requested = 0

@@ -1,4 +1,4 @@
-"""Sweeps and paths with a progress bar and checkpoints, which Ctrl-C stops between two segments and a later run goes on from."""
+"""Runs sweeps and paths with a progress bar and checkpoints. Ctrl-C stops a run between two segments; a later run resumes."""
 
 import math
 import shlex
@@ -35,18 +35,18 @@ def run_sweep(
     desc: str = "training",
     mesh: "Mesh | None" = None,
 ) -> "SweepResult":
-    """The sweep's result, from where its checkpoint stands, with a bar and checkpoints on the way.
+    """Runs the sweep from its checkpoint on, with a progress bar and further checkpoints, and returns its result.
 
     **Arguments:**
 
     - `checkpoint`: of this sweep, started or checked.
-    - `checkpoint_every`: seconds between two; longer where writing one takes more than a twentieth of that.
-    - `keep_last`: whether the finished sweep is kept there too, from which this function returns at once.
-    - `desc`: what the bar is called.
-    - `mesh`: the devices, as for `softjax.sweep`. Where they are of several processes, all call this alike; the first one
-      writes and shows.
+    - `checkpoint_every`: seconds between two checkpoints; more if writing one takes over a twentieth of that.
+    - `keep_last`: whether the finished sweep is saved too; a second call then returns at once.
+    - `desc`: the label of the bar.
+    - `mesh`: the devices, as for `softjax.sweep`. If they belong to several processes, all processes call this function;
+      only the first one writes files and shows the bar.
 
-    Raises `KeyboardInterrupt` where a signal stops it, with the number of the signal.
+    Raises `KeyboardInterrupt` with the number of the signal if a signal stops the run.
     """
     from softjax.training.checkpoint import load_sweep, save_sweep
     from softjax.training.devices import is_first, run_on_first
@@ -124,7 +124,7 @@ def run_path(
 
 @contextmanager
 def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
-    """Prints the command that goes on where the block is interrupted, and clears away where there is nothing to go on from."""
+    """If the block is interrupted, prints the command that resumes it; if there is no checkpoint, removes the folder."""
     from softjax.training.devices import is_first
 
     try:
@@ -141,10 +141,10 @@ def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
 
 @contextmanager
 def _watch(bar: Any, save: Callable[[Any], None], every: float) -> Iterator[Callable[[Any, str], None]]:
-    """A function that a run calls before its first segment and after each, with its progress and how far it is.
+    """Yields a function that a run calls before its first segment and after each segment, with its progress.
 
-    It saves where that is due, and ends the run where a signal asked for it: a signal to any process stops all of them,
-    and the first one's clock says when to save.
+    The function saves a checkpoint if one is due, and stops the run if a signal came. A signal to any process stops all
+    processes; the clock of the first process decides when a checkpoint is due.
     """
     from softjax.training.devices import share_numbers
 

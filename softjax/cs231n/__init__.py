@@ -1,9 +1,9 @@
-"""The names of Stanford's course CS231n, for students and teachers to check their own work against.
+"""The functions and classes of Stanford's course CS231n, so that students and teachers can check their own work.
 
-The cells of its softmax notebook run with the imports changed to `from softjax.cs231n import ...`: the names and the
-arguments are the same, arrays are NumPy's, and `np.random.seed` makes a run repeatable. `grade` checks a student's own
-`softmax_loss_naive` or `softmax_loss_vectorized`, and says what is wrong with it. All is written from the course's
-public interface, not from its code.
+The cells of the course's softmax notebook run if their imports are changed to `from softjax.cs231n import ...`. The
+names and arguments are the same, the arrays are NumPy arrays, and `np.random.seed` makes a run repeatable. `grade`
+checks a student's own `softmax_loss_naive` or `softmax_loss_vectorized`, and says what is wrong with it. All of this was
+written from the course's public interface, not from its code.
 """
 
 from softjax.cs231n.classifiers import LinearClassifier, LinearSVM, Softmax

@@ -11,13 +11,23 @@ from softjax.objective.gradient import loss_and_grad
 
 INIT_SCALE = 0.001
 LINE_EVERY = 100  # iterations
-ALIGNED = 64  # bytes: XLA on CPUs copies an array whose address is no multiple of this
+ALIGNED = 64  # bytes: XLA on CPUs copies an array if its address is not a multiple of this
 
 
 class LinearClassifier:
-    """A linear classifier with scores X @ W, trained by SGD. A subclass defines its loss, as `Softmax` and `LinearSVM` do.
+    """A linear classifier with scores X @ W, trained by SGD. `Softmax` and `LinearSVM` are subclasses with a loss.
 
     - `W`: weights (D, K), float64 unless set otherwise; None before the first training.
+
+    A subclass of your own defines `loss(X_batch, y_batch, reg)`, which returns the loss and its gradient (D, K):
+
+    >>> class Halving(LinearClassifier):
+    ...     def loss(self, X_batch, y_batch, reg):
+    ...         return 0.5 * (self.W**2).sum(), self.W
+    >>> classifier = Halving()
+    >>> classifier.W = np.ones((2, 3))
+    >>> classifier.train(np.ones((4, 2)), np.arange(4) % 3, learning_rate=0.5, num_iters=3)
+    [3.0, 0.75, 0.1875]
     """
 
     W: np.ndarray | None = None
@@ -32,27 +42,27 @@ class LinearClassifier:
         batch_size: int = 200,
         verbose: bool = False,
     ) -> list[float]:
-        """`num_iters` steps W ← W − learning_rate · ∇L(W), each on `batch_size` examples drawn with replacement.
+        """Makes `num_iters` steps W ← W − learning_rate · ∇L(W), each on `batch_size` examples drawn with replacement.
 
-        Training continues from `W`. If that is None, it is drawn first, as `0.001 * np.random.randn(D, K)` with
-        K = max(y) + 1. The minibatches are `np.random.choice(N, batch_size)`, so `np.random.seed` makes a run
-        repeatable. The same loop in NumPy gives the same result, up to rounding. Only minibatches are copied: `X` may
-        be a memory map.
+        Training starts from `W`. If `W` is None, it is first set to `0.001 * np.random.randn(D, K)` with
+        K = max(y) + 1. The minibatches are drawn by `np.random.choice(N, batch_size)`, so `np.random.seed` makes a run
+        repeatable. The same loop in NumPy gives the same result up to rounding. Only the minibatches are copied, so `X`
+        may be a memory map.
 
         **Arguments:**
 
-        - `X`: features (N, D), the last column ones.
+        - `X`: features (N, D); the last column is ones.
         - `y`: labels (N,), integers 0..K−1.
-        - `learning_rate`: the size of a step.
-        - `reg`: strength of the penalty reg ΣW².
-        - `num_iters`: how many steps.
-        - `batch_size`: examples in a minibatch.
-        - `verbose`: prints the loss every 100 iterations.
+        - `learning_rate`: the factor of the gradient in a step.
+        - `reg`: the strength of the penalty reg ΣW².
+        - `num_iters`: the number of steps.
+        - `batch_size`: the number of examples in a minibatch.
+        - `verbose`: whether to print the loss every 100 iterations.
 
-        **Returns:** each step's loss on its minibatch, penalty included, before the step.
+        **Returns:** one loss for each step, on the step's minibatch, with the penalty, before `W` changes.
 
-        Raises `InputError` if shapes do not fit, there are no examples, a label is none of `W`'s classes, or
-        `batch_size` is not positive.
+        Raises `InputError` if shapes do not fit, there are no examples, `W` has no column for a label, or `batch_size`
+        is less than 1.
         """
         check_examples(X, y)
         if batch_size < 1:
@@ -64,21 +74,21 @@ class LinearClassifier:
         for it in range(num_iters):
             rows = np.random.choice(len(X), batch_size)  # noqa: NPY002 (as above)
             loss, dW = self.loss(_take_rows(X, rows), y[rows], reg)
-            self.W = self.W - learning_rate * dW  # not in place: it may be the caller's array
+            self.W = self.W - learning_rate * dW  # a new array, since the old one may be the caller's
             history.append(float(loss))
             if verbose and it % LINE_EVERY == 0:
                 print(f"iteration {it} / {num_iters}: loss {history[-1]:f}")
         return history
 
     def predict(self, X: Num[np.ndarray, "N D"]) -> Int[np.ndarray, " N"]:
-        """The class with the highest score for each row of `X` (N, D). Raises `InputError` before the first training."""
+        """The class with the highest score, for each row of `X` (N, D): integers (N,). Raises `InputError` if `W` is None."""
         classes: Int[np.ndarray, " N"] = (X @ self._trained_weights()).argmax(axis=1)
         return classes
 
     def loss(
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
     ) -> LossAndGrad:
-        """The loss at `W` and its gradient (D, K). A subclass defines them; here, raises `NotImplementedError`."""
+        """The loss at `W` and its gradient (D, K). Raises `NotImplementedError`: a subclass must define it."""
         raise NotImplementedError(
             "LinearClassifier has no loss: use Softmax or LinearSVM, or a subclass that defines loss(X_batch, y_batch, reg)"
         )
@@ -90,7 +100,15 @@ class LinearClassifier:
 
 
 class Softmax(LinearClassifier):
-    """The linear classifier with the softmax cross-entropy and the penalty reg ΣW²."""
+    """The linear classifier with the softmax cross-entropy and the penalty reg ΣW².
+
+    >>> np.random.seed(0)
+    >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
+    >>> classifier = Softmax()
+    >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
+    >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
+    ([0, 1], True)
+    """
 
     def loss(
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
@@ -100,7 +118,15 @@ class Softmax(LinearClassifier):
 
 
 class LinearSVM(LinearClassifier):
-    """The linear classifier with the multiclass hinge loss, margin 1, and the penalty reg ΣW²."""
+    """The linear classifier with the multiclass hinge loss, margin 1, and the penalty reg ΣW².
+
+    >>> np.random.seed(0)
+    >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
+    >>> classifier = LinearSVM()
+    >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
+    >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
+    ([0, 1], True)
+    """
 
     def loss(
         self, X_batch: Num[np.ndarray, "N D"], y_batch: Integer[np.ndarray, " N"], reg: float
@@ -118,20 +144,20 @@ def _compute_loss(
 ) -> LossAndGrad:
     W, X = check_and_cast(W, X, y)
     with jax.enable_x64(W.dtype == np.float64):
-        X_there = jax.device_put(X)  # what loss_and_grad would do, in half the time
+        X_there = jax.device_put(X)  # loss_and_grad would do this too, but takes twice as long
         loss, dW = loss_and_grad(W, X_there, y, float(reg), kind=kind)
     return W.dtype.type(loss), np.array(dW)
 
 
 def _take_rows(X: Num[np.ndarray, "N D"], rows: Int[np.ndarray, " B"]) -> Num[np.ndarray, "B D"]:
-    """`X[rows]` at an aligned address: XLA would copy it otherwise, which takes as long as the matrix products."""
+    """`X[rows]` at an aligned address. Otherwise XLA would copy it, and that takes as long as the matrix products."""
     examples: Num[np.ndarray, "B D"]
-    if not X.flags.c_contiguous:  # np.take would copy all of it first
+    if not X.flags.c_contiguous:  # np.take would first copy all of X
         examples = X[rows]
         return examples
     size = len(rows) * X.shape[1] * X.itemsize
     room = np.empty(size + ALIGNED, np.uint8)
     start = -room.ctypes.data % ALIGNED
     examples = room[start : start + size].view(X.dtype).reshape(len(rows), X.shape[1])
-    np.take(X, rows, axis=0, out=examples, mode="clip")  # the mode that checks the rows needs a buffer
+    np.take(X, rows, axis=0, out=examples, mode="clip")  # mode="raise" would need a second buffer
     return examples

@@ -17,19 +17,27 @@ def grad_check_sparse(
     num_checks: int = 10,
     h: float = 1e-5,
 ) -> None:
-    """Prints (f(x + h) − f(x − h)) / 2h beside `analytic_grad` in `num_checks` entries drawn by `random.randrange`.
+    """Prints the numerical derivative (f(x + h) − f(x − h)) / 2h beside `analytic_grad`, for random entries of `x`.
 
-    The relative error is |numerical − analytic| / (|numerical| + |analytic|), 0 where both are 0.
+    `random.randrange` draws the entries. The relative error is |numerical − analytic| / (|numerical| + |analytic|), and
+    0 if both are 0.
 
     **Arguments:**
 
-    - `f`: a function of `x` to a number. It may also ignore its argument and read `x` itself: entries are changed in place, and restored.
-    - `x`: a floating array, where the gradient is taken.
-    - `analytic_grad`: the claimed gradient, shaped like `x`.
+    - `f`: `f(x)` returns a number. While `f` runs, one entry of `x` is changed in place; it is restored afterwards.
+      `f` may therefore also ignore its argument and read the array `x` itself.
+    - `x`: a floating array of any shape, the point at which the gradient is checked.
+    - `analytic_grad`: the claimed gradient, of the same shape as `x`.
     - `num_checks`: how many entries to draw.
     - `h`: the step, in the units of `x`.
 
-    Raises `InputError` if `x` is no floating array that can be changed, or `analytic_grad` is not shaped like it.
+    Raises `InputError` if `x` is not a writable floating array, or if `analytic_grad` has another shape.
+
+    >>> x = np.array([1.0, 2.0])
+    >>> grad_check_sparse(lambda x: (x**2).sum(), x, 2 * x, num_checks=1)
+    numerical: ... analytic: ..., relative error: ...e-1...
+
+    Source: https://cs231n.github.io/neural-networks-3/#gradcheck
     """
     _check_variable(x)
     if np.shape(analytic_grad) != x.shape:
@@ -45,11 +53,18 @@ def grad_check_sparse(
 def eval_numerical_gradient(
     f: Callable[[Any], Any], x: Float[np.ndarray, "..."], verbose: bool = True, h: float = 0.00001
 ) -> Float[np.ndarray, "..."]:
-    """The gradient of `f` at `x` by central differences, (f(x + h) − f(x − h)) / 2h in every entry.
+    """The gradient of `f` at `x` by central differences: (f(x + h) − f(x − h)) / 2h for every entry of `x`.
 
-    **Arguments:** as `grad_check_sparse`, and `verbose`, which prints each entry's index and derivative.
+    **Arguments:** `f`, `x` and `h` as for `grad_check_sparse`; `verbose`: whether to print each index and derivative.
 
-    Raises `InputError` if `x` is no floating array that can be changed.
+    **Returns:** the gradient, an array of the shape and type of `x`.
+
+    Raises `InputError` if `x` is not a writable floating array.
+
+    >>> eval_numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, 2.0]), verbose=False).round(6)
+    array([2., 4.])
+
+    Source: https://cs231n.github.io/optimization-1/#gradcompute
     """
     _check_variable(x)
     grad = np.zeros_like(x)
@@ -63,7 +78,7 @@ def eval_numerical_gradient(
 def _differentiate(
     f: Callable[[Any], Any], x: Float[np.ndarray, "..."], index: tuple[int, ...], h: float
 ) -> float:
-    """The derivative of `f` by one entry of `x`, which is changed in place and restored."""
+    """The derivative of `f` by one entry of `x`. The entry is changed in place, and restored."""
     kept = x[index].copy()
     try:
         x[index] = kept + h
@@ -79,5 +94,5 @@ def _check_variable(x: Float[np.ndarray, "..."]) -> None:
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.flags.writeable:
         seen = f"{x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
         raise InputError(
-            f"x must be a NumPy array of floats that can be written to, got {seen}: np.array(x, float) makes one"
+            f"x must be a writable NumPy array of floats, got {seen}: np.array(x, float) makes one"
         )

@@ -2,10 +2,16 @@
 
 They are references: they share no code with the losses and penalties of the rest of the library.
 
-All four take the same arguments: weights `W` (D, K), features `X` (N, D), labels `y` (N,) of integers 0..K−1, and the
-penalty's strength `reg`. They return the loss, mean over the examples plus reg ΣW², and its gradient (D, K), both in
-the wider of the types of `W` and `X` (float64 for integers). They raise `InputError` if shapes do not fit, if there are
-no examples, or if a label lies outside 0..K−1.
+All four functions take the same arguments and return (loss, gradient).
+
+- `W`: weights (D, K).
+- `X`: features (N, D), one row for each example; the last column is ones.
+- `y`: labels (N,), integers 0..K−1.
+- `reg`: the strength of the penalty reg ΣW².
+
+The loss is the mean over the examples plus the penalty; the gradient is (D, K). Both have the wider type of `W` and `X`,
+or float64 if these are integers. The functions raise `InputError` if shapes do not fit, if there are no examples, or if
+a label lies outside 0..K−1.
 """
 
 import numpy as np
@@ -19,9 +25,22 @@ LossAndGrad = tuple[np.floating, Float[np.ndarray, "D K"]]
 def softmax_loss_naive(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float
 ) -> LossAndGrad:
-    """1/N Σᵢ −log softmax(X[i] @ W)[y[i]] + reg ΣW² and its gradient, example by example and class by class.
+    """The loss 1/N Σᵢ −log softmax(X[i] @ W)[y[i]] + reg ΣW² and its gradient, in loops over examples and classes.
 
-    The gradient is 1/N Σᵢ (p[k] − 1[y[i] = k]) X[i] in column k, and 2 reg W. Arguments: see `softjax.cs231n.losses`.
+    Column k of the gradient is 1/N Σᵢ (p[k] − 1[y[i] = k]) X[i] + 2 reg W[:, k].
+
+    **Arguments:** weights `W` (D, K), features `X` (N, D), labels `y` (N,) from 0 to K−1, penalty strength `reg`.
+
+    **Returns:** the loss, a number, and its gradient (D, K).
+
+    Raises `InputError` if shapes do not fit, there are no examples, or a label is not in 0..K−1.
+
+    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+    >>> loss, dW = softmax_loss_naive(W, X, y, reg=0.1)
+    >>> round(float(loss), 6), dW.shape  # at W = 0 the loss is log K
+    (1.098612, (2, 3))
+
+    Source: https://cs231n.github.io/linear-classify/#softmax-classifier
     """
     W, X = check_and_cast(W, X, y)
     loss, dW = W.dtype.type(0), np.zeros_like(W)
@@ -38,7 +57,17 @@ def softmax_loss_naive(
 def softmax_loss_vectorized(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float
 ) -> LossAndGrad:
-    """The same as `softmax_loss_naive` in two matrix products, with the gradient 1/N Xᵀ (p − onehot(y)) + 2 reg W."""
+    """The same loss as `softmax_loss_naive`, in two matrix products.
+
+    The gradient is 1/N Xᵀ (p − onehot(y)) + 2 reg W. Arguments, results and errors: as `softmax_loss_naive`.
+
+    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+    >>> loss, dW = softmax_loss_vectorized(W, X, y, reg=0.1)
+    >>> dW.round(2).tolist()
+    [[-0.5, 0.0, 0.5], [-0.17, 0.33, -0.17]]
+
+    Source: https://cs231n.github.io/linear-classify/#softmax-classifier
+    """
     W, X = check_and_cast(W, X, y)
     rows = np.arange(len(X))
     s = X @ W
@@ -56,10 +85,17 @@ def softmax_loss_vectorized(
 def svm_loss_naive(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float
 ) -> LossAndGrad:
-    """1/N Σᵢ Σ_{k≠y[i]} max(0, s[k] − s[y[i]] + 1) + reg ΣW² with s = X[i] @ W, and its gradient, in loops.
+    """The hinge loss 1/N Σᵢ Σ_{k≠y[i]} max(0, s[k] − s[y[i]] + 1) + reg ΣW² and its gradient, in loops.
 
-    Each margin above 0 adds X[i] / N to column k and subtracts it from column y[i]. A margin of exactly 0 adds nothing.
-    Arguments: see `softjax.cs231n.losses`.
+    s = X[i] @ W are the scores of example i. Each margin above 0 adds X[i] / N to column k of the gradient and subtracts
+    it from column y[i]. A margin of exactly 0 adds nothing. Arguments, results and errors: as `softmax_loss_naive`.
+
+    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+    >>> loss, dW = svm_loss_naive(W, X, y, reg=0.1)
+    >>> float(loss), dW.shape  # at W = 0 the loss is K − 1
+    (2.0, (2, 3))
+
+    Source: https://cs231n.github.io/linear-classify/#multiclass-support-vector-machine-loss
     """
     W, X = check_and_cast(W, X, y)
     loss, dW = W.dtype.type(0), np.zeros_like(W)
@@ -77,9 +113,17 @@ def svm_loss_naive(
 def svm_loss_vectorized(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"], reg: float
 ) -> LossAndGrad:
-    """The same as `svm_loss_naive` in two matrix products, with the gradient 1/N Xᵀ Q + 2 reg W.
+    """The same loss as `svm_loss_naive`, in two matrix products.
 
-    Q is 1 at violated margins, and at the label −(their number).
+    The gradient is 1/N Xᵀ Q + 2 reg W. Q[i, k] is 1 if the margin of class k is above 0, and Q[i, y[i]] is minus the
+    number of such classes. Arguments, results and errors: as `softmax_loss_naive`.
+
+    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+    >>> loss, dW = svm_loss_vectorized(W, X, y, reg=0.1)
+    >>> dW.tolist()
+    [[-1.5, 0.0, 1.5], [-0.5, 1.0, -0.5]]
+
+    Source: https://cs231n.github.io/linear-classify/#multiclass-support-vector-machine-loss
     """
     W, X = check_and_cast(W, X, y)
     rows = np.arange(len(X))
@@ -95,13 +139,13 @@ def svm_loss_vectorized(
 def check_and_cast(
     W: Num[np.ndarray, "D K"], X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"]
 ) -> tuple[Float[np.ndarray, "D K"], Float[np.ndarray, "N D"]]:
-    """Checks the arguments of a loss, and returns `W` and `X` in one floating type. Raises `InputError`, see above."""
+    """Checks the arguments of a loss, and returns `W` and `X` in one floating type. Raises `InputError` as the losses do."""
     check_examples(X, y)
     if W.ndim != 2 or W.shape[0] != X.shape[1]:
         raise InputError(f"W must be (D, K) with the D = {X.shape[1]} of X {X.shape}, got {W.shape}")
     if y.max() >= W.shape[1]:
         raise InputError(
-            f"y holds the label {y.max()}, expected 0..{W.shape[1] - 1}: W {W.shape} has a column a class"
+            f"y holds the label {y.max()}, expected 0..{W.shape[1] - 1}: W {W.shape} has one column for each class"
         )
     dtype = np.result_type(W, X) if "f" in W.dtype.kind + X.dtype.kind else np.dtype(np.float64)
     if dtype.kind != "f":
@@ -110,10 +154,10 @@ def check_and_cast(
 
 
 def check_examples(X: Num[np.ndarray, "N D"], y: Integer[np.ndarray, " N"]) -> None:
-    """Raises `InputError` unless these are N examples, at least one, with integer labels from 0 on."""
+    """Raises `InputError` unless there is at least one example, and one integer label from 0 on for each."""
     if X.ndim != 2:
         raise InputError(
-            f"X must be (N, D), a row an example, got {X.shape}: images are reshaped with X.reshape(len(X), -1)"
+            f"X must be (N, D), one row for each example, got {X.shape}: reshape images with X.reshape(len(X), -1)"
         )
     if len(X) == 0:
         raise InputError("X holds no examples: the mean loss of none is undefined")

@@ -1,4 +1,4 @@
-"""Holds a claimed gradient against every reference at hand, and knows what rounding excuses."""
+"""Compares a claimed gradient with independent references, and allows for rounding errors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,35 +28,44 @@ def check_gradient(
     num_entries: int = 10,
     seed: int = 0,
 ) -> GradientCheck:
-    """Checks whether `claimed` is the gradient ∂fun/∂params, of any function and in any floating type.
+    """Checks whether `claimed` is the gradient ∂fun/∂params. Works for any scalar function and any floating type.
 
-    The truth is taken in float64, from params and args as they are: by reverse-mode autodiff for every entry,
-    confirmed along some entries and random directions by forward mode, by the complex step, and by central
-    differences with extrapolation. Where these disagree with each other, the function is not differentiable
-    there, or not what it seems, and the verdict is `"undecided"`. For functions that JAX cannot trace (NumPy's)
-    there are the last two only; the report says so.
+    The true gradient is computed in float64. Reverse-mode autodiff gives every entry. Forward mode, the complex
+    step and extrapolated central differences confirm some entries and some random directions. If these references
+    disagree with each other, the verdict is `"undecided"`: the function is not differentiable at this point, it
+    is random, or JAX differentiates it wrongly. JAX cannot trace NumPy functions. For them only the complex step
+    and central differences are used, and the report says so.
 
-    A right gradient is not exact. What rounding excuses is found out entry by entry, by evaluating the
-    framework's own gradient while each operation is off by its rounding error, u |v|, or u Σ|terms| for a sum,
-    u being the unit roundoff of the type of `params`; and, where that is more, by the error that the
-    framework's own gradient really has in that type. A claim that computes in float64 throughout when given
-    float64 is evaluated there as well, so that a wrong formula shows in half precision too.
+    A right gradient still has rounding errors. The checker estimates them for each entry: it evaluates JAX's own
+    gradient several times, and changes the result of each operation by its rounding error. That error is u |v| for
+    a value v, and u Σ|terms| for a sum; u is the unit roundoff of the type of `params`. If the real error of JAX's
+    gradient in that type is larger than the estimate, the real error counts. If `claimed` computes in float64
+    when it gets float64, it is also evaluated there. This finds a wrong formula whose error half precision would
+    hide.
 
     **Arguments:**
 
     - `fun`: `fun(params, *args)` returns a real scalar.
-    - `claimed`: `claimed(params, *args)` returns the gradient, or (value, gradient); or the gradient itself.
-    - `params`: a pytree of floating arrays; the type of the least precise one is the type that is checked.
-    - `args`: whatever else `fun` takes; floating arrays among it are raised to float64 for the references.
-    - `allowed_bounds`: rounding bounds by which an entry may be off.
-    - `rtol`, `atol`: allowed besides, relative to |true| and absolute.
-    - `num_entries`: how many entries are confirmed one by one (all, below 24 parameters).
-    - `seed`: of the entries, the directions and the signs of the rounding errors.
+    - `claimed`: a function, `claimed(params, *args)`, that returns the gradient or (value, gradient); or the
+      gradient itself. The gradient is a pytree like `params`.
+    - `params`: a pytree of floating arrays. The least precise type among them is the type that is checked.
+    - `args`: the other arguments of `fun`. The references use float64 copies of the floating arrays among them.
+    - `allowed_bounds`: the error that each entry may have, in multiples of its rounding bound.
+    - `rtol`, `atol`: further error that each entry may have: `rtol` times |true|, plus `atol`.
+    - `num_entries`: how many entries are confirmed one by one. Up to 24 parameters, all of them are.
+    - `seed`: selects the entries, the directions and the signs of the rounding errors.
 
     **Returns:** a `GradientCheck`.
 
-    Raises `ValueError` where `fun` is not a real scalar, `params` hold no floating arrays, or the claim is no
-    pytree like them.
+    Raises `ValueError` if `fun` does not return a real scalar, if `params` hold no floating arrays, or if the
+    gradient is not a pytree like `params`.
+
+    >>> import numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> check_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, w).verdict
+    'right'
+    >>> check_gradient(lambda w: (w**2).sum(), lambda w: w, w).diagnosis
+    'the claim is half the gradient'
 
     Source of the rounding model: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of
     Numerical Algorithms*, 2002, section 3.
@@ -83,20 +92,27 @@ def check_hessian(
     seed: int = 0,
     **options: Any,
 ) -> tuple[GradientCheck, ...]:
-    """Checks Hessian-vector products: `claimed(params, vector, *args)` against those of `fun`.
+    """Checks whether `claimed(params, v, *args)` is the Hessian-vector product H v of `fun`, for random vectors v.
 
-    Since H v = ∇(∇fun · v), each product is checked as the gradient of a scalar function, by `check_gradient`.
+    H v is the gradient of the scalar function ∇fun · v. `check_gradient` therefore checks each product.
 
     **Arguments:**
 
-    - `fun`, `params`, `args`, `options`: as for `check_gradient`; `fun` must be differentiable by JAX.
-    - `claimed`: returns H v, a pytree like `params`. That of a gradient by hand is
+    - `fun`, `params`, `args`, `options`: as for `check_gradient`. JAX must be able to differentiate `fun`.
+    - `claimed`: returns H v, a pytree like `params`. For a function `gradient` written by hand, pass
       `lambda params, v, *args: jax.jvp(lambda p: gradient(p, *args), (params,), (v,))[1]`.
-    - `num_directions`: how many random vectors v.
+    - `num_directions`: the number of random vectors v, at least 1. Their entries are ±1.
+    - `seed`: selects the vectors, and is passed to `check_gradient`.
 
-    **Returns:** one `GradientCheck` a vector.
+    **Returns:** a tuple with one `GradientCheck` for each vector.
 
-    Raises `ValueError` as `check_gradient` does, or where `num_directions` is not positive.
+    Raises `ValueError` as `check_gradient` does, or if `num_directions` is less than 1.
+
+    >>> import numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> checks = check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
+    >>> [check.verdict for check in checks]
+    ['right', 'right', 'right']
     """
     if num_directions < 1:
         raise ValueError(f"num_directions must be at least 1, got {num_directions}")
@@ -141,7 +157,7 @@ def _report(
 
 
 def _list_samples(evidence: Evidence, references: References) -> tuple[Sample, ...]:
-    """The entries that were taken by differences, for the course's table."""
+    """The entries that central differences were computed for; they are the lines of the course's table."""
     samples = []
     for derivative in references.derivatives:
         if derivative.entry is not None:

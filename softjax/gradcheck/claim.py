@@ -1,4 +1,4 @@
-"""What the caller claims, as flat lists of arrays: a function, its parameters, and a gradient."""
+"""The function, its parameters and its claimed gradient, as flat lists of arrays."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating
 from softjax.gradcheck.rounding import find_lowest_precision, pick_least_precise
 
-JITTER = 1e-6  # relative change of the inputs, where the sensitivity of a claim is taken
+JITTER = 1e-6  # relative change of the inputs, to measure how sensitive a claim is to them
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A function with what it was called with, and what is claimed to be its gradient there.
+    """A function, its arguments, and its claimed gradient at these arguments.
 
     - `given`, `gradient`: the leaves of params and of the claimed gradient, in their own types.
-    - `paths`: "params['w']" and the like, one a leaf; `structure`: of the pytree.
-    - `dtype`: the type whose rounding is excused.
+    - `paths`: the name of each leaf, such as "params['w']"; `structure`: the structure of the pytree params.
+    - `dtype`: the type whose rounding errors are allowed.
     """
 
     fun: Callable[..., Any]
@@ -44,12 +44,12 @@ class Claim:
         return [np.array(leaf, np.float64) for leaf in self.given], args
 
     def evaluate_at(self, leaves: Leaves, args: tuple[Any, ...]) -> list[Any]:
-        """The leaves of the claimed gradient elsewhere, or in another type."""
+        """The leaves of the claimed gradient at other parameters, or in another type."""
         output = self.claimed(self.unflatten(leaves), *args)
         return _flatten_gradient(output, self.structure, leaves, self.paths)
 
     def evaluate_in_float64(self) -> Leaves | None:
-        """The claimed gradient in float64, if the claim is a JAX function that then uses nothing shorter."""
+        """The claimed gradient in float64. None unless the claim is a JAX function that then computes in float64 only."""
         leaves, args = self.raise_to_float64()
         try:
             traced = jax.make_jaxpr(lambda leaves: self.evaluate_at(leaves, args))(leaves)
@@ -58,9 +58,9 @@ class Claim:
         return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
 
     def measure_sensitivity(self, seed: int) -> Leaves:
-        """How far each entry of the claimed gradient moves, relative to how far all its inputs do.
+        """How much each entry of the claimed gradient changes for a relative change of all its inputs.
 
-        0 where the claim is no function.
+        It is the root mean square over 8 random changes, divided by `JITTER`; 0 if the claim is not a function.
         """
         leaves, args = self.raise_to_float64()
         rng = np.random.default_rng(seed)
@@ -76,15 +76,15 @@ class Claim:
                     moved = self.evaluate_at([move(leaf) for leaf in leaves], jax.tree.map(move, args))
                     for total, a, b in zip(squares, moved, base, strict=True):
                         total += ((np.asarray(a) - np.asarray(b)) / JITTER) ** 2 / 8
-            except Exception:  # the claim takes no other arguments than its own
+            except Exception:  # the claim cannot be called with other arguments
                 squares = [np.zeros_like(leaf) for leaf in leaves]
         return [np.asarray(np.sqrt(total)) for total in squares]
 
 
 def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) -> Claim:
-    """Calls `claimed`, if it is a function, and takes everything apart.
+    """Calls `claimed`, if it is a function, and flattens params and gradient.
 
-    Raises `ValueError` where params hold no floating arrays, or the claim is no pytree like them.
+    Raises `ValueError` if params hold no floating arrays, or if the gradient is not a pytree like params.
     """
     with_paths, structure = jax.tree_util.tree_flatten_with_path(params)
     paths = [f"params{jax.tree_util.keystr(path)}" for path, _ in with_paths]
@@ -101,17 +101,19 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
 
     canonical = jax.dtypes.canonicalize_dtype
     if canonical(np.float64) != np.float64 and any(isinstance(leaf, jax.Array) for leaf in gradient):
-        # JAX has rounded what it was given: judge it at the point where it was
+        # JAX has rounded its inputs to float32: check the gradient at the rounded inputs
         given = [np.asarray(leaf).astype(canonical(dtype_of(leaf))) for leaf in given]
         args = jax.tree.map(lambda x: x.astype(canonical(x.dtype)) if is_floating(x) else x, args)
     types = [dtype_of(leaf) for leaf in given]
-    if not callable(claimed):  # computed who knows how: what it is stored in is what it can be held to
+    if not callable(
+        claimed
+    ):  # it is not known how it was computed; its own type limits how precise it can be
         types += [dtype_of(leaf) for leaf in gradient if is_floating(leaf)]
     return Claim(fun, claimed, given, args, gradient, structure, paths, pick_least_precise(types))
 
 
 def _flatten_gradient(output: Any, structure: Any, given: list[Any], paths: list[str]) -> list[Any]:
-    """The leaves of a claim, which may come as (value, gradient). Raises `ValueError` if they fit no params."""
+    """The leaves of a claim, which may be (value, gradient). Raises `ValueError` if it is not a pytree like params."""
     leaves, own_structure = jax.tree.flatten(output)
     is_pair = isinstance(output, tuple) and len(output) == 2 and np.ndim(output[0]) == 0
     if own_structure != structure and is_pair:

@@ -1,4 +1,4 @@
-"""Says in a sentence what is wrong with a gradient, where the error has a pattern that can be named."""
+"""Describes in one sentence what is wrong with a gradient, if its error has a known pattern."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Masks = list[Bool[np.ndarray, "..."]]
 
 
 def diagnose(evidence: Evidence) -> tuple[float | None, str]:
-    """The constant factor by which the claim is off, if that is all, and the sentence."""
+    """The constant factor between claim and gradient, None if the error is not such a factor; and the sentence."""
     bad = [~np.isfinite(leaf) for leaf in evidence.claimed]
     if any(mask.any() for mask in bad):
         return (
@@ -27,20 +27,20 @@ def diagnose(evidence: Evidence) -> tuple[float | None, str]:
     if reason:
         return None, reason
     wrong = evidence.wrong
-    if not all(mask.any() for mask in wrong):  # some leaves are right: is there one reason for the others?
+    if not all(mask.any() for mask in wrong):  # some leaves are right: look for one reason in the others
         inside = evidence.select([np.full(mask.shape, mask.any()) for mask in wrong])
         reason = _find_reason(inside)
         if reason:
             return None, f"the claim is wrong only in {_name_wrong_leaves(evidence, wrong)}: there {reason}"
     place = _locate(evidence, wrong)
     if not place:
-        return None, f"{_count_entries(wrong)} are wrong, in no pattern that has a name"
+        return None, f"{_count_entries(wrong)} are wrong, in no known pattern"
     reason = _find_reason(evidence.select(wrong))
     return None, f"the claim is wrong only in {place}" + (f": there {reason}" if reason else "")
 
 
 def _find_reason(inside: Evidence) -> str:
-    """What is wrong with a part of a claim, if it has a name."""
+    """What is wrong with a part of a claim; empty if the pattern is not known."""
     factor = _fit_factor(inside)
     return (
         _say_factor(factor, inside).replace("the claim is", "it is")
@@ -65,8 +65,8 @@ def _take_known(evidence: Evidence) -> tuple[np.ndarray, ...]:
 
 
 def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> float | None:
-    """A with |target − a · direction| ≤ allowed, by least squares in units of what is allowed."""
-    # an entry that must be exact to nothing would else decide alone
+    """The number a with |target − a · direction| ≤ allowed, by weighted least squares; None if there is none."""
+    # without the 1e-6, an entry with almost no allowed error would have all the weight
     if len(target) == 0:
         return None
     weight = 1 / np.maximum(allowed, 1e-6 * allowed.max(initial=0) + np.finfo(np.float64).tiny)
@@ -106,9 +106,9 @@ def _say_factor(factor: float, evidence: Evidence) -> str:
             return f"the claim is {text} the gradient"
     for name, size in _list_sizes(evidence.args):
         if close(size):
-            return f"the claim is {size} times the gradient, {size} being {name}: a sum where a mean is due"
+            return f"the claim is {size} times the gradient, {size} being {name}: it is a sum, and should be a mean"
         if close(1 / size):
-            return f"the claim is 1/{size} of the gradient, {size} being {name}: it is divided once too often"
+            return f"the claim is 1/{size} of the gradient, {size} being {name}: it is divided by {size} once too often"
         if size > 1 and close(size / (size - 1)):
             return f"the claim is {size}/{size - 1} times the gradient, {size} being {name}: divided by N − 1, not N"
     digits = 6 if abs(factor - 1) > 1e-3 else 12
@@ -136,7 +136,7 @@ def _find_transpose(evidence: Evidence) -> str:
 
 
 def _find_penalty(evidence: Evidence) -> str:
-    """The gradient of a penalty that is missing from the claim, or there too often."""
+    """Finds the gradient of a penalty that the claim lacks, or has once too often; empty if there is none."""
     claimed, true, allowed, params = _take_known(evidence)
     scalars = [
         float(arg) for arg in evidence.args if np.ndim(arg) == 0 and _is_number(arg) and float(arg) != 0
@@ -166,7 +166,7 @@ def _is_number(arg: Any) -> bool:
 
 
 def _locate(evidence: Evidence, wrong: Masks) -> str:
-    """Where the wrong entries are, if that is a few leaves, rows or columns; empty if it is everywhere."""
+    """The few leaves, rows or columns that hold all wrong entries; empty if they are everywhere."""
     leaves = [i for i, mask in enumerate(wrong) if mask.any()]
     if len(leaves) > 1:
         if len(leaves) == len(wrong):

@@ -7,22 +7,22 @@ import numpy as np
 from softjax.gradcheck.function import ScalarFunction
 from softjax.gradcheck.leaves import Leaves
 
-COMPLEX_STEP = 1e-100  # its square is gone, so that it causes no truncation
-LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to a parameter
-TOO_COARSE = 1e-6  # relative error from which smaller steps are tried
+COMPLEX_STEP = 1e-100  # its square underflows to 0, so there is no truncation error
+LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to the size of the parameters
+TOO_COARSE = 1e-6  # above this relative error, smaller steps are tried
 
 
 def take_complex_step(function: ScalarFunction, direction: Leaves) -> float | None:
-    """Im f(x + i h v) / h, or None where the function does not take complex numbers.
+    """Im f(x + i h v) / h, or None if the function does not accept complex numbers.
 
     Source: Squire and Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, 1998.
     """
     try:
         shifted = [x + 1j * COMPLEX_STEP * v for x, v in zip(function.leaves, direction, strict=True)]
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy only warns where it drops an imaginary part
+            warnings.simplefilter("error")  # NumPy only warns when it drops an imaginary part
             value = function.evaluate_at(shifted)
-    except Exception:  # NotAnalytic, or whatever a NumPy function makes of complex numbers
+    except Exception:  # NotAnalytic, or any error of a NumPy function that gets complex numbers
         return None
     value = np.asarray(value)
     if value.dtype.kind != "c" or not np.isfinite(value):
@@ -33,13 +33,13 @@ def take_complex_step(function: ScalarFunction, direction: Leaves) -> float | No
 def take_central_difference(
     function: ScalarFunction, direction: Leaves, size: float, own_size: float | None = None
 ) -> tuple[float, float]:
-    """The derivative by central differences, and its error.
+    """The derivative along `direction` by central differences, and an estimate of its error.
 
     **Arguments:**
 
-    - `size`: of what moves along `direction`; the steps start at a tenth of it.
-    - `own_size`: of the one parameter that moves. Where it is smaller than `size`, whose steps may be too coarse
-      for it, it is tried too.
+    - `size`: the size of the parameters that move; the first step is a tenth of it.
+    - `own_size`: the size of the one parameter that moves, if there is only one. If it is smaller than `size` and
+      the steps turn out too coarse, steps from `own_size` / 10 on are tried too.
     """
     difference, error = _extrapolate(function, direction, size)
     if own_size is not None and own_size < size and not error <= TOO_COARSE * abs(difference):
@@ -50,12 +50,12 @@ def take_central_difference(
 
 
 def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> tuple[float, float]:
-    """(f(x + hv) − f(x − hv)) / 2h, and its error.
+    """D(h) = (f(x + hv) − f(x − hv)) / 2h, extrapolated to h = 0, and an estimate of its error.
 
-    Taken at steps h that shrink eightfold, from `size` / 10 on. Neighbouring steps are extrapolated,
-    (64 D(h/8) − D(h)) / 63, and the pair is kept whose extrapolations have settled best. Four times the
-    rounding of f, over h, counts as unsettled: that is Σ|terms| · u, not |f| · u, which near a loss of 0 is far
-    too little. NaN where the function jumps.
+    The first step is `size` / 10, and each following step is an eighth of the one before. Each pair of neighbouring
+    steps is extrapolated, (64 D(h/8) − D(h)) / 63. The error of an extrapolation is its difference from the one
+    before, plus 4 r / h, where r is the rounding error of f. The extrapolation with the least error is returned.
+    r is Σ|terms| · u; |f| · u would be far too small near a loss of 0. Returns NaN if the function jumps.
 
     Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
     """

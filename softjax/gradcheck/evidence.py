@@ -1,4 +1,4 @@
-"""The claim next to the truth, entry by entry, and the error that rounding excuses there."""
+"""The claim next to the true gradient, and the error that rounding explains in each entry."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +24,7 @@ from softjax.gradcheck.rounding import (
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far off an entry may be: in rounding bounds, relative to |true|, and absolutely."""
+    """The error that an entry may have: in rounding bounds, relative to |true|, and absolute."""
 
     bounds: float
     rtol: float
@@ -40,28 +40,28 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A claim next to the truth, leaf by leaf, with what the function was given."""
+    """A claim and the true gradient, leaf by leaf, with the arguments of the function."""
 
     paths: list[str]
     params: Leaves
     args: tuple[Any, ...]
     claimed: Leaves
     true: Leaves
-    """NaN where it is not known"""
+    """NaN in entries where it is not known"""
     bounds: Leaves
-    """the error that rounding makes"""
+    """the error that rounding explains"""
     allowed: Leaves
-    """the error that is excused"""
+    """the error that is allowed: multiples of the bounds, and the tolerances"""
 
     @property
     def wrong(self) -> list[Bool[np.ndarray, "..."]]:
-        """Which entries are off by more than is excused."""
+        """Which entries have a larger error than allowed."""
         parts = zip(self.claimed, self.true, self.allowed, strict=True)
         return [~(np.abs(c - t) <= a) & ~np.isnan(t) for c, t, a in parts]
 
     @property
     def any_wrong(self) -> bool:
-        """Whether any is."""
+        """Whether any entry is wrong."""
         return any(mask.any() for mask in self.wrong)
 
     @property
@@ -73,7 +73,7 @@ class Evidence:
         return error / norm if norm > 0 else float(error > 0)
 
     def find_worst(self) -> tuple[Entry, float]:
-        """The entry that is off by most of its bounds, and how many these are."""
+        """The entry with the largest error in units of its rounding bound, and that error."""
         candidates = []
         for path, c, t, b in zip(self.paths, self.claimed, self.true, self.bounds, strict=True):
             if c.size == 0:
@@ -86,7 +86,7 @@ class Evidence:
         return max(candidates, key=lambda candidate: candidate[1])
 
     def select(self, masks: list[Bool[np.ndarray, "..."]]) -> "Evidence":
-        """The same for some of the entries, as flat leaves."""
+        """The evidence for the selected entries alone; each leaf becomes a vector."""
 
         def cut(leaves: Leaves) -> Leaves:
             return [leaf[mask] for leaf, mask in zip(leaves, masks, strict=True)]
@@ -104,7 +104,7 @@ class Evidence:
 def gather_evidence(
     claim: Claim, function: ScalarFunction, references: References, tolerance: Tolerance, seed: int
 ) -> tuple[Evidence, Evidence | None]:
-    """The claim as it was computed, and its formula in float64 where that can be had and says more."""
+    """The evidence on the claim in its own type; and in float64, None if that is impossible or adds nothing."""
 
     def hold(claimed: Leaves, bounds: Leaves) -> Evidence:
         allowed = tolerance.allow(bounds, references.gradient)
@@ -126,15 +126,15 @@ def gather_evidence(
 
 
 def _take_own_gradient(claim: Claim) -> Leaves | None:
-    """The framework's gradient in the type of the claim, if it has one there."""
+    """JAX's gradient of the function in the type of the claim; None if JAX cannot compute it."""
     gradient_of = jax.grad(lambda leaves: claim.fun(claim.unflatten(leaves), *claim.args))
-    if not hasattr(claim.fun, "lower"):  # what is jitted already need not be compiled again
+    if not hasattr(claim.fun, "lower"):  # a function that is already jitted need not be compiled again
         gradient_of = jax.jit(gradient_of)
     try:
         with jax.enable_x64(claim.dtype == np.float64):
             gradient = gradient_of([jnp.asarray(leaf) for leaf in claim.given])
         return [np.array(leaf, np.float64) for leaf in gradient]
-    except Exception:  # what the function does in this type is its own affair
+    except Exception:  # the function may not work in this type; then there is no such gradient
         return None
 
 
@@ -146,7 +146,7 @@ def _bound_errors(
     own: Leaves | None,
     seed: int,
 ) -> Leaves:
-    """The rounding bound of each entry in a type; `own` is the framework's gradient in that type."""
+    """The rounding bound of each entry in a type; `own` is JAX's gradient in that type."""
     if function.gradient is None:
         return _bound_without_autodiff(claim, references, rounding, seed)
     deviation = references.deviation
@@ -156,7 +156,7 @@ def _bound_errors(
 
 
 def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
-    """The claim's own change when its inputs are off by their rounding, and the error of the differences."""
+    """How much the claim changes when its inputs are rounded, plus the error of the central differences."""
     scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
     least = 4 * rounding.unit * scale + rounding.smallest
     bounds = [np.asarray(least + DEVIATIONS * rounding.unit * s) for s in claim.measure_sensitivity(seed)]

@@ -1,4 +1,4 @@
-"""The function that is checked: a real scalar of some float64 arrays, traced by JAX where JAX can."""
+"""The function that is checked: a real scalar function of float64 arrays, traced by JAX if possible."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from softjax.gradcheck.rounding import Rounding, find_lowest_precision, measure_
 
 @dataclass(frozen=True)
 class ScalarFunction:
-    """A scalar function of some arrays, and the arrays at which its gradient is wanted.
+    """A scalar function of some arrays, and the arrays at which its gradient is checked.
 
-    `traced` and `gradient` are its jaxpr and that of its reverse-mode gradient, None where JAX cannot trace it.
+    `traced` is its jaxpr, and `gradient` the jaxpr of its reverse-mode gradient. Both are None if JAX cannot trace it.
     """
 
     call: Callable[[Leaves], Any]
@@ -25,17 +25,17 @@ class ScalarFunction:
     traced: jex.ClosedJaxpr | None
     gradient: jex.ClosedJaxpr | None
     precision: np.dtype[Any]
-    """the least precise type the function itself computes in"""
+    """the least precise type in which the function computes"""
     noise: float
-    """how far rounding moves the function's value"""
+    """the rounding error of the function's value"""
 
     @property
     def coarseness(self) -> float:
-        """The unit roundoff of its precision, in those of float64."""
+        """The unit roundoff of its precision, divided by that of float64."""
         return Rounding.of(self.precision).unit / Rounding.of(np.float64).unit
 
     def evaluate_at(self, leaves: Sequence[Any]) -> Any:
-        """The value there, for real or complex arrays."""
+        """The function's value at real or complex arrays."""
         if self.traced is not None:
             return evaluate(self.traced, leaves)[0]
         with np.errstate(all="ignore"):
@@ -46,13 +46,13 @@ class ScalarFunction:
         if self.traced is None:
             second = self.evaluate_at(self.leaves)
         else:
-            # a function of its own, since JAX remembers what it has traced
+            # a new function, since JAX caches the trace of the old one
             second = evaluate(jax.make_jaxpr(lambda leaves: self.call(leaves))(self.leaves), self.leaves)[0]
         return bool(np.array_equal(second, self.evaluate_at(self.leaves), equal_nan=True))
 
 
 def trace_function(call: Callable[[Leaves], Any], leaves: Leaves) -> ScalarFunction:
-    """Traces `call` at `leaves`, if JAX can. To be called with 64-bit types on.
+    """Traces `call` at `leaves`, if JAX can. Call it with 64-bit types enabled.
 
     Raises `ValueError` unless the function returns a real scalar.
     """
@@ -60,7 +60,7 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves) -> ScalarFunct
     try:
         traced = jax.make_jaxpr(call)(leaves)
         results: list[Any] = traced.out_avals
-    except Exception:  # a NumPy function fails in ways of its own on a tracer
+    except Exception:  # a NumPy function may raise anything when it gets a tracer
         traced, results = None, [np.asarray(call(leaves))]
     if len(results) != 1 or results[0].shape != ():
         raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
@@ -77,7 +77,7 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves) -> ScalarFunct
 
 
 def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
-    """How far a function that cannot be traced moves when its parameters are off by their rounding."""
+    """How much the value of a function that cannot be traced changes when its parameters are rounded."""
     rng = np.random.default_rng(0)
     with np.errstate(all="ignore"):
         center = float(call(leaves))

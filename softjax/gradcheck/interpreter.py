@@ -1,8 +1,8 @@
 """Evaluates JAX functions in NumPy, in float64 or on complex numbers.
 
-A traced function (a jaxpr) is run operation by operation. Nothing is compiled, so checking a small gradient
-takes milliseconds. The result of each operation can be disturbed on the way, as rounding does. Complex numbers
-can pass through functions that compare, as the complex step needs.
+A traced function (a jaxpr) is run operation by operation. Nothing is compiled, so a check of a small gradient
+takes milliseconds. The result of each operation can be changed before it is used; this imitates rounding.
+Functions that compare numbers accept complex ones too, because the complex step needs this.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,15 +30,15 @@ class NotAnalytic(Exception):
 
 
 def evaluate(traced: jex.ClosedJaxpr, arguments: Sequence[Any], disturb: Disturb | None = None) -> Arrays:
-    """The results of a traced function, as NumPy arrays. To be called with 64-bit types on.
+    """The results of a traced function, as NumPy arrays. Call it with 64-bit types enabled.
 
     **Arguments:**
 
     - `traced`: as `jax.make_jaxpr` gives it, traced on float64 arguments.
-    - `arguments`: one array an input. Complex ones are compared by their real parts.
+    - `arguments`: one array for each input. Complex arrays are compared by their real parts.
     - `disturb`: changes the results of each operation before the next one uses them.
 
-    Raises `NotAnalytic` where complex numbers meet an operation that has no rule for them.
+    Raises `NotAnalytic` if an operation gets complex numbers and has no rule for them.
     """
     with np.errstate(all="ignore"):
         return _run(traced.jaxpr, traced.consts, arguments, disturb)
@@ -61,20 +61,22 @@ def run_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
         for atom, value in zip(eqn.invars, inputs, strict=True)
     ]
     bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # before and since JAX 0.10
+    functions, params = (
+        bound if isinstance(bound, tuple) else ((), bound)
+    )  # the form before JAX 0.10, and since then
     result = eqn.primitive.bind(*functions, *typed, **params)
     return [to_numpy(value) for value in (result if eqn.primitive.multiple_results else [result])]
 
 
 class _Step(NamedTuple):
-    """An operation, and how it is carried out."""
+    """One operation of a jaxpr, and how to compute it."""
 
     eqn: Any
     name: str
     body: jex.ClosedJaxpr | None
     """the function it calls, if that is all it does"""
     rule: Rule | None
-    """NumPy's, for real numbers"""
+    """its rule in NumPy, for real numbers"""
     real: list[bool]
     """which inputs are declared real"""
 
@@ -100,7 +102,7 @@ def _run(jaxpr: Any, consts: Any, arguments: Any, disturb: Disturb | None) -> Ar
         inputs = [_read(atom, values) for atom in step.eqn.invars]
         if step.body is not None:
             outputs = _run(step.body.jaxpr, step.body.consts, inputs, disturb)
-        elif step.name == "optimization_barrier":  # for compilers; it changes nothing
+        elif step.name == "optimization_barrier":  # a hint for the compiler; it does not change the values
             outputs = inputs
         else:
             outputs = _carry_out(step, inputs)

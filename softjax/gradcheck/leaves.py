@@ -1,4 +1,4 @@
-"""Parameters and gradients as flat lists of float64 arrays, one a leaf of the caller's pytree."""
+"""Parameters and gradients as flat lists of float64 arrays, one array for each leaf of the caller's pytree."""
 
 from typing import Any
 
@@ -39,6 +39,6 @@ def dtype_of(leaf: Any) -> np.dtype[Any]:
 
 
 def is_floating(x: Any) -> bool:
-    """Whether it is an array of a floating type; Python's numbers are not."""
+    """Whether `x` is an array of a floating type. A Python number is not an array."""
     dtype = getattr(x, "dtype", None)
     return dtype is not None and bool(jnp.issubdtype(dtype, jnp.floating))

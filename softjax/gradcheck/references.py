@@ -1,4 +1,4 @@
-"""What a claimed gradient is held against: autodiff both ways, the complex step and differences, in float64."""
+"""The references for a claimed gradient, in float64: autodiff in both modes, complex step, central differences."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,32 +12,34 @@ from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, name_entry, take_sizes
 from softjax.gradcheck.rounding import Rounding, measure_deviation
 
-ALL_ENTRIES = 24  # below this many parameters, every one is a direction of its own
-DIFFERENCES_AT_MOST = 2000  # entries of a function that JAX cannot trace, all of them by differences
-SAMPLE_OF_DIFFERENCES = 200  # of those, where there are more
-DENSE = 3  # random directions
+ALL_ENTRIES = 24  # up to this many parameters, every entry is confirmed
+DIFFERENCES_AT_MOST = (
+    2000  # if JAX cannot trace the function: up to this many entries, all are taken by differences
+)
+SAMPLE_OF_DIFFERENCES = 200  # and if there are more, a sample of this size
+DENSE = 3  # the number of random directions
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """The derivative of a function along one direction, by every method that could take it."""
+    """The derivative of a function along one direction, by every method that works for the function."""
 
     entry: Place | None
-    """where the direction is a single parameter"""
+    """the parameter, if the direction is a single one"""
     direction: Leaves = field(repr=False)
     values: dict[str, float]
     difference_error: float
-    """how far the central difference itself may be off"""
+    """the estimated error of the central difference"""
     scale: float
-    """Σ|terms| of the derivative, as far as it is known"""
+    """an estimate of Σ|terms| of the derivative"""
     allowance: float
-    """how far rounding moves the derivative by autodiff, generously"""
+    """a generous bound of the rounding error of the derivative by autodiff"""
 
     @property
     def without_autodiff(self) -> tuple[float, float]:
-        """The best value that needs no autodiff, and its error."""
+        """The best value that does not use autodiff, and its error."""
         if "complex step" in self.values:
             return self.values["complex step"], 0.0
         return self.values["central differences"], self.difference_error
@@ -48,17 +50,17 @@ class References:
     """All references at a point, and whether they agree."""
 
     by_autodiff: bool
-    """whether JAX could trace the function; otherwise there are differences and the complex step only"""
+    """whether JAX could trace the function; if not, there are only the complex step and differences"""
     gradient: Leaves
-    """float64; NaN in entries that nothing but a sample of differences has looked at"""
+    """float64; NaN in entries that were not computed, if only a sample was"""
     deviation: Leaves
-    """what float64's own rounding does to each entry of the gradient, NaN where that is not known"""
+    """the rounding error in float64 of each entry of the gradient, NaN if it is not known"""
     derivatives: tuple[Derivative, ...]
     disagreement: str
-    """a sentence, empty where they agree"""
+    """a sentence; empty if they agree"""
 
     def list_methods(self) -> list[str]:
-        """How the references were taken, in the words of the report."""
+        """How the references were computed, as the report says it."""
         entries = sum(derivative.entry is not None for derivative in self.derivatives)
         along = f"{entries} entries and {len(self.derivatives) - entries} directions"
         texts = []
@@ -89,17 +91,17 @@ class _Autodiff:
 def take_references(
     function: ScalarFunction, paths: Sequence[str], num_entries: int, seed: int
 ) -> References:
-    """Every reference along some entries and three dense random directions. To be called with 64-bit types on.
+    """Every reference, along some entries and three random directions. Call it with 64-bit types enabled.
 
     **Arguments:**
 
-    - `paths`: what the leaves are called.
-    - `num_entries`, `seed`: how many entries, of many, are confirmed one by one, and which.
+    - `paths`: the names of the leaves.
+    - `num_entries`, `seed`: how many entries are confirmed one by one if there are many, and which.
     """
     rng = np.random.default_rng(seed)
     leaves = function.leaves
     sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in leaves]
-    # in a dense direction, every parameter moves in proportion to itself
+    # in a random direction, every parameter moves in proportion to its size
     dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(DENSE)]
     autodiff = _run_autodiff(function, seed)
     along_entries = [
@@ -125,7 +127,7 @@ def take_references(
 
 
 def _choose_entries(function: ScalarFunction, num_entries: int, seed: int) -> list[Place]:
-    """The entries that are confirmed one by one: all of a few, else a random sample."""
+    """The entries that are confirmed one by one: all if there are few, else a random sample."""
     leaves, by_autodiff = function.leaves, function.gradient is not None
     total = sum(leaf.size for leaf in leaves)
     offsets = np.cumsum([0, *(leaf.size for leaf in leaves)])
@@ -143,7 +145,7 @@ def _choose_entries(function: ScalarFunction, num_entries: int, seed: int) -> li
 
 
 def _run_autodiff(function: ScalarFunction, seed: int) -> _Autodiff | None:
-    """Autodiff both ways, None where JAX cannot trace the function."""
+    """Autodiff in both modes; None if JAX cannot trace the function."""
     if function.traced is None or function.gradient is None:
         return None
     call, leaves = function.call, function.leaves
@@ -159,7 +161,7 @@ def _take_derivative(
     entry: Place | None = None,
     own_size: float | None = None,
 ) -> Derivative:
-    """The derivative along a direction, which may be a single parameter, of its own size."""
+    """The derivative along a direction. If that is a single parameter, `own_size` is the parameter's size."""
     size = 1.0 if entry is None else float(np.abs(function.leaves[entry[0]]).max()) or 1.0
     difference, error = take_central_difference(function, direction, size, own_size)
     values: dict[str, float] = {}
@@ -181,7 +183,7 @@ def _take_derivative(
 def _find_disagreement(
     function: ScalarFunction, derivatives: Sequence[Derivative], paths: Sequence[str]
 ) -> str:
-    """The first sign that the function is not differentiable here, or not what it seems; empty if there is none."""
+    """The first disagreement between two references; empty if there is none."""
     if not function.is_repeatable():
         return "two evaluations at the same point give different values (randomness?)"
     for derivative in derivatives:
@@ -195,11 +197,11 @@ def _find_disagreement(
 
 
 def _compare_methods(derivative: Derivative, coarseness: float) -> str:
-    """The first two methods that differ by more than their own errors allow; empty where all agree."""
+    """The first two methods that differ by more than their errors allow; empty if all agree."""
     scale, allowance = derivative.scale, derivative.allowance
     difference = derivative.values["central differences"]
     if np.isnan(difference):
-        return "central differences do not settle as their step shrinks"
+        return "central differences do not converge as their step shrinks"
     by_difference = 10 * derivative.difference_error + DIFFERENCES_AGREE * scale + allowance
     exact = [item for item in derivative.values.items() if item[0] != "central differences"]
     for name, value in exact:

@@ -1,4 +1,4 @@
-"""What a gradient check found, and its report."""
+"""The result of a gradient check, and its report."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +9,16 @@ from jaxtyping import PyTree
 
 
 class GradientError(AssertionError):
-    """A checked gradient is wrong, or could not be judged. The message is the report."""
+    """A checked gradient is wrong, or the check could not decide. The message is the report.
+
+    `GradientCheck.raise_if_wrong` and `softjax.testing.assert_gradient` raise it.
+
+    >>> from softjax.gradcheck.check import check_gradient
+    >>> check_gradient(lambda w: w**2, lambda w: w, 3.0).raise_if_wrong()
+    Traceback (most recent call last):
+        ...
+    softjax.gradcheck.result.GradientError: gradient check: WRONG (float64, 1 entries)...
+    """
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Sample:
     numerical: float
     analytic: float
     autodiff: float
-    """NaN where there is no autodiff"""
+    """NaN if JAX cannot differentiate the function"""
 
     @property
     def relative_error(self) -> float:
@@ -42,19 +51,25 @@ class Sample:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `check_gradient` found. `str()` of it is the report.
+    """The result of `check_gradient`. `str()` of it is the report.
 
-    - `verdict`: `"right"`, `"wrong"`, or `"undecided"` where the references disagree with each other.
-    - `worst`: the entry that is off by most of its rounding bounds: name, path, index, claimed, true.
+    - `verdict`: `"right"`, `"wrong"`, or `"undecided"` if the references disagree with each other.
+    - `worst`: the entry with the largest error in rounding bounds: its name, path, index, claimed and true values.
     - `relative_error`: ‖claimed − true‖ / ‖true‖.
-    - `error_in_bounds`: the largest |claimed − true| in units of its entry's rounding bound.
-    - `allowed_bounds`: how many of them are allowed.
-    - `claimed`, `true`, `bound`: pytrees like the parameters, float64.
-    - `dtype`: the type whose rounding is excused.
-    - `references`: how each reference was taken.
-    - `factor`: the constant by which the claim is off, if that is all that is wrong, else None.
-    - `diagnosis`: a sentence.
-    - `samples`: entries by central differences, claim and autodiff: the course's table.
+    - `error_in_bounds`: the largest error of an entry, |claimed − true| divided by the entry's rounding bound.
+    - `allowed_bounds`: the largest `error_in_bounds` that counts as right.
+    - `claimed`, `true`, `bound`: the claimed and true gradients and the rounding bounds, float64 pytrees like the
+      parameters.
+    - `dtype`: the type whose rounding errors are allowed; `num_entries`: the number of parameters.
+    - `references`: how each reference was computed.
+    - `factor`: claimed / true, if that is the same number in all entries and not 1; else None.
+    - `diagnosis`: one sentence on what is wrong or right.
+    - `samples`: some entries by central differences, by the claim and by autodiff, as in the course's table.
+
+    >>> from softjax.gradcheck.check import check_gradient
+    >>> check = check_gradient(lambda w: (w**2).sum(), lambda w: 6 * w, np.array([1.0, 2.0]))
+    >>> check.ok, round(check.factor, 6), check.true.tolist()
+    (False, 3.0, [2.0, 4.0])
     """
 
     verdict: Literal["right", "wrong", "undecided"]
@@ -78,7 +93,7 @@ class GradientCheck:
         return self.verdict == "right"
 
     def relative_errors(self) -> PyTree:
-        """|claimed − true| / |true|, entry by entry (0 where both are 0)."""
+        """|claimed − true| / |true| of each entry; 0 if both are 0. A pytree like the parameters."""
 
         def one(claimed: np.ndarray, true: np.ndarray) -> np.ndarray:
             with np.errstate(all="ignore"):
@@ -87,7 +102,7 @@ class GradientCheck:
         return jax.tree.map(one, self.claimed, self.true)
 
     def table(self) -> str:
-        """The course's lines: numerical, analytic, relative error, one a sampled entry."""
+        """The lines that the course prints, one for each sampled entry: numerical, analytic, relative error."""
         return "\n".join(
             f"numerical: {sample.numerical:f} analytic: {sample.analytic:f}, "
             f"relative error: {sample.relative_error:e}"

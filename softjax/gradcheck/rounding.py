@@ -1,6 +1,6 @@
-"""What rounding does: to a floating type, to each result of a function, and to a right gradient.
+"""Rounding errors: of a floating type, of the results of a function, and of a right gradient.
 
-The model: every operation's result v is off by u |v|, or by u Σ|terms| where v is a sum; u is the unit roundoff.
+The model: the error of an operation's result v is u |v|, or u Σ|terms| if v is a sum; u is the unit roundoff.
 
 Source: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of Numerical Algorithms*, 2002.
 """
@@ -19,7 +19,7 @@ from softjax.gradcheck.leaves import Leaves
 from softjax.gradcheck.rules import RULES
 
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
-NOISE_AT_MOST = 30.0  # bounds: what the framework's own gradient is off by beyond that is no rounding
+NOISE_AT_MOST = 30.0  # in rounding bounds: a larger error of JAX's own gradient is not rounding
 
 _EXACT = {
     "neg", "abs", "sign", "max", "min", "floor", "ceil", "round", "stop_gradient", "copy", "copy_p",
@@ -31,14 +31,14 @@ _EXACT = {
 
 @dataclass(frozen=True)
 class Rounding:
-    """The unit roundoff of a floating type, and the size below which its numbers are no longer relative."""
+    """The unit roundoff of a floating type, and the size below which its errors are no longer relative."""
 
     unit: float
     smallest: float
 
     @classmethod
     def of(cls, dtype: Any) -> "Rounding":
-        """That of a floating type, bfloat16 included."""
+        """The rounding of a floating type, bfloat16 included."""
         info = jax.numpy.finfo(dtype)  # type: ignore[no-untyped-call]
         smallest = info.smallest_subnormal if np.dtype(dtype) == np.float16 else info.tiny
         return cls(float(info.eps) / 2, float(smallest))
@@ -68,10 +68,10 @@ def find_lowest_precision(traced: jex.ClosedJaxpr) -> np.dtype[Any]:
 def measure_deviation(
     traced: jex.ClosedJaxpr, arguments: Sequence[Any], rounding: Rounding, *, samples: int = 12, seed: int = 0
 ) -> tuple[Leaves, Leaves]:
-    """The results of a traced function, and how far rounding moves each of their entries.
+    """The results of a traced function, and the rounding error of each of their entries.
 
-    The deviation is the root mean square over `samples` evaluations in which every operation is off by its
-    rounding error, with random signs. To first order it is √(Σᵢ (∂out/∂vᵢ δᵢ)²) over all intermediate values vᵢ,
+    The rounding error is estimated by `samples` evaluations. In each, the result of every operation is changed by
+    its rounding error with a random sign; the estimate is the root mean square of the changes. To first order it is √(Σᵢ (∂out/∂vᵢ δᵢ)²) over all intermediate values vᵢ,
     where δᵢ is u |vᵢ|, or u Σ|terms| (times √n / 4 for long sums) where vᵢ is a sum. This is Monte Carlo
     arithmetic (Parker 1997).
     """
@@ -88,15 +88,14 @@ def measure_deviation(
 def bound_rounding(
     gradient: Leaves, deviation: Leaves, rounding: Rounding, own: Leaves | None = None
 ) -> Leaves:
-    """How far each entry of a right gradient may be off: the rounding bound of the entry, to first order.
+    """The rounding bound of each entry: the error that a right gradient may have there, to first order.
 
     **Arguments:**
 
-    - `gradient`: the true one, in float64.
-    - `deviation`: of its entries, by `measure_deviation`.
-    - `rounding`: of the type at hand.
-    - `own`: the framework's gradient computed in that type, if there is one. Its real error counts where it is
-      larger.
+    - `gradient`: the true gradient, in float64.
+    - `deviation`: the rounding errors of its entries, by `measure_deviation`.
+    - `rounding`: the rounding of the type in which the claim was computed.
+    - `own`: JAX's gradient in that type, if there is one. If its real error is larger than the bound, it counts.
     """
     bounds = [
         DEVIATIONS * d + rounding.unit * np.abs(g) + rounding.smallest
@@ -118,7 +117,7 @@ def _is_real_type(dtype: Any) -> bool:
 def _disturb(
     rounding: Rounding, rng: np.random.Generator, eqn: Any, inputs: Arrays, outputs: Arrays
 ) -> Arrays:
-    """The outputs of an operation, each off by its rounding error with a random sign."""
+    """The outputs of an operation, each changed by its rounding error with a random sign."""
     if eqn.primitive.name in _EXACT:
         return outputs
     return [
@@ -128,7 +127,7 @@ def _disturb(
 
 
 def _measure_terms(eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:
-    """What the rounding error of each output is relative to: its size, or the sum of its terms' sizes."""
+    """The number that the rounding error of each output is relative to: |output|, or Σ|terms| for a sum."""
     sizes = [_take_size(x) for x in inputs]
     match eqn.primitive.name:
         case "reduce_sum":
@@ -149,7 +148,7 @@ def _take_size(value: Any) -> Any:
 
 
 def _allow_for_length(terms: int) -> float:
-    """How much the rounding of a sum grows with its length: as √n where terms of one sign add up in a row."""
+    """How the rounding error of a sum grows with its length: as √n, as when terms of one sign are added in a row."""
     return float(max(1.0, np.sqrt(terms) / 4))
 
 

@@ -1,7 +1,7 @@
-"""NumPy's version of JAX's operations, for real and for complex numbers.
+"""JAX's operations in NumPy, for real and for complex numbers.
 
-A rule is called with the operation's parameters and its inputs, and returns its one result. Complex inputs are
-compared by their real parts, as the complex step needs.
+A rule gets the parameters and inputs of an operation, and returns its one result. Complex inputs are compared by
+their real parts, because the complex step needs this.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Rule = Callable[..., Any]
 
 
 def to_numpy(value: Any) -> Any:
-    """A NumPy array, in float64 if it is floating. Complex arrays and random keys stay what they are."""
+    """A NumPy array, in float64 if it is floating. Complex arrays and random keys are returned unchanged."""
     if isinstance(value, jax.Array) and jax.numpy.issubdtype(value.dtype, jax.dtypes.extended):
         return value
     array = np.asarray(value)
@@ -34,7 +34,7 @@ def _multiply_matrices(params: Any, a: Any, b: Any) -> Any:
 
 
 def _merge_axes(x: Any, groups: tuple[Sequence[int], ...]) -> Any:
-    """The array with the axes of every group made one, in the order of the groups."""
+    """The array with the axes of each group merged into one axis, in the order of the groups."""
     sizes = [int(np.prod([x.shape[axis] for axis in axes])) for axes in groups]
     return x.transpose([axis for axes in groups for axis in axes]).reshape(sizes)
 
@@ -113,7 +113,7 @@ def _reduce(function: Callable[..., Any]) -> Rule:
     return lambda params, x: function(x, axis=tuple(params["axes"]))
 
 
-# An operation that is not listed is carried out by JAX.
+# JAX computes the operations that are not listed here.
 RULES: dict[str, Rule] = {
     "add": lambda _, a, b: a + b,
     "add_any": lambda _, a, b: a + b,
@@ -169,5 +169,5 @@ RULES: dict[str, Rule] = {
     "reduce_min": _reduce_to_extreme(np.min, np.argmin, np.inf),
     "dot_general": _multiply_matrices,
 }
-# These rules hold for floating numbers only: integers divide and overflow in ways of their own.
+# These rules hold for floating numbers only: integers divide and overflow differently.
 FLOATS_ONLY = {"div", "pow", "integer_pow", "abs", "sign", "reduce_prod", "not"}

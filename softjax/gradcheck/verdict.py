@@ -1,4 +1,4 @@
-"""How the evidence becomes a verdict."""
+"""Decides from the evidence whether a claim is right, wrong or undecided."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,9 +18,9 @@ class Verdict:
     word: Literal["right", "wrong", "undecided"]
     diagnosis: str
     evidence: Evidence
-    """what the report shows: the claim as it was computed, or its formula in float64"""
+    """the evidence that the report shows: on the claim in its own type, or in float64"""
     factor: float | None = None
-    """by which the claim is off, if that is all"""
+    """claimed / true, if it is the same in all entries and nothing else is wrong"""
 
 
 def reach_verdict(
@@ -30,25 +30,26 @@ def reach_verdict(
 
     **Arguments:**
 
-    - `in_type`: the claim as it was computed, in `dtype`.
-    - `in_float64`: its formula in float64, where there is one. It may be wrong by less than `dtype` can show.
+    - `in_type`: the evidence on the claim in its own type, `dtype`.
+    - `in_float64`: the evidence on its formula in float64, if there is any. It can show errors that are smaller than
+      the rounding of `dtype`.
     """
     if references.disagreement:
         text = (
-            f"the references disagree: {references.disagreement}. The function is not differentiable here, or not "
-            "what it seems; nothing is said about the claim"
+            f"the references disagree: {references.disagreement}. The function may not be "
+            "differentiable here, or may be random; so the claim was not judged"
         )
         return Verdict("undecided", text, in_type)
     wrong = in_type.any_wrong or (not references.by_autodiff and _is_wrong_along(references, in_type))
     if wrong and in_float64 is not None and in_float64.relative_error < 1e-3 * in_type.relative_error:
         text = (
-            "the formula is right (in float64 the error all but vanishes), but its arithmetic loses more than "
-            f"{dtype.name} must: look for a type that is too short, or for cancellation"
+            "the formula is right (in float64 the error almost disappears), but it loses more digits than "
+            f"{dtype.name} has to: look for a type that is too short, or for cancellation"
         )
         return Verdict("wrong", text, in_type)
     formula_wrong = in_float64 is not None and in_float64.any_wrong
     if not wrong and not formula_wrong:
-        text = "the claim agrees with the references to rounding"
+        text = "the claim agrees with the references to within rounding"
         if not references.by_autodiff:
             text += ", as far as differences can tell: JAX cannot trace this function"
         return Verdict("right", text, in_type)
@@ -58,12 +59,12 @@ def reach_verdict(
         factor, text = diagnose(clearest)
     if wrong:
         return Verdict("wrong", text, in_type, factor)
-    text += f" (an error below what {dtype.name} can show: found by evaluating the claim in float64)"
+    text += f" (the error is too small for {dtype.name} to show; it was found in float64)"
     return Verdict("wrong", text, clearest, factor)
 
 
 def _is_wrong_along(references: References, evidence: Evidence) -> bool:
-    """Whether the claim is off along any direction. Of the entries, not all may have a reference."""
+    """Whether the claim is wrong along any direction. This matters because not all entries may have a reference."""
     for derivative in references.derivatives:
         true, error = derivative.without_autodiff
         along = dot(evidence.claimed, derivative.direction)

@@ -308,11 +308,11 @@ def test_a_function_that_raises_leaves_the_variable_as_it_was():
 
 
 def test_what_cannot_be_checked_is_said(own_messages):
-    with pytest.raises(InputError, match="must be a NumPy array of floats that can be written to, got int64"):
+    with pytest.raises(InputError, match="must be a writable NumPy array of floats, got int64"):
         grad_check_sparse(np.sum, np.arange(3), np.ones(3))
     with pytest.raises(InputError, match="got list"):
         eval_numerical_gradient(np.sum, [1.0])
-    with pytest.raises(InputError, match="written to, got float64"):
+    with pytest.raises(InputError, match="writable NumPy array of floats, got float64"):
         eval_numerical_gradient(np.sum, np.broadcast_to(1.0, 3))
     with pytest.raises(InputError, match=r"analytic_grad must be shaped like x, \(3,\), got \(2,\)"):
         grad_check_sparse(np.sum, np.ones(3), np.ones(2))

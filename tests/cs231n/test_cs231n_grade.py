@@ -170,11 +170,11 @@ VECTORIZED_MISTAKES = {
     ),
     "penalty without reg": (
         [("2 * reg * W", "2 * W")],
-        ["gradient: the penalty is in it even where reg = 0", "penalty, in the gradient: missing"],
+        ["gradient: it contains the penalty even if reg = 0", "penalty, in the gradient: missing"],
     ),
     "bias penalized in the loss alone": (
         [(SLOPE, "    dW[:-1] += 2 * reg * W[:-1]\n")],
-        ["the loss has it, the bias, the last row of W; the gradient leaves it out"],
+        ["the loss contains the bias, the last row of W, the gradient leaves it out"],
     ),
     "penalty of a mean": ([("np.sum(W * W)", "np.mean(W * W)")], ["the mean of W², not the sum"]),
     "label one too low": (
@@ -204,7 +204,7 @@ VECTORIZED_MISTAKES = {
     "sign of the gradient": ([("X.T @ Q", "-X.T @ Q")], ["WRONG  gradient: the sign is flipped"]),
     "softmax differentiated twice": (
         [(GRADIENT, "    dW = X.T @ (Q * p * (1 - p)) / N\n")],
-        ["gradient: multiplied by p (1 − p) besides"],
+        ["gradient: it is also multiplied by p (1 − p)"],
     ),
     "transposed": (
         [(GRADIENT, "    dW = Q.T @ X / N\n"), (SLOPE, "    dW += 2 * reg * W.T\n")],
@@ -214,8 +214,8 @@ VECTORIZED_MISTAKES = {
         [(GRADIENT, "    dW = (Q.T @ X / N).reshape(W.shape)\n")],
         ["gradient: a (K, D) array reshaped to (D, K)"],
     ),
-    "unnormalized": ([("Q = p.copy()", "Q = e.copy()")], ["gradient: exp(scores − max) stands in it"]),
-    "scores for p": ([("Q = p.copy()", "Q = X @ W")], ["gradient: the scores stand in it"]),
+    "unnormalized": ([("Q = p.copy()", "Q = e.copy()")], ["gradient: it uses exp(scores − max)"]),
+    "scores for p": ([("Q = p.copy()", "Q = X @ W")], ["gradient: it uses the scores"]),
     "no logarithm": (
         [("-np.log(p[np.arange(N), y])", "-p[np.arange(N), y]")],
         ["loss: the logarithm is missing"],
@@ -240,7 +240,7 @@ VECTORIZED_MISTAKES = {
     ),
     "p changed before the loss": (
         [("    loss = -np", "    p[np.arange(N), y] -= 1\n    loss = -np"), (LABEL, "")],
-        ["loss: nan already at scores around 1", "is 1 subtracted from p in place before the loss"],
+        ["loss: nan, even for scores around 1", "is 1 subtracted from p in place before the loss"],
     ),
     "W changed": (
         [("    dW += 2 * reg * W\n", "    W *= 2 * reg\n    dW += W\n")],
@@ -289,7 +289,7 @@ VECTORIZED_MISTAKES = {
     "factors exchanged": ([("X @ W", "W @ X")], ["raises ValueError", "the scores are X @ W"]),
     "a name misspelled": ([("return loss, dW", "return loss, dw")], ["raises NameError", "misspelled"]),
     "reg forgotten": ([("W, X, y, reg", "W, X, y")], ["raises TypeError", "softmax_loss(W, X, y, reg)"]),
-    "random": ([(LOSS, LOSS.replace("\n", " + np.random.rand()\n"))], ["called again with the same"]),
+    "random": ([(LOSS, LOSS.replace("\n", " + np.random.rand()\n"))], ["called twice with the same"]),
     "classes counted in y": (
         [(LOSS, "    loss = -(np.log(p) * np.eye(y.max() + 1)[y]).sum() / N\n")],
         ["with no example of the last class", "not max(y) + 1"],
@@ -309,14 +309,14 @@ LOOP_MISTAKES = {
         ["gradient: whole numbers before they are divided by N"],
     ),
     "buffer of float32": ([("np.zeros(W.shape)", "np.zeros(W.shape, np.float32)")], ["gradient: right to 7 digits", "float32"]),
-    "ten classes": ([("W.shape[1]", "10")], ["(with 5 classes; with 10 it does not)", "W.shape[1]"]),
+    "ten classes": ([("W.shape[1]", "10")], ["(with 5 classes, but not with 10)", "W.shape[1]"]),
     "dW is W": ([("dW = np.zeros(W.shape)", "dW = W\n    W = W.copy()\n    dW[:] = 0")], ["it changes W in place"]),
     "only the label's column": ([("dW[:, k] += (p[k] - (k == y[i])) * X[i]", "pass\n        dW[:, y[i]] += (p[y[i]] - 1) * X[i]")], ["gradient: only the label's column is filled"]),
     "the label's column not": ([("dW[:, k] += (p[k] - (k == y[i])) * X[i]", "dW[:, k] += (k != y[i]) * p[k] * X[i]")], ["gradient: the label's column is not filled"]),
     "math.exp": ([("np.exp(scores) /", "math.exp(scores) /")], ["raises TypeError", "use np.exp and np.log"]),
     "kept between calls": (
         [("\ndef softmax_loss", "\ntotal = [0.0]\ndef softmax_loss"), ("return loss, dW", "total[0] += loss\n    return total[0], dW")],
-        ["called again with the same"],
+        ["called twice with the same"],
     ),
     "penalty in the loop": (
         [("        loss += -np.log(p[y[i]])\n", "        loss += -np.log(p[y[i]])\n        loss += num_train * reg * np.sum(W * W)\n"), ("    loss += reg * np.sum(W * W)\n", "")],
@@ -332,7 +332,7 @@ LOOP_MISTAKES = {
 def softmax_loss(W, X, y, reg):
     from softjax.cs231n import svm_loss_naive
     return svm_loss_naive(W, X, y, reg)
-""")], ["the SVM's"]),
+""")], ["the hinge loss of the SVM"]),
 }  # fmt: skip
 MISTAKES = [
     pytest.param(source, *case, id=name)
@@ -429,19 +429,19 @@ def test_a_small_number_in_the_logarithm_is_noted_not_blamed(epsilon):
     found = graded(student(VECTORIZED, ("y]).mean()", f"y] + {epsilon}).mean()")))
     assert found.passed, str(found)
     assert f"log(p + {float(epsilon):g})" in str(found) or epsilon == "1e-12"
-    assert "where p[y] rounds to 0, the loss is" in str(found)
+    assert "if p[y] rounds to 0, the loss is" in str(found)
 
 
 def test_a_logarithm_of_p_is_noted_where_p_rounds_to_zero():
     note = next(finding for finding in graded(student(VECTORIZED)).findings if finding.verdict == "note")
     assert "the loss is inf" in note.text
-    assert "log Σ exp(s) − s[y] has no such limit" in note.reason
+    assert "log Σ exp(s) − s[y] does not have this problem" in note.reason
 
 
 def test_a_logarithm_that_raises_there_is_noted_too():
     found = graded(student(LOOP, ("-np.log(", "-math.log(")))
     assert found.passed
-    assert "where p[y] rounds to 0, it raises ValueError" in str(found)
+    assert "if p[y] rounds to 0, it raises ValueError" in str(found)
 
 
 def test_a_consistent_mistake_is_told_that_its_derivation_is_right():
@@ -464,9 +464,9 @@ def test_an_answer_that_changes_its_form_is_seen():
     found = graded(student(VECTORIZED, ("return loss, dW", "return loss, dW if N != 9 else dW.ravel()")))
     assert "the gradient has the shape (12,), where W has (4, 3)" in str(found.faults[0])
     found = graded(student(VECTORIZED, ("return loss, dW", "return (loss, dW) if reg == 0 else None")))
-    assert "with reg = 0.3 the answer is not what it is without: returns None" in str(found)
+    assert "with reg = 0.3 the answer has another form than with reg = 0: returns None" in str(found)
     found = graded(student(VECTORIZED, ("return loss, dW", "return 0, 0 * dW")))  # the integer 0
-    assert "loss and gradient: 0: nothing is computed yet" in str(found)
+    assert "loss and gradient: it is 0: nothing is computed yet" in str(found)
 
 
 LINES = [(source, line) for source in (LOOP, HALF, VECTORIZED, ONE_HOT) for line in source.splitlines()[2:]]

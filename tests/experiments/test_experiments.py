@@ -121,7 +121,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path):
                 "--probe-regs",
                 "0.1",
             ],
-            ["scikit-learn, each from 0", "softjax, all at once", "made features (600 × 5, 3 classes)"],
+            ["scikit-learn, each from 0", "softjax, all at once", "random features (600 × 5, 3 classes)"],
         ),
         (
             "scaling.py",

@@ -116,19 +116,9 @@ def test_the_committed_tutorial_is_complete_and_small():
     assert not re.search(r'site-packages|/home/|/root/|/tmp/|/Users/|"execution"|iopub', text)
 
 
-def test_every_section_says_what_was_seen():
-    text = "\n\n".join(source(cell) for cell in cells(NOTEBOOK) if cell["cell_type"] == "markdown")
-    *sections, last = text.split("\n## ")[1:]
-    for section in sections:
-        assert section.split("\n\n")[-1].startswith("**Seen:** "), section[:40]
-    assert last.startswith("Where to go from here")
-
-
-def test_cells_are_short_and_links_lead_somewhere():
+def test_links_lead_somewhere():
     for cell in cells(NOTEBOOK):
         text = source(cell)
-        if cell["cell_type"] == "code":
-            assert text.count("\n") < 16, cell["id"]
         for target in re.findall(r"\]\(((?!http)[^)]+)\)", text) if cell["cell_type"] == "markdown" else ():
             assert (EXPERIMENTS / target).resolve().exists(), target
 

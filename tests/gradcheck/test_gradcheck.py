@@ -197,7 +197,7 @@ FAULTS = [
         None,
         r"not finite in 1 of 28 entries, first at params\[0, 0\]",
     ),
-    (lambda g, W, r: g + jnp.sin(7 * g), None, "28 of 28 entries are wrong, in no pattern that has a name"),
+    (lambda g, W, r: g + jnp.sin(7 * g), None, "28 of 28 entries are wrong, in no known pattern"),
 ]
 
 
@@ -275,7 +275,7 @@ def test_where_the_references_disagree_the_claim_is_not_blamed(fun):
     check = check_gradient(fun, jax.grad(fun), jnp.asarray(W, jnp.float32), X.astype(np.float32), y)
     assert check.verdict == "undecided"
     assert not check.ok
-    with pytest.raises(GradientError, match="not differentiable here, or not what it seems"):
+    with pytest.raises(GradientError, match="may not be differentiable here"):
         check.raise_if_wrong()
 
 

@@ -40,7 +40,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
     found = {(speed.case, speed.framework): speed for speed in measured}
 
     def collect(figure: str, scale: float, least: float = 0.0) -> dict[str, np.ndarray]:
-        """By size, one value a framework: NaN where there is none, `least` where it is less."""
+        """For each size, one value for each framework, at least `least`; NaN if it was not measured."""
 
         def read(case: str, name: str) -> float:
             value = getattr(found.get((case, name)), figure, None)
@@ -55,7 +55,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
         {ACCURACY[case].title: 1e3 * _find_floor(measured, case) for case in cases},
         titles,
         "ms a call",
-        "Loss and gradient in steady state, float32 (red: the fastest; dashed: what must be computed and moved)",
+        "Loss and gradient in steady state, float32 (red: the fastest; dashed: an estimate of the least time possible)",
     )
     first_call = pictures.draw_dots(
         collect("first_seconds", 1.0),
@@ -71,7 +71,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
         None,
         titles,
         "MB",
-        "Peak memory above that before the first call (red: the least; 0.1 is at most 0.1)",
+        "Peak memory, less the memory before the first call (red: the least; 0.1 means 0.1 or less)",
     )
     for name, figure in {"speed": steady, "first_call": first_call, "memory": memory}.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
@@ -91,7 +91,7 @@ def _choose_sizes(speeds: Sequence[Speed]) -> list[str]:
 
 
 def _tabulate(speeds: Sequence[Speed], cell: Callable[[Speed], str]) -> str:
-    """One row a framework, one cell a size; `cell` writes those that were measured."""
+    """A row for each framework, a cell for each size; `cell` writes the cells that were measured."""
     found = {(speed.framework, speed.case): speed for speed in speeds}
     cases = _choose_sizes(speeds)
     rows = [("framework", *(ACCURACY[case].title for case in cases))]

@@ -1,5 +1,5 @@
-"""What is wrong with a student's loss and gradient: start at `grade`.
+"""Finds what is wrong with a student's loss and gradient. Start reading at `grade`.
 
-Mistakes in the formula are named in `mistakes`, in the penalty in `penalties`, in what the function returns or raises in
-`student`, on large scores and other inputs in `trials`; `checks` puts them together.
+`mistakes` names mistakes in the formula, and `penalties` mistakes in the penalty. `student` explains what the function
+returns or raises. `trials` checks large scores and other inputs. `checks` combines them.
 """

@@ -1,4 +1,4 @@
-"""The checks of a student's function on ordinary problems. Each returns what it found."""
+"""The checks of a student's function on ordinary problems. Each returns its findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,16 @@ from softjax.gradcheck.result import GradientCheck
 
 REGS = (0.3, 2.0)
 EXACT = 1e-9  # relative: right solutions in float64 are off by about 1e-15
-ROUGH = 1e-5  # relative: more than float32 is off by, and less than almost every wrong formula is
+ROUGH = (
+    1e-5  # relative: more than the error of float32, and less than the error of almost every wrong formula
+)
 
 
 @dataclass(frozen=True)
 class Correctness:
     """How correct a student's losses, or gradients, are without penalty.
 
-    - `error`: the largest relative error; infinite if a number is NaN or infinite, None if there was nothing to read.
+    - `error`: the largest relative error; infinite if a number is NaN or infinite; None if no number could be read.
     - `faults`: what is wrong.
     - `named`: whether the faults are known mistakes.
     """
@@ -34,7 +36,7 @@ class Correctness:
 
     @property
     def known(self) -> bool:
-        """Whether there was something to read."""
+        """Whether numbers could be read."""
         return self.error is not None
 
     @property
@@ -71,12 +73,12 @@ def check_arguments(student: Student, e: Exercise) -> Finding:
         if not np.array_equal(kept, array)
     ]
     if not changed:
-        return Finding("right", "arguments: W, X and y are left as they are")
+        return Finding("right", "arguments: W, X and y are not changed")
     return Finding(
         "wrong",
-        f"arguments: it changes {' and '.join(changed)} in place, and the caller goes on with what is left",
-        "+=, -=, *= or [...] = on the array itself, or on another name of it: dW = W copies nothing, "
-        "dW = np.zeros(W.shape) is an array of its own",
+        f"arguments: it changes {' and '.join(changed)} in place, and the caller goes on with the changed array",
+        "+=, -=, *= or [...] = on the array itself, or on another name of it: dW = W does not copy W, "
+        "dW = np.zeros(W.shape) makes a new array",
     )
 
 
@@ -87,8 +89,9 @@ def check_repetition(first: Answer, again: Answer) -> Finding | None:
         return None
     return Finding(
         "wrong",
-        "arguments: called again with the same, it returns something else",
-        "something is kept from call to call, or is random: loss = 0.0 and dW = np.zeros(W.shape) belong inside",
+        "arguments: called twice with the same arguments, it returns different results",
+        "a variable keeps its value from call to call, or is random: put loss = 0.0 and dW = np.zeros(W.shape) "
+        "inside the function",
     )
 
 
@@ -106,16 +109,16 @@ def compare(part: Literal["loss", "gradient"], answers: Sequence[Answer]) -> Cor
     if mistakes is not None:
         return Correctness(error, tuple(Fault(mistake.what, mistake.reason) for mistake in mistakes))
     if part == "gradient" and _are_whole_sums(seen):
-        text = "whole numbers before they are divided by N: they are kept in an array of integers"
-        reason = "dW = np.zeros(W.shape) is of floats; one of integers drops what follows the point"
+        text = "whole numbers before they are divided by N: they are stored in an array of integers"
+        reason = "use dW = np.zeros(W.shape), an array of floats; an array of integers drops the decimals"
         return Correctness(error, (Fault(text, reason),))
-    text = f"wrong, off by up to {100 * error:.3g} %, in no pattern that has a name"
+    text = f"wrong, off by up to {100 * error:.3g} %, in no known pattern"
     return Correctness(error, (Fault(text, _ADVICE[part]),), named=False)
 
 
 _ADVICE = {
-    "loss": "compute the loss of one example by hand, at W = 0 too, where it is log K",
-    "gradient": "compare it with eval_numerical_gradient for one example, one class",
+    "loss": "compute the loss of one example by hand, and at W = 0, where it is log K",
+    "gradient": "compare it with eval_numerical_gradient for one example and one class",
 }
 
 
@@ -134,7 +137,7 @@ def _explain_not_finite(part: str, seen: Sequence[Any]) -> Fault:
         if part == "loss"
         else "0 / 0, or a logarithm of a negative number"
     )
-    return Fault(f"{worst} already at scores around 1", reason)
+    return Fault(f"{worst}, even for scores around 1", reason)
 
 
 def report_correctness(loss: Correctness, gradient: Correctness, answers: Sequence[Answer]) -> list[Finding]:
@@ -158,7 +161,7 @@ def report_correctness(loss: Correctness, gradient: Correctness, answers: Sequen
 
 
 def _explain_roughness(where: str, answers: Sequence[Answer]) -> Finding:
-    """Explains why only the first digits are right: a small number is added within the logarithm, or it is float32."""
+    """Explains why only the first digits are right: a small number is added inside the logarithm, or float32 is used."""
     losses = [answer.loss for answer in answers]
     for epsilon in 10.0 ** -np.arange(5, 11):
         for text, added in (
@@ -170,26 +173,26 @@ def _explain_roughness(where: str, answers: Sequence[Answer]) -> Finding:
         ):
             expected = [(e.losses - more).mean() for e, more in zip(EXERCISES, added, strict=True)]
             if losses and max(map(measure_error, losses, expected)) <= 1e-3 * EXACT:
-                reason = "with the largest score subtracted, log Σ exp(s) − s[y] needs nothing added"
-                return Finding("note", f"{where}: right but for {text}, which is off by a little", reason)
+                reason = "if the largest score is subtracted, log Σ exp(s) − s[y] needs no small number"
+                return Finding("note", f"{where}: right except for {text}, which makes a small error", reason)
     return Finding(
         "wrong",
-        f"{where}: right to 7 digits, where float64 gives 15: something is computed in float32",
-        "np.float32, or a library whose default it is; np.zeros(W.shape) is float64, and so is what it adds up",
+        f"{where}: right to 7 digits, but float64 gives 15: something is computed in float32",
+        "np.float32, or a library that uses float32 by default; np.zeros(W.shape) is float64",
     )
 
 
 def check_penalty(student: Student, answers: Sequence[Answer]) -> tuple[Convention | None, list[Finding]]:
-    """Checks what `reg` adds to `answers`, those to `EXERCISES` at reg = 0.
+    """Checks what `reg` adds to `answers`, the answers to `EXERCISES` at reg = 0.
 
-    **Returns:** the convention that the penalty follows, None if it follows none; and what is right or wrong with it.
+    **Returns:** the convention of the penalty, None if no convention fits; and what is right or wrong with the penalty.
     """
     increments = []
     for e, without in zip(EXERCISES, answers, strict=True):
         for reg in REGS:
             answer = student.solve(e.W, e.X, e.y, reg)
             if answer.loss is None or without.loss is None or (answer.faults and not without.faults):
-                text = f"penalty: with reg = {reg:g} the answer is not what it is without"
+                text = f"penalty: with reg = {reg:g} the answer has another form than with reg = 0"
                 return None, [Finding("wrong", f"{text}: {what}", reason) for what, reason in answer.faults]
             slope, size = None, 0.0
             if answer.gradient is not None and without.gradient is not None:
@@ -206,7 +209,7 @@ def check_penalty(student: Student, answers: Sequence[Answer]) -> tuple[Conventi
 
 
 def check_own_gradient(student: Student) -> GradientCheck | None:
-    """Checks the gradient against the student's own loss, by `softjax.check_gradient`; None if their form is wrong."""
+    """Checks the gradient against the student's own loss, by `softjax.check_gradient`. Returns None if their form is wrong."""
     e, reg = EXERCISES[1], REGS[0]
     answer = student.solve(e.W, e.X, e.y, reg)
     if answer.faults or answer.gradient is None:
@@ -229,14 +232,13 @@ def report_own_gradient(
 ) -> list[Finding]:
     """Reports what `check_own_gradient` found.
 
-    Nothing is added if the function is wrong by mistakes that have been `named` in `findings`, unless the gradient is
-    right for its own loss.
+    If known mistakes explain what is wrong (`named`), only a gradient that is right for its own loss is reported.
     """
     if check is None:
         return []
     faults = any(finding.verdict == "wrong" for finding in findings)
     if check.ok:
-        text = "gradient check: dW is the derivative of the loss that comes with it (softjax.check_gradient)"
+        text = "gradient check: dW is the derivative of the loss that the function returns (softjax.check_gradient)"
         return [Finding("note" if faults else "right", text)]
     if faults and named:
         return []
@@ -245,14 +247,14 @@ def report_own_gradient(
 
 
 def explain_raised(student: Student, raised: Raised) -> Fault:
-    """Says what the function raised in its first call, and whether it works with ten classes."""
+    """Says what the function raised in its first call, and tries whether it works with ten classes."""
     ten = EXERCISES[2]
     try:
         student.solve(ten.W, ten.X, ten.y)
     except Raised:
         return raised.fault
     return Fault(
-        f"{raised.fault.what} (with 5 classes; with 10 it does not)",
+        f"{raised.fault.what} (with 5 classes, but not with 10)",
         "a number of classes is written into the code: it is W.shape[1]",
     )
 

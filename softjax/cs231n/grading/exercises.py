@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Integer
 class Exercise:
     """One small problem: weights, features whose last column is ones, and labels.
 
-    Its properties are the right loss and gradient without penalty, and the steps towards them. The mistakes are
-    formulas of these.
+    Its properties are the right loss and gradient without penalty, and the intermediate results. The formulas in
+    `mistakes` use them.
     """
 
     W: Float[np.ndarray, "D K"]
@@ -21,10 +21,10 @@ class Exercise:
 
     @classmethod
     def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> "Exercise":
-        """Draws normal features, and weights that give scores of about 1. The same sizes always give the same problem.
+        """Draws normal features, and weights for scores of about 1. The same sizes always give the same problem.
 
-        Every class is among the labels, if N is at least K. `shift` is added to all scores of each example, through
-        one more feature: the right loss and p stay as they were.
+        If N is at least K, every class has an example. One more feature adds `shift[i]` to all scores of example i.
+        This does not change the right loss or p.
         """
         rng = np.random.default_rng([N, D, K])
         X = np.hstack([rng.normal(size=(N, D - 1)), np.ones((N, 1))])
@@ -76,7 +76,7 @@ class Exercise:
         return self.pull_back(self.p - self.label)
 
     def pull_back(self, Q: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "D K"]:
-        """1/N Xᵀ Q: the gradient by W of a loss whose derivative by the scores is Q / N."""
+        """1/N Xᵀ Q, the gradient by W of a loss with the derivative Q / N by the scores."""
         gradient: Float[np.ndarray, "D K"] = self.X.T @ Q / self.N
         return gradient
 

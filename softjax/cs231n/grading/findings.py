@@ -1,4 +1,4 @@
-"""What the grading says about a student's function: faults, and the findings that the report lists."""
+"""Faults of a student's function, and the findings that the report lists."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -15,7 +15,16 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen, and whether it is right; where it is not, the likely reason and what to do."""
+    """One line of a grade's report.
+
+    - `verdict`: `"right"`, `"wrong"`, or `"note"` for something that does not count.
+    - `text`: what the check found.
+    - `reason`: the likely reason and what to do; empty if nothing is wrong.
+
+    >>> print(Finding("wrong", "loss: the sign is flipped", "the loss is −log p[y]"))
+      WRONG  loss: the sign is flipped
+             likely: the loss is −log p[y]
+    """
 
     verdict: Verdict
     text: str

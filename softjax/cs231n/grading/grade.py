@@ -1,4 +1,4 @@
-"""Grades a student's softmax loss: what is right, what is wrong, and the likely reason, in plain words."""
+"""Grades a student's softmax loss: says what is right, what is wrong, and the likely reason."""
 
 from dataclasses import dataclass, field
 
@@ -13,13 +13,17 @@ from softjax.gradcheck.result import GradientCheck
 
 @dataclass(frozen=True)
 class Grade:
-    """What `grade` found. `str()` of it is the report.
+    """The result of `grade`. `str()` of it is the report.
 
     - `function`: the name of the student's function.
-    - `findings`: what the checks found, in the order in which they ran.
-    - `penalty`: the convention, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" if the penalty follows none.
-    - `check`: what `softjax.check_gradient` found when it compared the gradient with the student's own loss; None if it
-      was not run.
+    - `findings`: one `Finding` for each result of a check, in the order in which the checks ran.
+    - `penalty`: the convention of the penalty, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" if no convention fits.
+    - `check`: the `GradientCheck` that compares the gradient with the student's own loss; None if it was not run.
+
+    >>> from softjax.cs231n import grade, softmax_loss_naive
+    >>> result = grade(softmax_loss_naive, verbose=False)
+    >>> result.passed, result.penalty, result.faults
+    (True, 'reg · ΣW²', ())
     """
 
     function: str
@@ -29,7 +33,7 @@ class Grade:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong; notes do not count."""
+        """Whether no finding is wrong. Notes do not count."""
         return not self.faults
 
     @property
@@ -50,21 +54,29 @@ def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
 
     The function is called on small problems of several shapes. The grade compares
 
-    - its loss and gradient with the mean of −log softmax(X[i] @ W)[y[i]] and with 1/N Xᵀ (p − onehot(y)),
-    - what it adds for `reg` with reg · ΣW² and ½ · reg · ΣW², with or without the bias,
-    - its gradient with its own loss, by `softjax.check_gradient`.
+    - its loss with the mean of −log softmax(X[i] @ W)[y[i]], and its gradient with 1/N Xᵀ (p − onehot(y)),
+    - its penalty with reg · ΣW² and ½ · reg · ΣW², with or without the bias,
+    - its gradient with the derivative of its own loss, by `softjax.check_gradient`.
 
-    Then come scores too large for exp, and other inputs: one example, two classes, a class without examples, float32,
-    labels of other types, arrays that are not contiguous. If numbers are wrong, and a known mistake gives exactly these
-    numbers, it is named.
+    Then it tries scores that are too large for exp, and other inputs: one example, two classes, a class without examples,
+    float32, labels of other types, arrays that are not contiguous. If the numbers are wrong and a known mistake gives
+    exactly these numbers, the report names the mistake.
 
     **Arguments:**
 
-    - `softmax_loss`: `f(W, X, y, reg)` with NumPy arrays W (D, K), X (N, D), y (N,), returning (loss, dW). What it
-      prints is not shown. An exception that it raises is a finding.
+    - `softmax_loss`: a function `f(W, X, y, reg)` of NumPy arrays W (D, K), X (N, D), y (N,) and a number. It returns
+      (loss, dW) with dW (D, K). What it prints is not shown. If it raises an exception, that is a finding.
     - `verbose`: whether to print the report.
 
     **Returns:** a `Grade`.
+
+    >>> from softjax.cs231n import softmax_loss_vectorized
+    >>> def sum_not_mean(W, X, y, reg):
+    ...     loss, dW = softmax_loss_vectorized(W, X, y, 0.0)
+    ...     return loss + reg * (W * W).sum(), len(X) * dW + 2 * reg * W
+    >>> for fault in grade(sum_not_mean, verbose=False).faults:
+    ...     print(fault.text)
+    gradient: N times too large: the sum over the examples, not their mean
     """
     with jax.enable_x64(True):  # for solutions in JAX
         result = _grade(Student(softmax_loss))
@@ -74,7 +86,7 @@ def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
 
 
 def _grade(student: Student) -> Grade:
-    """Calls the function twice on one problem. If that works and gives the same answer, all other checks follow."""
+    """Calls the function twice on one problem. If both calls give the same answer, all other checks follow."""
     e = EXERCISES[0]
     try:
         first, again = student.solve(e.W, e.X, e.y), student.solve(e.W, e.X, e.y)
@@ -88,7 +100,7 @@ def _grade(student: Student) -> Grade:
 
 
 def _check_all(student: Student, first: Answer) -> Grade:
-    """Runs the checks that make sense for this function. If it raises on an ordinary problem, they end there."""
+    """Runs the checks that make sense for this function. They end if it raises on an ordinary problem."""
     findings: list[Finding] = []
     convention = check = None
     try:

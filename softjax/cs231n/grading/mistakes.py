@@ -1,7 +1,7 @@
-"""Typical mistakes in the softmax loss and its gradient, as formulas for the numbers that they give.
+"""Typical mistakes in the softmax loss and its gradient, as formulas for their results.
 
-Nothing here reads a student's code. A mistake is named if its formula gives the student's numbers on several problems
-of different shapes.
+Nothing here reads a student's code. A mistake is reported if its formula gives the student's numbers on several
+problems of different shapes.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from softjax.cs231n.grading.exercises import Exercise, cross_entropy, softmax
 
-MATCH = 1e-6  # relative; wide enough for a mistake that is computed in float32
+MATCH = 1e-6  # relative; large enough for a mistake that is computed in float32
 
 Formula = Callable[[Exercise], Any]
 
@@ -22,7 +22,7 @@ Formula = Callable[[Exercise], Any]
 class Mistake:
     """What is wrong, and the likely reason.
 
-    - `loss`, `gradient`: what the mistake gives for them; None for the one that cannot contain it.
+    - `loss`, `gradient`: their values with this mistake; None if the mistake cannot occur there.
     """
 
     what: str
@@ -90,14 +90,14 @@ def _of_residual(what: str, reason: str, Q: Formula) -> Mistake:
 def _of_logarithm(epsilon: float) -> Mistake:
     return _of_loss(
         f"log(p + {epsilon:g}), which is not log p",
-        "with the largest score subtracted, log Σ exp(s) − s[y] needs nothing added",
+        "if the largest score is subtracted, log Σ exp(s) − s[y] needs no small number",
         lambda e: -np.log(e.p[e.label] + epsilon).mean(),
     )
 
 
 def _of_penalty(coefficient: float) -> Mistake:
     return Mistake(
-        "the penalty is in it even where reg = 0",
+        "it contains the penalty even if reg = 0",
         "multiply the penalty, and its gradient, by reg",
         lambda e: e.loss + coefficient * (e.W**2).sum(),
         lambda e: e.gradient + 2 * coefficient * e.W,
@@ -118,8 +118,8 @@ _NORMALIZE = "divide by Σ exp(scores) over the classes"
 
 MISTAKES = (
     Mistake(
-        "0: nothing is computed yet",
-        "the lines that compute it are missing, or their result is not what is returned",
+        "it is 0: nothing is computed yet",
+        "the lines that compute it are missing, or their result is not returned",
         lambda e: 0.0,
         lambda e: np.zeros_like(e.W),
     ),
@@ -132,7 +132,7 @@ MISTAKES = (
     ),
     _of_probabilities(
         "the softmax is taken twice",
-        "what goes into the softmax are the scores X @ W, not probabilities",
+        "the softmax takes the scores X @ W, not probabilities",
         lambda e: softmax(e.p),
     ),
     _of_labels("the labels are taken one too high", "classes count from 0: y is an index as it is", 1),
@@ -140,11 +140,11 @@ MISTAKES = (
     _of_examples("the first example is left out", "the loop is range(N), not range(1, N)", slice(1, None)),
     _of_examples("the last example is left out", "the loop is range(N), not range(N - 1)", slice(None, -1)),
     _of_examples(
-        "only the last example counts", "add up with +=; = overwrites what was there", slice(-1, None)
+        "only the last example counts", "add up with +=; = overwrites the earlier sum", slice(-1, None)
     ),
     Mistake(
-        "this is the SVM's, the hinge loss",
-        "the softmax's is −log of the label's share in Σ exp(scores)",
+        "this is the hinge loss of the SVM",
+        "the softmax loss is −log p[y] with p = exp(scores) / Σ exp(scores)",
         lambda e: np.where(e.label, 0, np.maximum(e.s - e.s[e.label][:, None] + 1, 0)).sum() / e.N,
         lambda e: e.pull_back(_hinge_residual(e)),
     ),
@@ -178,24 +178,24 @@ MISTAKES = (
         lambda e: -np.log(e.p[:, e.y]).sum() / e.N,
     ),
     _of_loss(
-        "−log p at the label, and −log(1 − p) at the other classes: K yes-or-no questions, not one choice",
+        "−log p at the label plus −log(1 − p) at the other classes: that is the loss of K binary classifiers",
         "the loss of an example is −log p[y], the label's term alone",
         lambda e: -np.where(e.label, np.log(e.p), np.log1p(-e.p)).sum() / e.N,
     ),
     _of_loss(
         "the maximum is subtracted within log Σ exp(scores), but not from the label's score",
-        "−log p[y] = −(s[y] − max) + log Σ exp(s − max): the shift falls out if it is in both terms",
+        "−log p[y] = −(s[y] − max) + log Σ exp(s − max): the shift cancels if it is in both terms",
         lambda e: (e.losses - e.s.max(axis=1)).mean(),
     ),
     _of_loss(
         "the maximum is subtracted from the label's score, but not within log Σ exp(scores)",
-        "−log p[y] = −(s[y] − max) + log Σ exp(s − max): the shift falls out if it is in both terms",
+        "−log p[y] = −(s[y] − max) + log Σ exp(s − max): the shift cancels if it is in both terms",
         lambda e: (e.losses + e.s.max(axis=1)).mean(),
     ),
     *map(_of_logarithm, (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)),
     *map(_of_penalty, (1.0, 0.5)),
     _of_residual(
-        "the indicator is left out: p at the label too, where p − 1 is due",
+        "the indicator is left out: p at the label too, where it must be p − 1",
         "∂L/∂scores is p − 1[y = k]: subtract 1 at the label, p[np.arange(N), y] -= 1",
         lambda e: e.p,
     ),
@@ -219,23 +219,23 @@ MISTAKES = (
         "1 is added at the label, not subtracted", "∂L/∂scores is p − 1[y = k]", lambda e: e.p + e.label
     ),
     _of_residual(
-        "1 − p at the label, where p − 1 is due",
+        "1 − p at the label, where it must be p − 1",
         "∂L/∂scores is p − 1[y = k]; the sign differs at the label alone",
         lambda e: np.where(e.label, 1 - e.p, e.p),
     ),
     _of_residual(
-        "multiplied by p (1 − p) besides",
-        "p − 1[y = k] is ∂L/∂scores already: the softmax's own derivative has been divided out by the logarithm's",
+        "it is also multiplied by p (1 − p)",
+        "p − 1[y = k] already is ∂L/∂scores: it contains the derivatives of softmax and logarithm",
         lambda e: (e.p - e.label) * e.p * (1 - e.p),
     ),
     _of_residual(
-        "the scores stand in it where their softmax is due", "Q = p − 1[y = k]", lambda e: e.s - e.label
+        "it uses the scores where it must use their softmax", "Q = p − 1[y = k]", lambda e: e.s - e.label
     ),
     _of_residual(
-        "exp(scores) stands in it where p is due", _NORMALIZE, lambda e: _exponentials(e, 0) - e.label
+        "it uses exp(scores) where it must use p", _NORMALIZE, lambda e: _exponentials(e, 0) - e.label
     ),
     _of_residual(
-        "exp(scores − max) stands in it where p is due",
+        "it uses exp(scores − max) where it must use p",
         _NORMALIZE,
         lambda e: _exponentials(e, 1) - e.label,
     ),
@@ -303,12 +303,12 @@ _FACTORS_TOGETHER = [
 def explain(
     seen: Sequence[Any], exercises: Sequence[Exercise], part: Literal["loss", "gradient"]
 ) -> tuple[Mistake, ...] | None:
-    """Finds the fewest mistakes that give the losses, or the gradients, that were `seen`; None if no mistakes do.
+    """Finds the fewest mistakes that explain the losses, or the gradients, in `seen`; None if no mistakes do.
 
     **Arguments:**
 
     - `seen`: the student's answers to `exercises`, without penalty.
-    - `part`: which of the two they are.
+    - `part`: whether they are losses or gradients.
     """
     found = []
     for mistake, factors in product((RIGHT, *MISTAKES), _FACTORS_TOGETHER):

@@ -1,6 +1,6 @@
-"""The penalty in a student's loss and gradient: which convention it follows, or what is wrong with it.
+"""The penalty in a student's loss and gradient: its convention, or what is wrong with it.
 
-The right penalties are written out here in NumPy, and share no code with the rest of the library.
+The right penalties are written here in NumPy, and share no code with the rest of the library.
 """
 
 from collections.abc import Callable, Sequence
@@ -46,8 +46,8 @@ CONVENTIONS = tuple(Convention(coefficient, bias) for bias in (True, False) for 
 class Increment:
     """What `reg` adds to a student's loss and gradient on one exercise.
 
-    - `value`, `slope`: what it adds to the loss, and to the gradient; the latter is None if there was none to read.
-    - `loss`, `gradient`: how large the two are without penalty; their rounding limits what can be told.
+    - `value`, `slope`: what it adds to the loss and to the gradient; `slope` is None if the gradient cannot be read.
+    - `loss`, `gradient`: the sizes of loss and gradient without penalty. Their rounding limits what can be compared.
     """
 
     exercise: Exercise
@@ -67,7 +67,7 @@ class PenaltyFault(NamedTuple):
 
 
 Term = Callable[[Exercise, float], Any]
-KnownMistakes = tuple[tuple[str, str, Term], ...]  # what is wrong, the likely reason, and what reg then adds
+KnownMistakes = tuple[tuple[str, str, Term], ...]  # what is wrong, the likely reason, and what reg adds then
 
 _LAST = "divide by N first, then add the penalty"
 _ONCE = "add the penalty once, after the loops"
@@ -148,7 +148,7 @@ SLOPE_MISTAKES: KnownMistakes = (
 
 
 def judge_penalty(increments: Sequence[Increment]) -> tuple[Convention | None, tuple[PenaltyFault, ...]]:
-    """Finds the convention that the penalty follows, None if it follows none, and what is wrong with it."""
+    """Finds the convention of the penalty, None if no convention fits, and what is wrong with the penalty."""
     by_loss = next((c for c in CONVENTIONS if _fits(increments, "value", c.value)), None)
     loss_fault = None if by_loss else _name_value_mistake(increments)
     if any(increment.slope is None for increment in increments):
@@ -164,15 +164,17 @@ def judge_penalty(increments: Sequence[Increment]) -> tuple[Convention | None, t
 
 
 def _explain_difference(loss: Convention, gradient: Convention) -> Fault:
-    """What is wrong where the gradient follows another convention than the loss."""
+    """What is wrong if the gradient follows another convention than the loss."""
     if loss.bias != gradient.bias:
-        which = ("has it", "leaves it out") if loss.bias else ("leaves it out", "has it")
-        text = f"the loss {which[0]}, the bias, the last row of W; the gradient {which[1]}"
-        return Fault(text, "treat it alike in both")
+        which = ("contains the bias, the last row of W", "leaves it out")
+        if not loss.bias:
+            which = ("leaves out the bias, the last row of W", "contains it")
+        text = f"the loss {which[0]}, the gradient {which[1]}"
+        return Fault(text, "treat the bias alike in both")
     if loss.coefficient > gradient.coefficient:
-        text = f"half of what it must be: reg · W, where the loss has {loss}"
+        text = f"half of what it must be: reg · W, but the loss has {loss}"
         return Fault(text, "its derivative is 2 * reg * W")
-    text = f"twice what it must be: 2 · reg · W, where the loss has {loss}"
+    text = f"twice what it must be: 2 · reg · W, but the loss has {loss}"
     return Fault(text, "its derivative is reg * W")
 
 
@@ -181,7 +183,7 @@ def _name_value_mistake(increments: Sequence[Increment]) -> Fault:
         return known
     first = increments[0]
     right = CONVENTIONS[0].value(first.exercise, first.reg)
-    text = f"reg = {first.reg:g} adds {first.value:.6g}, where reg · ΣW² is {right:.6g}"
+    text = f"reg = {first.reg:g} adds {first.value:.6g}, but reg · ΣW² is {right:.6g}"
     return Fault(text, _SQUARE)
 
 
@@ -200,7 +202,7 @@ def _find_mistake(
 
 
 def _fits(increments: Sequence[Increment], part: Literal["value", "slope"], term: Term) -> bool:
-    """Whether `term` is what `reg` adds, on every exercise."""
+    """Whether `reg` adds `term`, on every exercise."""
     for increment in increments:
         expected = term(increment.exercise, increment.reg)
         size = increment.loss if part == "value" else increment.gradient

@@ -18,24 +18,24 @@ LossFunction = Callable[..., Any]
 
 # A pattern for an exception's type and message, and the likely reason. The first that matches counts.
 _REASONS = (
-    (r"positional argument|unexpected keyword", "it is called as softmax_loss(W, X, y, reg) and takes these four"),
+    (r"positional argument|unexpected keyword", "it is called as softmax_loss(W, X, y, reg), and must take these four arguments"),
     (r"NotImplementedError", "it is not written yet"),
     (r"math range error", "math.exp overflows: subtract each example's largest score first, and use np.exp"),
     (r"math domain error", "a logarithm of 0 or of a negative number"),
     (r"only .*(length-1|size-1|0-dimensional|scalar) arrays?", "math.exp and math.log take one number: use np.exp and np.log"),
-    (r"out of bounds", "a label taken one too high, or a loop over more classes or examples than there are"),
-    (r"Cannot cast|same_kind", "an array of integers cannot take fractions: dW = np.zeros(W.shape), which is of floats"),
+    (r"out of bounds", "a label that is one too high, or a loop over more classes or examples than there are"),
+    (r"Cannot cast|same_kind", "an array of integers cannot hold fractions: use dW = np.zeros(W.shape), an array of floats"),
     (
         r"matmul|not aligned|core dimension|incompatible shapes for dot",
         "X is (N, D) and W (D, K): the scores are X @ W, the gradient X.T @ Q with Q (N, K)",
     ),
     (
         r"broadcast",
-        "shapes that do not fit: sums and maxima over the classes keep their axis with keepdims=True; dW is (D, K)",
+        "shapes do not fit: use keepdims=True in sums and maxima over the classes; dW is (D, K)",
     ),
     (r"NoneType", "something that has not been computed yet"),
     (r"NameError|UnboundLocalError", "a name that is not defined when it is used, perhaps misspelled"),
-    (r"", "the message says what Python saw there"),
+    (r"", "read the message: it says what Python saw"),
 )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ class Student:
 
 
 def _explain(error: Exception, function: LossFunction) -> Fault:
-    """The exception and the student's line that raised it, and the likely reason."""
+    """The exception, the student's line that raised it, and the likely reason."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     kind, message = type(error).__name__.removeprefix("_"), str(error).strip().split("\n")[0]
@@ -138,8 +138,8 @@ def _read_gradient(
 ) -> tuple[Float[np.ndarray, "D K"] | None, Fault | None]:
     gradient = _as_array(value)
     if gradient.dtype.kind in "iu":
-        text = f"the gradient is of integers ({gradient.dtype}), which have nothing after the point"
-        return None, Fault(text, "dW = np.zeros(W.shape) is of floats")
+        text = f"the gradient is of integers ({gradient.dtype}), which have no decimals"
+        return None, Fault(text, "use dW = np.zeros(W.shape), an array of floats")
     if gradient.dtype.kind != "f":
         text = f"the gradient is {_describe(value)}, not an array of floats"
         return None, Fault(text, "dW is an array like W")

@@ -10,66 +10,66 @@ from softjax.cs231n.grading.findings import Finding
 from softjax.cs231n.grading.student import Raised, Student
 
 LARGE = 20_000.0  # exp overflows here in every floating type
-STEEP = 1000.0  # multiplies the weights, so that some labels' p rounds to 0
-TOLERANCE = 1e-4  # relative: float32 meets it, and what goes wrong here is off by far more
+STEEP = 1000.0  # a factor of the weights, so that p[y] rounds to 0 for some examples
+TOLERANCE = 1e-4  # relative: errors of float32 are smaller, and mistakes here make far larger errors
 
 
 def check_large_scores(student: Student, sound: bool) -> list[Finding]:
     """Checks large scores: positive, negative, or positive for some examples and negative for others.
 
-    All are one ordinary problem, with a constant added to all scores of an example. That changes neither the right
-    loss nor p.
+    The problem is an ordinary one, with a constant added to all scores of an example. This does not change the right
+    loss or p.
 
-    A function that is `sound`, right on ordinary problems, must be right here too, and is also checked where p[y]
-    rounds to 0. Otherwise loss and gradient only have to be finite.
+    If the function is right on ordinary problems (`sound`), it must be right here too, and it is also checked on labels
+    whose p[y] rounds to 0. If it is not, its loss and gradient only have to be finite.
     """
     N = 12
     for shift in (np.full(N, LARGE), np.full(N, -LARGE)):
         if failure := _find_failure(student, Exercise.draw(N, 7, 5, shift), sound):
-            text = f"large scores: where all are around {shift[0]:,.0f}, {failure}"
+            text = f"large scores: if all scores are around {shift[0]:,.0f}, {failure}"
             reason = (
-                "no maximum is subtracted, so that exp overflows (above 709) or all of it underflows: subtract "
-                "each example's largest score first, scores.max(axis=1, keepdims=True)"
+                "no maximum is subtracted, so exp overflows (above 709) or every exp underflows to 0: first subtract "
+                "each example's largest score, scores.max(axis=1, keepdims=True)"
             )
             return [Finding("wrong", text, reason)]
     alternating = np.where(np.arange(N) % 2, LARGE, -LARGE)
     if failure := _find_failure(student, Exercise.draw(N, 7, 5, alternating), sound):
-        text = f"large scores: where some examples have them around {LARGE:,.0f}, others around {-LARGE:,.0f}, {failure}"
+        text = f"large scores: if some examples have scores around {LARGE:,.0f}, others around {-LARGE:,.0f}, {failure}"
         reason = (
-            "one maximum is subtracted from all examples, so that exp of the others underflows to 0: subtract "
-            "from each its own, scores.max(axis=1, keepdims=True)"
+            "one maximum is subtracted from all examples, so exp underflows to 0 in the others: subtract "
+            "each example's own maximum, scores.max(axis=1, keepdims=True)"
         )
         return [Finding("wrong", text, reason)]
-    text = "large scores: no overflow, whether they are large, very negative, or some so and some so"
+    text = (
+        "large scores: no overflow, for scores that are large, very negative, or large in some examples only"
+    )
     return [Finding("right", text), *(_check_tiny_probabilities(student) if sound else ())]
 
 
 def _check_tiny_probabilities(student: Student) -> list[Finding]:
-    """Checks labels whose score is so far below the largest that p[y] rounds to 0.
+    """Checks examples whose label has so low a score that p[y] rounds to 0.
 
-    A wrong gradient is a fault. A wrong or infinite loss is only noted, since the course does not ask for it.
+    A wrong gradient is a fault. A wrong or infinite loss is only a note, because the course does not ask for more.
     """
     ordinary = Exercise.draw(12, 7, 5)
     e = Exercise(STEEP * ordinary.W, ordinary.X, ordinary.y)
-    limit = "log of 0, or of a p that is kept from being 0; log Σ exp(s) − s[y] has no such limit"
+    limit = "the log of 0, or of 0 plus a small number; log Σ exp(s) − s[y] does not have this problem"
     try:
         answer = student.solve(e.W, e.X, e.y)
     except Raised as raised:
-        return [Finding("note", f"large scores: where p[y] rounds to 0, it {raised.fault.what}", limit)]
+        return [Finding("note", f"large scores: if p[y] rounds to 0, it {raised.fault.what}", limit)]
     if measure_error(answer.gradient, e.gradient) > TOLERANCE:
-        text = (
-            "large scores: where those of an example lie a thousand apart, the gradient is not p − 1[y = k]"
-        )
-        reason = "exp overflows: it is each example's largest score that is subtracted, not its smallest or their mean"
+        text = "large scores: if the scores of one example differ by a thousand, the gradient is not p − 1[y = k]"
+        reason = "exp overflows: subtract each example's largest score, not its smallest or their mean"
         return [Finding("wrong", text, reason)]
     if measure_error(answer.loss, e.loss) <= TOLERANCE:
         return []
-    text = f"large scores: where p[y] rounds to 0, the loss is {answer.loss:.6g}; {e.loss:.6g} is right"
+    text = f"large scores: if p[y] rounds to 0, the loss is {answer.loss:.6g}; {e.loss:.6g} is right"
     return [Finding("note", text, limit)]
 
 
 class Trial(NamedTuple):
-    """An unusual input, and the likely reason why a function that is right on ordinary ones fails here."""
+    """An unusual input, and the likely reason if a function fails on it that is right on ordinary inputs."""
 
     name: str
     exercise: Exercise
@@ -93,7 +93,7 @@ def _list_trials() -> tuple[Trial, ...]:
         Trial(
             "one example",
             Exercise(one.W, one.X, one.y + 3),
-            "a shape of its own for one example: sum over axis=1 with keepdims=True",
+            "with one example an array loses an axis: sum over axis=1 with keepdims=True",
         ),
         Trial(
             "two classes",
@@ -132,10 +132,10 @@ TRIALS = _list_trials()
 
 
 def _find_failure(student: Student, e: Exercise, sound: bool) -> str:
-    """What goes wrong on `e`, in words; empty if nothing does.
+    """Says what goes wrong on `e`; empty if nothing does.
 
-    An exception is a failure, and so is a number that is NaN or infinite. A wrong or missing number is one only if the
-    function is `sound`, that is, right on ordinary problems.
+    An exception is a failure, and so is a number that is NaN or infinite. A wrong or missing number is a failure only
+    if the function is right on ordinary problems (`sound`).
     """
     try:
         answer = student.solve(e.W, e.X, e.y)
@@ -144,7 +144,7 @@ def _find_failure(student: Student, e: Exercise, sound: bool) -> str:
     for name, seen, right in (("loss", answer.loss, e.loss), ("gradient", answer.gradient, e.gradient)):
         if seen is None:
             if sound:
-                return f"no {name} comes back: {answer.faults[0].what}"
+                return f"it returns no {name}: {answer.faults[0].what}"
         elif not np.isfinite(seen).all():
             return f"the {name} is not finite"
         elif sound and measure_error(seen, right) > TOLERANCE:
