@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the notebook, as tutorial.ipynb, and all files of the reports that the navigation names."""
     found = [("tutorial.ipynb", ROOT / "experiments")]
-    for report in sorted(set(re.findall(r"reports/\w+", str(config.nav)))):
+    for report in sorted(set(re.findall(r"reports/[^/']+", str(config.nav)))):
         held = sorted(path for path in (ROOT / report).iterdir() if path.is_file())
         found += [(path.relative_to(ROOT).as_posix(), ROOT) for path in held]
     for name, folder in found:
