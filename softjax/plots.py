@@ -1,4 +1,4 @@
-"""The pictures of sweeps. Each function returns a matplotlib `Figure`; nothing touches pyplot."""
+"""The pictures of sweeps and paths. Each function returns a matplotlib `Figure`, and does not use pyplot."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,22 +15,23 @@ from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 from softjax.path.result import PathResult
 from softjax.training.result import SweepResult
 
-COLOR_MAP = "viridis"  # monotonic in lightness, readable for the colour-blind and in grey
+COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
 MOST_CURVES = 400
 ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
-BLUE = "#0072b2"  # of the same
+BLUE = "#0072b2"  # of the same palette
 
 
 def heat_map(result: SweepResult, title: str) -> Figure:
-    """Validation accuracy over lr × reg, averaged over the seeds.
+    """The validation accuracy over lr × reg, averaged over the seeds: a cell for each configuration of a grid, a dot for each
+    drawn one.
 
-    The best configuration is framed, those tied with it thinly. Where they were drawn, each is a dot.
+    The best configuration has a thick frame, those tied with it a thin one.
     """
     accuracy = result.val_accuracy.mean(axis=1)
     figure = Figure(figsize=(7.2, 5.4), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("0.85")
-    # The colours resolve the better half of the cells; what is far below is as dark as the map gets.
+    # The colour scale covers the better half of the cells; all values far below have the darkest colour.
     finite = accuracy[np.isfinite(accuracy)]
     low = max(finite.min(), finite.max() - 3 * (finite.max() - np.median(finite)) - 0.02)
     norm = Normalize(low, finite.max())
@@ -56,7 +57,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
 
 
 def _cells(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], norm: Normalize) -> None:
-    """A grid's configurations as cells with their accuracy, framed as `heat_map` says."""
+    """The configurations of a grid, as cells with their accuracy and frames as in `heat_map`."""
     order = np.ix_(np.argsort(result.config.learning_rates), np.argsort(result.config.regs))
     x = _axis(axes, "x", np.sort(result.config.regs), "penalty strength reg")
     y = _axis(axes, "y", np.sort(result.config.learning_rates), "learning rate lr")
@@ -87,12 +88,12 @@ def _cells(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], n
 
 
 def _dots(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], norm: Normalize) -> None:
-    """Drawn configurations, ringed as `heat_map` says."""
+    """Drawn configurations, as dots with rings in place of the frames of `heat_map`."""
     scale = "log" if result.config.search == "log_uniform" else "linear"
     axes.set(xlabel="penalty strength reg", ylabel="learning rate lr", xscale=scale, yscale=scale)
     lost = np.isnan(accuracy)
     axes.scatter(result.reg[lost], result.learning_rate[lost], marker="x", color="0.3", s=30)
-    order = np.argsort(accuracy[~lost])  # the best on top
+    order = np.argsort(accuracy[~lost])  # the best is drawn last, on top
     drawn = np.flatnonzero(~lost)[order]
     axes.scatter(
         result.reg[drawn],
@@ -107,9 +108,9 @@ def _dots(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], no
 
 
 def loss_curves(result: SweepResult, title: str) -> Figure:
-    """The minibatch objective of every configuration over the steps, coloured by lr; the best stands out.
+    """The minibatch objective of every configuration over the steps. The colour shows lr; the best is highlighted.
 
-    Of more than 400 configurations, evenly spaced ones are drawn.
+    If there are more than 400 configurations, 400 evenly spaced ones are drawn.
     """
     history, steps = result.loss_history[:, result.best_seed], result.history_steps
     window = max(1, history.shape[1] // 100)
@@ -137,8 +138,8 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     label = f"best: {best}" if len(smooth) > 1 else best
     axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=label)
 
-    stable = smooth[~result.diverged[:, result.best_seed]]  # NaN from where a configuration was stopped on
-    # What rises far above the start leaves the picture.
+    stable = smooth[~result.diverged[:, result.best_seed]]  # NaN after a configuration was stopped
+    # Curves that rise far above their start are cut off.
     top = 2 * max(history[:, 0].max(), np.nanquantile(stable[:, -1], 0.9))
     axes.set(yscale="log", ylim=(0.8 * np.nanmin(stable), top), xlim=(0, steps[-1] + 1))
     over = window * (steps[1] - steps[0]) if window > 1 else 1
@@ -151,7 +152,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
 
 
 def path(result: PathResult, title: str) -> Figure:
-    """Accuracy on the three splits against the penalty strength, the interval of the validation accuracy, and the best."""
+    """Accuracy on the three splits over the penalty strength, with the interval of the validation accuracy and the best."""
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(result.reg)
@@ -186,7 +187,7 @@ def path(result: PathResult, title: str) -> Figure:
 def templates(
     W: Float[np.ndarray, "D K"], class_names: Sequence[str], image_shape: tuple[int, ...], title: str
 ) -> Figure:
-    """Each class's weights as an image, without the bias; all share one scale, from least to largest."""
+    """The weights of each class as an image, without the bias. All have the same scale, from the smallest to the largest."""
     images = W[:-1].T.reshape(-1, *image_shape)
     scaled = (images - images.min()) / max(images.max() - images.min(), np.finfo(np.float64).tiny)
     columns = min(5, len(images))
@@ -204,7 +205,7 @@ def templates(
 
 
 def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title: str) -> Figure:
-    """How the examples of each class (row) were classified: the counts, coloured by their share of the row."""
+    """A confusion matrix: the number of examples of each class (row) in each predicted class. The colour is the row share."""
     num_classes = len(class_names)
     size = min(max(4.5, 0.55 * num_classes + 1.5), 12)
     figure = Figure(figsize=(size + 0.9, size), layout="constrained")
@@ -236,11 +237,11 @@ def _spacing(values: Float[np.ndarray, " n"]) -> str:
 
 
 def _axis(axes: Axes, which: str, values: Float[np.ndarray, " n"], label: str) -> Float[np.ndarray, " m"]:
-    """Scales one axis for cells at `values`, and returns the n + 1 edges of the cells."""
+    """Sets the scale and label of an axis for cells at `values`. Returns the n + 1 edges of the cells."""
     getattr(axes, f"set_{which}label")(label)
     axis = getattr(axes, f"{which}axis")
     spacing = _spacing(values) if len(values) > 1 else "uneven"
-    if spacing == "uneven":  # equally wide cells, each named
+    if spacing == "uneven":  # cells of equal width, with their values as tick labels
         axis.set_ticks(np.arange(len(values)), [f"{value:.3g}" for value in values])
         return np.arange(len(values) + 1) - 0.5
     if spacing == "log":

@@ -26,7 +26,7 @@ class Examples(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Which examples of a split are classified correctly, and the sum of the losses of all, without the penalty."""
+    """Which examples of a split are classified correctly, and the sum of all losses, without the penalty."""
 
     correct: Bool[Array, " N"]
     loss: Float[Array, ""]

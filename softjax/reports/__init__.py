@@ -1,1 +1,1 @@
-"""Folders of results: README, tables, pictures, how they were made."""
+"""Reports: folders with a README, tables, pictures, and the record of how they were made."""

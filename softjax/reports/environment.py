@@ -1,4 +1,4 @@
-"""How a report was made: versions, device, memory, time."""
+"""The environment of a report: versions, device, memory, date."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ import jax
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions, device and peak memory of this process, and the time."""
+    """Versions, device, the peak memory of this process, and the date."""
     device = jax.devices()[0]
     packages = ("softjax-suite", "jax", "jaxlib", "numpy", "scikit-learn", "matplotlib")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -31,7 +31,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def environment_rows(environment: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `environment` holds, as rows of a table: device, versions, date."""
+    """The rows of a table: device, versions and date of `environment`."""
     device = environment["device"]
     return [
         (

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and texts filled into templates."""
+"""Tables in Markdown, and templates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from string import Template
 
 
 def table(rows: Sequence[Sequence[str]], align: str = "right") -> str:
-    """Rows of text as a table in Markdown, the first of them its header.
+    """A Markdown table of rows of text. The first row is the header.
 
     **Arguments:**
 
-    - `rows`: as many cells each; a bar within a cell is escaped.
-    - `align`: of all columns, `"right"` or `"left"`, or `"names"`: the first column left, the others right.
+    - `rows`: all have the same number of cells. A `|` in a cell is escaped.
+    - `align`: the alignment of the columns. `"right"`, `"left"`, or `"names"`: the first column left, the others right.
     """
     header, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
     left, right = "---", "---:"
@@ -25,20 +25,20 @@ class _Text(Template):
 
 
 def fill(text: str, **values: object) -> str:
-    """`text` with each `$name` replaced by its value; `${name.field[0]:.3f}` is what `str.format` makes of it.
+    """`text` with each `$name` replaced by its value. `${name.field[0]:.3f}` is formatted as by `str.format`.
 
-    Raises `KeyError` for a name without a value.
+    Raises `KeyError` if a name has no value.
     """
     template = _Text(text)
     return template.substitute({name: f"{{{name}}}".format(**values) for name in template.get_identifiers()})
 
 
 def render(template: Path, **values: object) -> str:
-    """The text of `template`, a Markdown file beside the code that fills it, as `fill` has it."""
+    """The text of the Markdown file `template`, filled with `values` by `fill`."""
     return fill(template.read_text(encoding="utf-8"), **values)
 
 
 def render_table(template: Path, rows: Iterable[Mapping[str, object]]) -> str:
-    """The table whose header and rule `template` holds, and one row, which is filled with the values of each of `rows`."""
+    """A table. The file `template` has its header, its rule and one row, which is filled with each of `rows`."""
     *head, row = template.read_text(encoding="utf-8").splitlines()
     return "\n".join([*head, *(fill(row, **values) for values in rows)])

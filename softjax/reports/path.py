@@ -25,7 +25,7 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 
 
 def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
-    """Writes the report of a regularization path; all else as `write_sweep`."""
+    """Writes the report of a regularization path. Arguments and errors are those of `write_sweep`."""
     best, config, solver = result.best, result.config, result.solver
     of_best = {
         "reg": float(result.reg[best]),
@@ -36,8 +36,8 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
     }
     contents = ReportContents(
         title=f"Regularization path on {dataset.title}",
-        summary=f"The minimum of the {loss_name(config)} of a linear classifier, by L-BFGS on all training examples, for "
-        f"{len(result.reg)} penalty strengths.",
+        summary=f"The minimum of the {loss_name(config)} loss of a linear classifier for {len(result.reg)} penalty strengths, by "
+        "L-BFGS on all training examples.",
         best=of_best,
         best_rows=[
             ("penalty strength reg", f"{of_best['reg']:.6g}"),
@@ -74,15 +74,15 @@ def _write_sections(result: PathResult) -> str:
         rows=table(path_rows(result)),
         tied=int(result.tied.sum()),
         num_regs=len(result.reg),
-        converged=f"{left} did not converge within {most:,} iterations, or to the rounding of {dtype}"
+        converged=f"{left} did not converge in {most:,} iterations or within the rounding of {dtype}"
         if left
-        else "All converged",
+        else "All penalty strengths converged",
         tolerance=f"{result.solver.tolerance:g}",
     ).rstrip()
 
 
 def path_rows(result: PathResult) -> list[tuple[str, ...]]:
-    """Every penalty strength of a path, as text under a header row."""
+    """A table of all penalty strengths of a path: a header row, and one row of text each."""
     header = (
         "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
         "gradient norm", "gap", "iterations", "evaluations",

@@ -1,4 +1,4 @@
-"""What the reports of sweeps and of regularization paths share: the best classifier, its pictures, how it was made."""
+"""The common parts of all reports: the best classifier, its pictures, and how it was made."""
 
 import csv
 import json
@@ -24,20 +24,20 @@ from softjax.training.result import SweepResult
 SPLITS = ("train", "val", "test")
 TEMPLATE = Path(__file__).with_suffix(".md")
 
-Figures = dict[str, tuple[Figure, str]]  # by file name, with their captions
+Figures = dict[str, tuple[Figure, str]]  # file name: picture and caption
 
 
 @dataclass(frozen=True)
 class ReportContents:
-    """What is said of a sweep, or of a path, in its report."""
+    """The contents of the report of a sweep or of a path."""
 
     title: str
     summary: str
     best: dict[str, Any]
-    """of the best classifier, as in run.json"""
+    """the values of the best classifier, as in run.json"""
     best_rows: list[tuple[str, str]]
     tables: dict[str, list[tuple[Any, ...]]]
-    """CSV files, the first row their header"""
+    """CSV files; the first row is the header"""
     sections: str
     how: list[tuple[str, str]]
     seconds: Any
@@ -54,7 +54,7 @@ def write_report(
     folder: RunFolder,
     command: str,
 ) -> None:
-    """Writes everything into the run's folder: README.md, tables, run.json, classifier.npz and pictures."""
+    """Writes the report into the run's folder: README.md, tables, run.json, classifier.npz and pictures."""
     scores = result.scores(dataset.test)
     nll = float(negative_log_likelihood(scores, dataset.test.y))
     predicted = scores.argmax(axis=1).astype(np.int32)
@@ -87,17 +87,20 @@ def _draw_classifier(
     if dataset.image_shape is not None:
         title = f"{dataset.title}: class templates of the best classifier"
         figure = plots.templates(weights, dataset.class_names, dataset.image_shape, title)
-        figures["templates"] = figure, "The best classifier's weights, class by class, on one scale."
+        figures["templates"] = (
+            figure,
+            "The weights of the best classifier, one image per class. All images have the same scale.",
+        )
     title = f"{dataset.title}: best classifier, {len(dataset.test):,} test examples"
     figures["confusion_matrix"] = (
         plots.confusion(counts, dataset.class_names, title),
-        "The best classifier on the test examples: counts, coloured by their share of the row.",
+        "The best classifier on the test examples: counts. The colour is the share of the row.",
     )
     return figures
 
 
 def _describe_run(contents: ReportContents, dataset: Dataset, command: str, nll: float) -> dict[str, Any]:
-    """What run.json holds."""
+    """The contents of run.json."""
     return {
         "command": command,
         "config": contents.config,
@@ -126,7 +129,7 @@ def _write_readme(
     sizes = " / ".join(f"{data[split]:,}" for split in SPLITS)
     how = [
         ("data", f"{dataset.title}, {sizes} examples, fingerprint {dataset.fingerprint}"),
-        ("features", f"{dataset.num_features} and the bias; the training mean subtracted{divided}"),
+        ("features", f"{dataset.num_features} and the bias; the training mean is subtracted{divided}"),
         *contents.how,
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
         ("peak memory", f"{run['peak_memory_mb']:,.0f} MB"),
@@ -137,21 +140,21 @@ def _write_readme(
         title=contents.title,
         summary=contents.summary,
         chosen=" averaged over the seeds" if of_sweep and config["num_seeds"] > 1 else "",
-        whose=f"; the classifier is seed {best['seed']}'s" if of_sweep else "",
+        whose=f"; the classifier is that of seed {best['seed']}" if of_sweep else "",
         best=table([("", ""), *contents.best_rows, nll]),
         pictures="\n\n".join(f"![{caption}]({name}.png)\n\n{caption}" for name, caption in captions.items()),
         sections=contents.sections,
         scale=" · scale" if config["standardize"] else "",
         kept=""
         if contents.all_weights is None
-        else f" All of them are in [weights.npy](weights.npy), {axes}.",
+        else f" The weights of all classifiers are in [weights.npy](weights.npy), {axes}.",
         command=run["command"],
         how=table([("", ""), *how]),
     )
 
 
 def interval(ends: np.ndarray) -> str:
-    """An interval in words: "0.9123 to 0.9456"."""
+    """An interval as text: "0.9123 to 0.9456"."""
     return f"{ends[0]:.4f} to {ends[1]:.4f}"
 
 

@@ -39,22 +39,25 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 
 
 def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
-    """Writes a sweep's report: README.md, results.csv (a row a run), cells.csv (a row a configuration), run.json,
-    classifier.npz and the pictures (and weights.npy, where all weights were kept). All of it, or nothing.
+    """Writes the report of a sweep; the folder appears only when it is complete.
+
+    It contains README.md, results.csv (one row per run), cells.csv (one row per configuration), run.json,
+    classifier.npz, the pictures, and weights.npy if all weights were kept.
 
     **Arguments:**
 
-    - `result`, `dataset`: the sweep and the raw data set it was given.
-    - `folder`: where it goes.
-    - `command`: the command line that regenerates it.
+    - `result`: the sweep.
+    - `dataset`: the data set of the sweep, not preprocessed.
+    - `folder`: the folder of the report.
+    - `command`: the command line that makes the same report again.
 
-    Raises `InputError` where the folder is taken or cannot be written, or where every configuration diverged.
+    Raises `InputError` if the folder exists or cannot be written, or if every configuration diverged.
     """
     config, best = result.config, _describe_best(result)
     over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
     contents = ReportContents(
         title=f"Sweep on {dataset.title}",
-        summary=f"A linear classifier by {_optimizer(config)} on the {loss_name(config)}: {describe_grid(config)}.",
+        summary=f"A linear classifier by {_optimizer(config)} on the {loss_name(config)} loss: {describe_grid(config)}.",
         best=best,
         best_rows=[
             ("learning rate lr", f"{best['lr']:.6g}"),
@@ -100,14 +103,14 @@ def _describe_best(result: SweepResult) -> dict[str, Any]:
 def _write_sections(result: SweepResult) -> str:
     config = result.config
     spread = (
-        "The intervals count the finite split and the seeds"
+        "The intervals include the variation over the examples of a split and over the seeds"
         if config.num_seeds > 1
-        else "The intervals count the finite split alone: one seed does not show how much another would differ"
+        else "The intervals include only the variation over the examples of a split: one seed does not show that over seeds"
     )
     steps_done, steps_all = int(result.steps.sum()), len(result.reg) * config.num_iters
     halved = (
-        f"\n\nSuccessive halving trained {steps_done:,} of {steps_all:,} steps a seed, and saved "
-        f"{1 - steps_done / steps_all:.0%}. Of the configurations it stopped, the figures are of the step at which it did."
+        f"\n\nSuccessive halving trained {steps_done:,} of {steps_all:,} steps per seed, and saved "
+        f"{1 - steps_done / steps_all:.0%}. The values of a stopped configuration are those of its last step."
     )
     return render(
         TEMPLATE,
@@ -137,7 +140,7 @@ def _describe_training(result: SweepResult) -> list[tuple[str, str]]:
 
 
 def describe_grid(config: SweepConfig) -> str:
-    """The size of a sweep in words: "10 learning rates × 10 penalty strengths × 1 seed"."""
+    """The size of a sweep as text: "10 learning rates × 10 penalty strengths × 1 seed"."""
     axes = (
         {"learning rate": len(config.learning_rates), "penalty strength": len(config.regs)}
         if config.search == "grid"
@@ -147,10 +150,10 @@ def describe_grid(config: SweepConfig) -> str:
 
 
 def best_cells(result: SweepResult, most: int = ROWS_SHOWN) -> list[tuple[str, ...]]:
-    """The best configurations, best first, as text under a header row.
+    """A table of the best configurations, the best first: a header row, and one row of text each.
 
-    Their lr, reg and accuracies, with several seeds mean ± standard deviation over them; the 95 % interval of the
-    validation accuracy, and • where a configuration is tied with the best.
+    The columns are lr, reg, the accuracies (with several seeds mean ± standard deviation), the 95 % interval of the
+    validation accuracy, and • if the configuration is tied with the best.
     """
 
     def text(values: np.ndarray) -> str:

@@ -150,7 +150,7 @@ class Checkpoint:
             return read_arrays(self._path(name))
 
     def discard(self) -> None:
-        """Deletes the checkpoint, and the folder if it is empty then. The state goes first: if killed, no half of it remains."""
+        """Deletes the checkpoint, and the folder if it is empty then. The state goes first, so a killed deletion leaves none."""
         for name in (STATE, JOURNAL):
             (self.folder / name).unlink(missing_ok=True)
         for path in self.folder.glob("*"):

@@ -1,1 +1,1 @@
-"""Many training runs at once: lr × reg × seed."""
+"""The sweep: many training runs at once, lr × reg × seed."""

@@ -141,7 +141,7 @@ class SweepConfig:
                 raise InputError(f"decay_every is for the schedule step, not for {self.schedule!r}")
         if self.optimizer == "adamw" and self.penalty != "l2":
             raise InputError(
-                f"adamw takes reg as its weight decay and no penalty besides: leave penalty at l2, got {self.penalty!r}"
+                f"adamw uses reg as weight decay and has no penalty: leave penalty at its default l2, got {self.penalty!r}"
             )
         if not math.isfinite(self.init_scale) or self.init_scale < 0:
             raise InputError(f"init_scale must be finite and zero or positive, got {self.init_scale!r}")
@@ -155,7 +155,7 @@ class SweepConfig:
             check_count("num_configs", self.num_configs)
             if self.search == "grid":
                 raise InputError(
-                    "num_configs is for search random or log_uniform; a grid has as many as its axes give"
+                    "num_configs is for search random or log_uniform; a grid has learning_rates × regs configurations"
                 )
         if self.search == "log_uniform" and 0 in self.regs:
             raise InputError("search log_uniform needs positive regs, got 0: its logarithm is infinite")

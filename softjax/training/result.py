@@ -107,7 +107,7 @@ class SweepResult:
 
     @property
     def best_seed(self) -> int:
-        """The index of the best configuration's seed with the highest validation accuracy."""
+        """The index of the seed with the highest validation accuracy, in the best configuration."""
         return int(np.argmax(self.val_accuracy[self.best]))
 
     @cached_property
@@ -138,7 +138,9 @@ class SweepResult:
         Raises `InputError` if the configurations were drawn, and so are no grid.
         """
         if self.grid_shape is None:
-            raise InputError(f"a {self.config.search} search is no grid: use the arrays by configuration")
+            raise InputError(
+                f"a {self.config.search} search is no grid: use the arrays themselves, with one axis of configurations"
+            )
         array: np.ndarray = getattr(self, name)
         return array.reshape(self.grid_shape + array.shape[1:])
 

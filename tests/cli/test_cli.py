@@ -172,7 +172,7 @@ def test_help_does_not_import_jax():
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
         (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
         (["--halvings", "9"], "9 halvings need at least 512 configurations"),
-        (["--optimizer", "adamw", "--penalty", "l1"], "adamw takes reg as its weight decay"),
+        (["--optimizer", "adamw", "--penalty", "l1"], "adamw uses reg as weight decay"),
         (["--search", "log_uniform", "--regs", "0,1"], "log_uniform needs positive regs"),
         (["--converge", "--kind", "hinge"], "to converge, kind must be softmax"),
         (["--converge", "--penalty", "l1"], "to converge, penalty must be l2, half_l2 or none"),

@@ -73,7 +73,7 @@ def test_a_range_prints_in_its_shortest_form(text):
         ({"schedule": "linear"}, "schedule must be one of constant, cosine, step, got 'linear'"),
         ({"decay_every": 5}, "decay_every is for the schedule step, not for 'constant'"),
         ({"decay_rate": 0.0}, r"decay_rate must lie in \(0, 1\], got 0.0"),
-        ({"optimizer": "adamw", "penalty": "l1"}, "adamw takes reg as its weight decay"),
+        ({"optimizer": "adamw", "penalty": "l1"}, "adamw uses reg as weight decay"),
         ({"minibatches": "own"}, "minibatches must be one of shared, independent, got 'own'"),
         ({"dtype": "int8"}, "dtype must be one of float32, float64, bfloat16, got 'int8'"),
     ],

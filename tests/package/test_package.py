@@ -1,11 +1,23 @@
 """The package is light to import, and its public names are all there."""
 
+import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
 import softjax
+from softjax.comparison.config import CompareConfig
+from softjax.gradcheck.config import CheckConfig
+from softjax.objective.config import Objective
+from softjax.path.result import PathProgress, PathState
+
+RECORDS = [
+    *(softjax.DataConfig, softjax.SweepConfig, softjax.DeviceConfig, softjax.PathConfig),
+    *(CheckConfig, CompareConfig, Objective, PathProgress, PathState),
+    *(softjax.Dataset, softjax.SweepResult, softjax.PathResult, softjax.Progress, softjax.SweepState),
+]
 
 
 @pytest.mark.parametrize("name", [*softjax.__all__, "__version__"])
@@ -17,6 +29,13 @@ def test_every_public_name_loads(name):
 def test_what_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = softjax.nothing
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_help_explains_every_field_of_a_record(record):
+    section = record.__doc__.split("    Attributes:\n")[1]
+    explained = re.findall(r"^ {8}(\w+): \S", section, re.MULTILINE)
+    assert explained == [field.name for field in fields(record)]
 
 
 def test_functions_are_not_hidden_by_modules_of_their_name():

@@ -157,7 +157,7 @@ def test_the_report_says_which_are_tied_and_how_sure_it_is(written, small_result
         assert ends == pytest.approx(small_result.val_interval[c], abs=1e-6)
     text = (written / "README.md").read_text()
     assert f"{small_result.tied.sum()} of 6 configurations are statistically tied" in text
-    assert "count the finite split and the seeds" in text
+    assert "over the examples of a split and over the seeds" in text
 
 
 def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(digits, tmp_path):
@@ -174,10 +174,10 @@ def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(dig
     text = (tmp_path / "out" / "README.md").read_text()
     assert "by Adam (β₁ 0.9, β₂ 0.999, ε 1e-08) on a cosine schedule" in text
     assert "8 drawn configurations × 1 seed" in text
-    assert "trained 64 of 128 steps a seed, and saved 50%" in text  # 4 × 4 + 2 × 8 + 2 × 16
+    assert "trained 64 of 128 steps per seed, and saved 50%" in text  # 4 × 4 + 2 × 8 + 2 × 16
     assert "drawn, log-uniform from 0.001 to 1" in text
     assert "independent minibatches" in text
-    assert "one seed does not show how much another would differ" in text
+    assert "one seed does not show that over seeds" in text
 
 
 def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
@@ -194,7 +194,7 @@ def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
     assert [float(row["reg"]) for row in rows] == [0.1, 10.0]
     assert [float(row["objective"]) for row in rows] == pytest.approx(result.objective)
     text = (tmp_path / "out" / "README.md").read_text()
-    assert "All converged to 1e-06" in text
+    assert "All penalty strengths converged (gap at most 1e-06)" in text
     assert "    softjax sweep --converge\n" in text
     with np.load(tmp_path / "out" / "classifier.npz") as arrays:
         np.testing.assert_array_equal(arrays["W"], result.best_weights)
