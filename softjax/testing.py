@@ -26,6 +26,7 @@ def assert_gradient(
     Raises `ValueError` as `check_gradient` does.
 
     >>> import numpy as np
+    >>> from softjax.testing import assert_gradient
     >>> check = assert_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, np.array([1.0, 2.0]))
     >>> check.error_in_bounds <= check.allowed_bounds
     True

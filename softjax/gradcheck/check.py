@@ -60,11 +60,11 @@ def check_gradient(
     Raises `ValueError` if `fun` does not return a real scalar, if `params` hold no floating arrays, or if the
     gradient is not a pytree like `params`.
 
-    >>> import numpy as np
+    >>> import numpy as np, softjax
     >>> w = np.array([1.0, 2.0])
-    >>> check_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, w).verdict
+    >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, w).verdict
     'right'
-    >>> check_gradient(lambda w: (w**2).sum(), lambda w: w, w).diagnosis
+    >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: w, w).diagnosis
     'the claim is half the gradient'
 
     Source of the rounding model: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of
@@ -108,9 +108,9 @@ def check_hessian(
 
     Raises `ValueError` as `check_gradient` does, or if `num_directions` is less than 1.
 
-    >>> import numpy as np
+    >>> import numpy as np, softjax
     >>> w = np.array([1.0, 2.0])
-    >>> checks = check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
+    >>> checks = softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
     >>> [check.verdict for check in checks]
     ['right', 'right', 'right']
     """
