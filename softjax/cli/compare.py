@@ -27,7 +27,8 @@ class Compare:
         show: CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing.
         out: Folder of the report. By default a new one in runs/: runs/frameworks-001. What is known so far is kept
             beside it, in a folder of that name ending in .partial.
-        resume: Go on where an interrupted comparison with these options stopped. Without out: the last unfinished one.
+        resume: Go on where an interrupted comparison with these options stopped. Without out, the last
+            such run in runs/ is found.
         overwrite: Replace an earlier report in that folder, and discard an unfinished comparison.
     """
 

@@ -13,7 +13,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from softjax.ranges import format_range, parse_range
 
-SILENT = ("None", "", "False", "()")  # defaults of which there is nothing to say
+SILENT = ("None", "", "False", "True", "()")  # defaults of which there is nothing to say
 WIDTH = 100  # of the help, at most
 
 

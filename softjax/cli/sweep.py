@@ -47,8 +47,8 @@ class Sweep:
         devices: On which devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
         overwrite: Replace an earlier report in that folder, and discard an unfinished run.
-        resume: Go on where a run with these options stopped. Without out: the last unfinished run of the data set.
-            Where there is none, start; where the report is complete, do nothing.
+        resume: Go on where a run with these options stopped. Without out, the last such run in runs/ is found. Where
+            there is none, start; where its report is complete, do nothing.
         checkpoint_every: Seconds between checkpoints. Longer where writing one takes more than a twentieth of that.
     """
 
