@@ -1,1 +1,1 @@
-"""Autodiff frameworks side by side: `cases` says what they are asked, `run` asks them, `report` tells."""
+"""Compares autodiff frameworks: `cases` holds the problems, `run` runs them, `report` writes the results."""

@@ -1,6 +1,6 @@
-"""The edge cases: small problems at the limits of the formula, and for each the one outcome that is right.
+"""The edge cases: small problems at the limits of the formula, each with its one right outcome.
 
-What is right is decided here, from the mathematics, without running any framework.
+The right outcome follows from the mathematics. It was decided without running any framework.
 """
 
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ class EdgeCase:
 
     **Fields:**
 
-    - `name`, `what`: in tables.
-    - `expected`: `"value"`: the formula has a value, which the oracle computes; `"undefined"`: it has none, so
-      the loss must not come out finite, and the gradient must not hide this; an error is right too;
-      `"refused"`: the arguments describe no problem, so an error must be raised.
-    - `reason`: why.
-    - `problem`: in float32, where the case is not about types.
-    - `judge_gradient`: whether the gradient of an undefined problem has to show that it is undefined.
-    - `forward`: whether the gradient is asked of forward mode, one tangent for each entry of W.
+    - `name`, `what`: the name and the description in tables.
+    - `expected`: `"value"`: the formula has a value, and the oracle computes it. `"undefined"`: the formula has no
+      value, so the loss must not be finite, and the gradient must not hide this; an error is right too.
+      `"refused"`: the arguments do not describe a problem, so an error must be raised.
+    - `reason`: why this outcome is right.
+    - `problem`: in float32, unless the case is about types.
+    - `judge_gradient`: whether the gradient of an undefined problem must not be finite either.
+    - `forward`: whether forward mode computes the gradient, with one tangent for each entry of W.
     """
 
     name: str

@@ -11,9 +11,9 @@ REASONABLE_BYTES = 8 * 2**30
 
 
 class Estimate:
-    """How fast one framework has been so far, in each type, and what it would take for a larger case.
+    """The speed of one framework so far, in each type, and estimates for larger cases.
 
-    Only frameworks whose files have `count_operations` or `count_numbers` are estimated.
+    There are estimates only for frameworks whose files define `count_operations` or `count_numbers`.
     """
 
     def __init__(self, module: ModuleType) -> None:
@@ -21,7 +21,7 @@ class Estimate:
         self.seconds_per_operation: dict[str, float] = {}
 
     def compute(self, case: AccuracyCase, dtype: str) -> Any:
-        """The loss and gradient of a case, as NumPy's; the time they take goes into later estimates."""
+        """The loss and gradient of a case, as NumPy arrays. Later estimates use the time that they take."""
         problem = case.problem(dtype)
         prepared = self.module.prepare(problem)
         result = prepared.loss_and_grad(prepared.place(problem.W))
@@ -34,11 +34,11 @@ class Estimate:
         return prepared.to_numpy(result)
 
     def describe_excess(self, case: AccuracyCase, dtype: str, most_seconds: float | None = None) -> str:
-        """What a case would take, such as "about 3 hours", where that is too much; "" where it is not.
+        """The time or memory that a case would take, such as "about 3 hours", if that is too much; else "".
 
         **Arguments:**
 
-        - `most_seconds`: too many seconds are more than these, by default `REASONABLE_SECONDS`.
+        - `most_seconds`: more seconds than this are too many; `REASONABLE_SECONDS` by default.
         """
         size = (case.N, case.D, case.K)
         if hasattr(self.module, "count_numbers"):

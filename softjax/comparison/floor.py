@@ -13,7 +13,7 @@ COPIED_BYTES = 2**27
 
 
 def estimate_floor(case: str) -> float:
-    """Seconds: the larger of those of the arithmetic and those of the traffic with memory, in float32."""
+    """Seconds: the larger of the time of the arithmetic and the time of moving the arrays, in float32."""
     size = ACCURACY[case]
     operations = 4.0 * size.N * size.D * size.K
     moved = 4.0 * (size.N * size.D + 2 * size.D * size.K)

@@ -1,4 +1,4 @@
-"""The journal of a comparison: a file to which each answer is written as it comes, so that nothing known is lost."""
+"""The journal of a comparison: a file that gets each answer at once, so that an interrupted comparison can resume."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ Answers = dict[Job, Record | Speed]
 
 
 class Journal:
-    """The answers so far, and the file that they are written to, where there is one."""
+    """The answers so far, and the file that they are written to, if there is one."""
 
     def __init__(self, answers: Answers, file: TextIO | None, on_record: Callable[[str, str], None] | None):
         self.answers = answers
@@ -25,7 +25,7 @@ class Journal:
         self.lock = threading.Lock()
 
     def add(self, job: Job, record: Record | Speed) -> None:
-        """Keeps an answer, and tells of it. Any thread may call this."""
+        """Stores an answer, and reports it to `on_record`. Any thread may call this."""
         with self.lock:
             self.answers[job] = record
             if self.file is not None:
@@ -41,9 +41,9 @@ def open_journal(
     versions: dict[str, str | None],
     on_record: Callable[[str, str], None] | None,
 ) -> Iterator[Journal]:
-    """The journal at `path`, with the answers of an interrupted comparison of this configuration and these versions.
+    """Opens the journal at `path`. It keeps the answers of an interrupted comparison with this configuration and versions.
 
-    Any other file there is replaced. Without a path, answers are kept in memory alone.
+    Any other file at `path` is replaced. Without a path, answers are only kept in memory.
     """
     if path is None:
         yield Journal({}, None, on_record)

@@ -1,4 +1,4 @@
-"""Compares what a framework returned with what is right."""
+"""Compares the answers of the frameworks with the true values."""
 
 import json
 import math
@@ -22,7 +22,7 @@ ROUNDINGS_ALLOWED = 100.0
 
 
 class Judge:
-    """Judges answers. The truths of accuracy cases are computed once, and kept in files, as they are large."""
+    """Judges answers. The true values of accuracy cases are computed once and kept in files, because they are large."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -71,7 +71,7 @@ def judge_accuracy(truth: Truth, dtype: str, loss: np.ndarray, grad: np.ndarray)
 
 
 def measure_errors(loss: np.ndarray, grad: np.ndarray, truth: Truth, dtype: str) -> dict[str, Any]:
-    """The errors of a loss and gradient. Goes by blocks of rows, as large gradients do not fit in memory twice."""
+    """The errors of a loss and gradient. Works on blocks of rows, because large gradients do not fit in memory twice."""
     rounding = Rounding.of(numpy_dtype(dtype))
     worst = square = norm = 0.0
     rows = max(1, 2**22 // max(1, grad.shape[1]))
@@ -144,9 +144,9 @@ def _relative_error(value: Float[np.ndarray, "..."], true: Float[np.ndarray, "..
 
 
 def correct_refusal(record: Record, ordinary: Record | None) -> Record:
-    """The record with status `"error"` where an error was counted as right, but the ordinary case fails too.
+    """Changes the status to `"error"` if an error counted as right, but the framework fails in the ordinary case too.
 
-    Such a framework does not refuse the case: it fails in every case.
+    Such a framework does not refuse this case: it fails in every case.
     """
     if ordinary is None or ordinary.status != "error" or record.status != "right" or record.error is None:
         return record

@@ -1,12 +1,12 @@
-"""The true objective and gradient: the reference for every framework, more precise than the types it measures.
+"""The true objective and gradient, for comparison with every framework. It is more precise than all compared types.
 
 It is written from the definitions and shares no code with `softjax.objective`.
 
-Small problems are computed by mpmath with 50 digits. Larger problems are computed in extended precision. Their
-matrices are split into slices of so few bits that float64 products of slices, and the sums of these, are exact
-(Ozaki, Ogita, Oishi and Rump, *Error-free transformations of matrix multiplication*, 2012). All that lies between
-the two matrix products is computed in `numpy.longdouble`, which has 64 bits on x86, and 113 on ARM under Linux.
-Where it has no more bits than float64 (Windows, macOS on ARM), errors of float64 are measured to about one rounding.
+mpmath computes small problems with 50 digits. Larger problems are computed in extended precision. Their matrices are
+split into slices with so few bits that float64 products of slices, and the sums of these products, are exact (Ozaki,
+Ogita, Oishi and Rump, *Error-free transformations of matrix multiplication*, 2012). Everything between the two matrix
+products is computed in `numpy.longdouble`, which has 64 bits on x86, and 113 on ARM under Linux. On Windows and on
+macOS on ARM it has no more bits than float64; errors of float64 are then only known to about one rounding.
 """
 
 import math
@@ -31,9 +31,8 @@ class Truth:
     **Fields:**
 
     - `loss`, `loss_rest`; `grad`, `grad_rest` (D, K): the true values are `loss + loss_rest` and `grad + grad_rest`.
-    - `loss_unit`, `grad_unit` (D, K): the sum of the magnitudes of all terms that are added up for a result, to
-      first order, Σ|terms|. Times the unit roundoff of a type it is one rounding of the result, the unit in which
-      errors are given. With e = |X| |W| for the products in the scores, it is
+    - `loss_unit`, `grad_unit` (D, K): Σ|terms|, the sum of the magnitudes of all terms of a result, to first order.
+      Multiplied by the unit roundoff of a type, this is one rounding of the result, the unit of errors. With e = |X| |W| for the products in the scores, it is
       1/N |X|ᵀ (p + onehot(y) + p ∘ ((1 − p) ∘ e + Σ_{j≠k} pⱼ eⱼ)) + |∇penalty| + |∇L| for the gradient, and the
       mean of |ℓ| + 1 + Σₖ |pₖ − 1[y = k]| eₖ, plus |penalty|, for the loss.
     """
@@ -57,12 +56,12 @@ def truth(
 
     **Arguments:**
 
-    - `W`: weights (D, K), `X`: features (N, D), whose values are taken as exact. Entries of `W` may be −∞, which
-      rules a class out, where the features that multiply them are positive.
+    - `W`: weights (D, K), `X`: features (N, D). Their values count as exact. An entry of `W` may be −∞ if the features
+      that multiply it are positive; then the class has probability 0.
     - `y`: labels (N,), integers 0..K−1.
     - `l1`, `l2`: the coefficients of the penalty.
 
-    Raises `ValueError` where there are no examples, or a label lies outside 0..K−1.
+    Raises `ValueError` if there are no examples, or if a label lies outside 0..K−1.
     """
     if len(X) == 0:
         raise ValueError("the mean loss of no examples is undefined")
@@ -97,7 +96,7 @@ def evaluate_by_mpmath(
 
     **Arguments:** as `truth`; `digits` is the precision.
     """
-    mp = mpmath.MPContext()  # of its own: the precision of mpmath.mp is shared by all threads
+    mp = mpmath.MPContext()  # a new context, because all threads share the precision of mpmath.mp
     mp.dps = digits
     (N, D), K = X.shape, W.shape[1]
     w = [[mp.mpf(float(v)) for v in row] for row in W]
@@ -108,7 +107,7 @@ def evaluate_by_mpmath(
         e = [mp.exp(v - max(s)) for v in s]
         total = mp.fsum(e)
         others = mp.fsum(e[:label] + e[label + 1 :])
-        # from sums, not from 1 − p_y: p_y may be closer to 1 than the precision can tell
+        # not from 1 − p_y, which loses all digits if p_y is very close to 1
         loss += mp.inf if e[label] == 0 else mp.log1p(others / e[label])
         for k in range(K):
             q = -others / total if k == label else e[k] / total
@@ -129,8 +128,8 @@ def evaluate_by_mpmath(
 def multiply(A: Shaped[np.ndarray, "M L"], B: Shaped[np.ndarray, "L P"]) -> Shaped[np.ndarray, "M P"]:
     """A @ B in `numpy.longdouble`, at the speed of ten float64 products.
 
-    Each factor is split into four slices of b bits, relative to the largest entry of its row or column, with
-    2 b + log₂ L ≤ 53, so that products of slices are exact. Products smaller than the last slice are left out.
+    Each matrix is split into four slices of b bits, relative to the largest entry of the row or column. Products of
+    slices are exact because 2 b + log₂ L ≤ 53. Products smaller than the last slice are left out.
     """
     bits = (53 - math.ceil(math.log2(max(2, A.shape[1])))) // 2
     left, right = _split(A, bits, axis=1), _split(B, bits, axis=0)
@@ -196,12 +195,12 @@ def compute_units(
     """`loss_unit` and `grad_unit` of `Truth`, without their last terms |ℓ| and |∇L|."""
     rows, size = np.arange(len(X)), np.abs(X)
     with np.errstate(all="ignore"):
-        weights = np.where(np.isfinite(W), np.abs(W), 0)  # a class that is ruled out has no rounding
+        weights = np.where(np.isfinite(W), np.abs(W), 0)  # a weight of −∞ has no rounding error
         s = X @ W
         p = np.exp(s - s.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         e = size @ weights
-        moved = p * e  # by the rounding of each score
+        moved = p * e  # by the rounding errors of the scores
         mean = moved.sum(axis=1)
         at_label = mean + (1 - 2 * p[rows, y]) * e[rows, y]  # Σₖ |pₖ − 1[y = k]| eₖ
         loss = float((at_label + 1).mean() + l1 * weights.sum() + l2 * (weights**2).sum())

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-# Blue to red through grey, apart for colour-blind eyes too; the words in the cells say the same.
+# From blue through grey to red: colour-blind readers can tell them apart, and the cells have words too.
 LEVELS = {
     "right": ("#4393c3", "right, or refused as it must be"),
     "loud": (

@@ -1,4 +1,4 @@
-"""A framework's process, as seen from outside."""
+"""Starts and ends the process of a framework, and sends jobs to it."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 WORKER = (sys.executable, "-m", "softjax.comparison.worker")
-# The same number of threads for all; those of XLA, tinygrad and MLX are the machine's cores already.
+# All frameworks get as many threads as there are cores. XLA, tinygrad and MLX use all cores without a setting.
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -33,10 +33,10 @@ SECONDS_TO_LEAVE = 2.0
 
 
 class Process:
-    """A worker for one framework, and the lines it answers."""
+    """A worker process for one framework, and the lines that it answers with."""
 
     def __init__(self, framework: str, fresh: bool = False) -> None:
-        """Starts it; `fresh` gives it empty caches, so that whatever it compiles, it compiles anew."""
+        """Starts the worker. With `fresh` it has empty caches, so it compiles everything again."""
         threads = str(os.cpu_count() or 1)
         settings = dict.fromkeys(THREADS, threads) | QUIET | CPU
         self.scratch = tempfile.TemporaryDirectory(prefix="softjax-process-", ignore_cleanup_errors=True)
@@ -53,14 +53,14 @@ class Process:
             stderr=subprocess.DEVNULL,
             text=True,
             env=os.environ | settings,
-            start_new_session=True,  # compilers that it starts end with it; Ctrl-C is ours to handle
+            start_new_session=True,  # its compilers end with it, and Ctrl-C reaches only this process
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.busy = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def ask(self, job: dict[str, Any], limit: float) -> dict[str, Any]:
-        """Its answer to a job, {"status": "crash"} where it ended or {"status": "hang"} after `limit` seconds."""
+        """The answer to a job; {"status": "crash"} if the process ended, {"status": "hang"} after `limit` seconds."""
         assert self.process.stdin is not None
         self.busy = True
         try:
@@ -80,7 +80,7 @@ class Process:
         return {"status": "crash", "error": ending, "message": f"the process ended: {ending}"}
 
     def end(self) -> None:
-        """Lets it leave where it waits for a job, and ends it, with what it started, where it does not."""
+        """Lets the process end by itself if it waits for a job; else kills it, and the processes that it started."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()

@@ -1,4 +1,4 @@
-"""Asks the frameworks the cases, each framework in a process of its own, several at once."""
+"""Runs the cases in the frameworks, each framework in its own process, several at a time."""
 
 import os
 import threading
@@ -17,12 +17,12 @@ from softjax.comparison.records import Job, Record
 def ask_all(
     jobs: list[Job], config: CompareConfig, scratch: Path, add: Callable[[Job, Record], None]
 ) -> None:
-    """Does all jobs, as many frameworks at once as the machine has cores, and adds each record as it comes.
+    """Does all jobs, with as many frameworks at a time as there are cores, and adds each record when it is known.
 
-    Where it is interrupted, it ends the processes before it raises.
+    If it is interrupted, it ends the processes before it raises.
     """
     questions = _Questions(config, scratch, add)
-    # Frameworks with most to compile come first, lest they end alone.
+    # Frameworks that compile most come first; otherwise the others would be done long before them.
     names = sorted({job.framework for job in jobs}, key=lambda name: not FRAMEWORKS[name].compiles)
     with ThreadPoolExecutor(max_workers=max(1, min(len(names), os.cpu_count() or 1))) as pool:
         futures = [
@@ -38,7 +38,7 @@ def ask_all(
 
 
 class _Questions:
-    """What the threads share, one a framework: the judge, the processes, and whether to stop."""
+    """The state that the threads share: the judge, the processes, and whether to stop. Each framework has a thread."""
 
     def __init__(self, config: CompareConfig, scratch: Path, add: Callable[[Job, Record], None]) -> None:
         self.config = config
@@ -49,7 +49,7 @@ class _Questions:
         self.stopped = threading.Event()
 
     def ask(self, name: str, jobs: list[Job]) -> None:
-        """Does the jobs of one framework. A crash or a hang costs one of them: a new process does the next."""
+        """Does the jobs of one framework. After a crash or a hang, a new process does the next job."""
         framework = FRAMEWORKS[name]
         if framework.version is None:
             for job in jobs:
@@ -67,7 +67,7 @@ class _Questions:
                 if answer["status"] in ("crash", "hang"):
                     process.end()
                     process = None
-                if self.stopped.is_set():  # it may have been ended, which is no crash of its own
+                if self.stopped.is_set():  # `stop` ended the process: this is not a crash of the framework
                     return
                 self.add(job, self.judge(job, answer, file))
                 file.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ class _Questions:
                 process.end()
 
     def stop(self) -> None:
-        """Ends the processes, whatever they are doing."""
+        """Ends all processes at once."""
         self.stopped.set()
         for process in list(self.processes.values()):
             process.end()

@@ -8,7 +8,7 @@ Group = Literal["accuracy", "edge_cases", "modes", "speed"]
 
 @dataclass(frozen=True)
 class Job:
-    """A framework, and the case that it is asked."""
+    """A framework, and the case that it has to compute."""
 
     group: Group
     framework: str
@@ -18,21 +18,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A framework's answer to one case, and how it was judged.
+    """A framework's answer to one case, and whether it is right.
 
     **Fields:**
 
-    - `status`: in edge cases and modes `"right"` (to 100 roundings, or an error where that is right), `"wrong"` (a
-      finite value that is wrong, or that should not be finite), `"nan"` (NaN or ∞ where neither is right: one sees
-      that something is wrong, but has no answer), `"error"` (an error where a value exists); in accuracy
-      `"measured"`, or `"nan"` where the loss or an entry of the gradient is not finite. In all: `"crash"` and
-      `"hang"` of the process, `"not offered"` (the framework lacks the type or mode), `"not run"` (it would take
-      too long, or too much memory: `message` estimates it) and `"not installed"`.
+    - `status`: one word on the outcome.
+      In edge cases and modes: `"right"` (within 100 roundings, or an error if an error is right), `"wrong"` (a finite
+      value that is wrong, or that should not be finite), `"nan"` (NaN or ∞, and neither is right), `"error"` (an error,
+      but there is a value). In accuracy cases: `"measured"`, or `"nan"` if the loss or gradient is not finite.
+      In all cases: `"crash"` and `"hang"` of the process, `"not offered"` (the framework lacks the type or mode),
+      `"not run"` (it would take too long or too much memory; `message` has the estimate), `"not installed"`.
     - `error`, `message`: the exception's name and first line, or the signal's name, or an estimate.
-    - `loss`: the loss that was returned; `grad`: the gradient, of a small problem.
-    - `relative_error`: of the gradient (or of the mode's derivative), ‖g − true‖ / ‖true‖.
-    - `roundings`, `loss_roundings`: the error of the worst entry, and of the loss, in units of one rounding of the
-      type (`softjax.comparison.oracle.Truth`); of modes, the relative error in units of the type's unit roundoff.
+    - `loss`: the loss that was returned; `grad`: the gradient, for small problems only.
+    - `relative_error`: ‖g − true‖ / ‖true‖ of the gradient, or of the mode's derivative.
+    - `roundings`, `loss_roundings`: the error of the worst entry and of the loss, in roundings of the type
+      (`softjax.comparison.oracle.Truth`). For modes: the relative error divided by the unit roundoff.
     """
 
     group: Group
@@ -55,7 +55,7 @@ class Speed:
 
     **Fields:**
 
-    - `status`: `"measured"`, or why not, as in `Record`.
+    - `status`: `"measured"`, or why it was not measured, as in `Record`.
     - `import_seconds`, `first_seconds`: the time to import the framework in a fresh process, and that of its first
       loss and gradient, with all tracing and compiling.
     - `seconds`, `low_seconds`, `high_seconds`: the time of a call in steady state: the median over the rounds of
@@ -90,9 +90,9 @@ class Comparison:
 
     **Fields:**
 
-    - `versions`: of each framework, None where it is not installed.
-    - `seconds`: how long the comparison took; `resumed`: whether it went on with an interrupted one, whose time is
-      not counted.
+    - `versions`: the version of each framework, None if it is not installed.
+    - `seconds`: the duration of the comparison; `resumed`: whether it continued an interrupted one. The time of the
+      interrupted one is not counted.
     """
 
     records: tuple[Record, ...]

@@ -34,7 +34,7 @@ SUMMARY_HEADER = (
 def write_comparison(
     comparison: Comparison, config: CompareConfig, folder: RunFolder, *, command: str
 ) -> None:
-    """Writes README.md, results.json, results.csv, run.json and the pictures. All of it, or nothing.
+    """Writes README.md, results.json, results.csv, run.json and the pictures. If one fails, none is written.
 
     **Arguments:**
 

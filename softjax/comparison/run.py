@@ -1,4 +1,4 @@
-"""Compares the frameworks: what is planned, asked and timed."""
+"""Runs a comparison: plans the jobs, runs the cases, then measures the times."""
 
 import tempfile
 import time
@@ -31,23 +31,23 @@ def compare(
     on_start: Callable[[int], None] | None = None,
     on_record: Callable[[str, str], None] | None = None,
 ) -> Comparison:
-    """Asks every framework every case, then times them.
+    """Runs every case in every framework, then measures the times.
 
-    Each framework runs in a process of its own, as many at once as the machine has cores; those that are timed take
-    turns. A job that takes longer than `config.time_limit` seconds, or ends the process, costs that one case: a new
-    process does the next.
+    Each framework runs in its own process, as many at a time as there are cores. When times are measured, the
+    frameworks take turns. If a job takes longer than `config.time_limit` seconds or ends its process, only this case is
+    lost: a new process does the next.
 
     **Arguments:**
 
     - `config`: which frameworks and cases; `CompareConfig()` is all of them.
-    - `journal`: a file to which each answer is written as it comes. Where it holds the answers of an interrupted
-      comparison of this very configuration and these versions, they are taken over; any other file is replaced.
+    - `journal`: a file that gets each answer at once. If it has answers of an interrupted comparison with the same
+      configuration and versions, these are used; any other file is replaced.
     - `on_start`: called with the number of answers to come.
     - `on_record`: called with framework and case at each answer.
 
     **Returns:** a `Comparison`. Frameworks that are not installed are recorded as such.
 
-    Raises `InputError` where a framework or case is unknown.
+    Raises `InputError` if a framework or case is unknown.
     """
     config = CompareConfig() if config is None else config
     jobs = plan(config)
@@ -64,7 +64,7 @@ def compare(
         ask_all(questions, config, Path(scratch), kept.add)
         for case in SIZES:
             timed = tuple(job for job in jobs if job.group == "speed" and job.case == case)
-            if not set(timed) <= known:  # together or not at all: they are compared within one run
+            if not set(timed) <= known:  # all or none: times are only compared within one run
                 speeds = measure_speeds(case, [job.framework for job in timed], config)
                 for job in timed:
                     kept.add(job, speeds[job.framework])
@@ -91,7 +91,7 @@ def _collect(
 def plan(config: CompareConfig) -> tuple[Job, ...]:
     """The jobs of a comparison, in the order of the registry and of the cases.
 
-    Raises `InputError` where a name, or a pattern, matches nothing.
+    Raises `InputError` if a name or pattern matches nothing.
     """
     frameworks = _choose("framework", config.frameworks, tuple(FRAMEWORKS))
     if config.quick and not config.frameworks:

@@ -1,4 +1,4 @@
-"""A case as a short script in one framework alone, for a bug report."""
+"""Writes an edge case as a short script that uses one framework only, for a bug report."""
 
 import re
 
@@ -17,9 +17,9 @@ WIDTH = 120
 
 
 def show(case: str, framework: str) -> str:
-    """The script that puts an edge case to a framework, without softjax (but for softjax's own functions).
+    """The script that computes an edge case in a framework. It imports softjax only for softjax's own functions.
 
-    Raises `InputError` where one of the names is unknown, or the framework is not installed.
+    Raises `InputError` if a name is unknown, or if the framework is not installed.
     """
     if case not in EDGE_CASES:
         raise InputError(f"unknown edge case {case!r}: expected {', '.join(EDGE_CASES)}")

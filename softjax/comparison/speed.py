@@ -1,4 +1,4 @@
-"""Measures speed and memory: every framework at one size, each in a process of its own, taking turns."""
+"""Measures speed and memory at one size. Each framework runs in its own process, and they take turns."""
 
 import time
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from softjax.comparison.process import Process
 from softjax.comparison.records import Speed
 
 ROUNDS, QUICK_ROUNDS = 11, 5
-SLOW_SECONDS, SLOW_ROUNDS = 2.0, 3  # a framework with calls of so many seconds has fewer turns
-PAUSE = 0.05  # seconds, in which another framework's threads stop spinning
+SLOW_SECONDS, SLOW_ROUNDS = 2.0, 3  # a framework whose calls take longer gets fewer turns
+PAUSE = 0.05  # seconds; meanwhile the threads of the framework before go to sleep
 
 
 @dataclass
@@ -33,7 +33,7 @@ def measure_speeds(case: str, names: Sequence[str], config: CompareConfig) -> di
 
     **Arguments:**
 
-    - `case`: of `ACCURACY`; `names`: of frameworks; `config`: for its time limit, and the number of rounds.
+    - `case`: a name in `ACCURACY`; `names`: the frameworks; `config`: has the time limit and the number of rounds.
     """
     timed: dict[str, _Timed] = {}
     speeds: dict[str, Speed] = {}
@@ -68,7 +68,9 @@ def _take_turns(
     rng = np.random.default_rng(0)
     for turn in range(QUICK_ROUNDS if config.quick else ROUNDS):
         floors.append(estimate_floor(case))
-        for name in rng.permutation(list(timed)).tolist():  # nobody always follows the same one
+        for name in rng.permutation(
+            list(timed)
+        ).tolist():  # a new order, so that no framework always follows the same one
             one = timed[name]
             if turn >= SLOW_ROUNDS and min(one.turns) > SLOW_SECONDS:
                 continue

@@ -16,7 +16,7 @@ LONG_SECONDS = 1.0
 
 
 class FirstCall(NamedTuple):
-    """What the first call took, and functions that make one call more and return its seconds.
+    """The time and memory of the first call, and functions that make another call and return its seconds.
 
     **Fields:**
 
@@ -66,7 +66,7 @@ def make_first_call(module: ModuleType, problem: Problem) -> FirstCall:
 
 
 def time_turn(call: Callable[[], float]) -> float:
-    """The median seconds of the calls of one turn: as many as fit, at least two; or of one call that takes long."""
+    """The median seconds of the calls in one turn. There are at least two calls, or one if it takes long."""
     waking = call()
     if waking > LONG_SECONDS:
         return waking

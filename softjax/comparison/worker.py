@@ -1,6 +1,6 @@
-"""The process in which one framework runs. It reads jobs, one JSON line each, and answers each with one.
+"""The process in which one framework runs. It reads one job per line, in JSON, and answers with one line.
 
-A crash, a hang or a setting of the framework affects this process alone.
+A crash, a hang or a setting of the framework only affects this process.
 """
 
 import json
@@ -25,7 +25,7 @@ TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
 
 
 class Worker:
-    """One framework, how fast it has been so far, and its call that is timed."""
+    """One framework, its estimates, and its call that is timed."""
 
     def __init__(self, framework: str) -> None:
         self.framework = FRAMEWORKS[framework]
@@ -37,8 +37,8 @@ class Worker:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that it gives are saved to its file.
 
         **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
-        or `{"status": "not run", "message"}` where it would take too long or too much memory. A timed job adds
-        its seconds.
+        or `{"status": "not run", "message"}` if it would take too long or too much memory. A timed job adds its
+        seconds.
         """
         try:
             start = time.perf_counter()
@@ -119,15 +119,17 @@ def _save(file: str, arrays: Any) -> None:
 
 def _describe_error(error: Exception) -> dict[str, Any]:
     lines = (str(error).strip() or "no message").split("\n")
-    line = lines[-1] if lines[0].endswith(":") else lines[0]  # what follows a heading tells more
-    # files by their names: the folders are this machine's
+    line = (
+        lines[-1] if lines[0].endswith(":") else lines[0]
+    )  # after a heading such as "Error:", the last line says more
+    # only the names of files: the folders belong to this machine
     line = re.sub(r"(?<!\S)/\S*/", "", line.strip())
     return {"status": "error", "error": type(error).__name__, "message": line[:300]}
 
 
 def main() -> None:
-    """Answers until standard input ends. What frameworks print goes to standard error."""
-    warnings.simplefilter("ignore")  # of overflows, of labels: the values show it
+    """Answers jobs until standard input ends. What frameworks print goes to standard error."""
+    warnings.simplefilter("ignore")  # warnings of overflows and labels are not needed: the values show these
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     worker = Worker(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The autodiff frameworks that are compared: a file and a line of the registry for each.
+"""The autodiff frameworks that are compared. Each has one file and one line in the registry.
 
 A framework's file is imported only when the framework runs.
 """
@@ -16,11 +16,11 @@ class Framework:
 
     **Fields:**
 
-    - `name`: on the command line; its file beside this one has the same name with underscores.
-    - `title`: in tables and pictures.
-    - `distribution`: the package that has to be installed; `requires`: what pip is asked for, where that is more.
-    - `compiles`: whether the first call takes tens of seconds, so that a quick comparison leaves the framework out.
-    - `approximate`: whether the method is no better than u^⅔ (u the unit roundoff), so that it is judged by that.
+    - `name`: the name on the command line. The framework's file in this folder has the same name, with underscores.
+    - `title`: the name in tables and pictures.
+    - `distribution`: the package that must be installed; `requires`: what to pass to pip, if it is not that name.
+    - `compiles`: whether the first call takes tens of seconds. A quick comparison leaves such frameworks out.
+    - `approximate`: whether the method is only accurate to u^⅔ (u is the unit roundoff), and is judged by that.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Framework:
 
     @property
     def install(self) -> str:
-        """The line that installs it."""
+        """The command that installs it."""
         return f'pip install "{self.requires or self.distribution}"'
 
     @property
     def version(self) -> str | None:
-        """The version installed, None where there is none."""
+        """The installed version, None if it is not installed."""
         try:
             return version(self.distribution)
         except PackageNotFoundError:
@@ -47,12 +47,12 @@ class Framework:
         """Imports its file, a module with these names.
 
         - `prepare(Problem) -> Prepared`, and `DTYPES`, the types that the framework offers.
-        - `SCRIPT`: a script in the framework alone, given X, y, W and reg; « » enclose the terms of the penalty.
-        - `FORWARD`, where the framework has a forward mode: such a script for the derivatives along `basis`.
-        - `count_operations(N, D, K)` and `count_numbers(N, D, K)`, where the framework may take too long or too
-          much memory: the operations of a loss and gradient, and the numbers held at once.
+        - `SCRIPT`: a script that uses only the framework and the variables X, y, W and reg. The penalty is in « ».
+        - `FORWARD`, if the framework has a forward mode: such a script for the derivatives along `basis`.
+        - `count_operations(N, D, K)` and `count_numbers(N, D, K)`, if the framework may take too long or too much
+          memory: the operations of a loss and gradient, and how many numbers are in memory at once.
 
-        Raises `ImportError` where the framework is not installed.
+        Raises `ImportError` if the framework is not installed.
         """
         return importlib.import_module(f"softjax.comparison.frameworks.{self.name.replace('-', '_')}")
 

@@ -1,4 +1,4 @@
-"""HIPS autograd: value_and_grad of a loss written in its NumPy."""
+"""HIPS autograd: value_and_grad of a loss that is written with autograd.numpy."""
 
 from typing import Any
 
@@ -60,5 +60,5 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations, the calls of one gradient counted as ten million; half types are slow, so that it matters."""
+    """Operations. The calls of one gradient count as ten million. This matters because half types are slow."""
     return 4.0 * N * D * K + 1e7

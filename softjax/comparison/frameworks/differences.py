@@ -1,4 +1,4 @@
-"""Central differences of NumPy's loss: no derivative at all, two losses an entry."""
+"""Central differences of the loss in NumPy: two losses for each entry of W, and no derivatives."""
 
 import numpy as np
 
@@ -56,5 +56,5 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations: two losses for each entry of W, the calls of one counted as 400,000."""
+    """Operations: two losses for each entry of W. The calls of one loss count as 400,000 operations."""
     return 2 * D * K * (2.0 * N * D * K + 4e5)

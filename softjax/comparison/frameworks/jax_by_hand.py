@@ -29,7 +29,7 @@ print(loss(W), [jax.jvp(loss, (jnp.asarray(W),), (jnp.asarray(V),))[1] for V in 
 
 
 def prepare(problem: Problem) -> Prepared:
-    """(p − 1[y=k]) xᵢ: nothing is differentiated, but by the other modes."""
+    """The formula (p − 1[y=k]) xᵢ. Only the other modes use autodiff."""
 
     def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
         def value_and_grad(W: jax.Array, X: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -41,7 +41,7 @@ def prepare(problem: Problem) -> Prepared:
 
     @cache
     def features() -> jax.Array:
-        """Placed when the products are asked for, so that the memory of the gradient is its own."""
+        """Places the arrays only when the products are timed, so that the memory of the gradient is measured without them."""
         return jnp.asarray(problem.X)
 
     @jax.jit

@@ -27,5 +27,5 @@ print(loss(W, y), [jax.jvp(lambda W: loss(W, y), (W,), (jnp.asarray(V),))[1] for
 
 
 def prepare(problem: Problem) -> Prepared:
-    """∂ℓ/∂s = p − onehot(y) is given, the rest is reverse mode."""
+    """∂ℓ/∂s = p − onehot(y) is a formula; reverse mode does the rest."""
     return prepare_losses(problem, softjax.softmax_cross_entropy)

@@ -45,5 +45,5 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def count_numbers(N: int, D: int, K: int) -> float:
-    """Numbers held at once: a K × K Jacobian for each example."""
+    """Numbers in memory at once: a K × K Jacobian for each example."""
     return 2.0 * N * K * K

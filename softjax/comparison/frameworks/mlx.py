@@ -22,7 +22,7 @@ FORWARD = LOSS + "print([mx.jvp(loss, [W], [mx.array(V)]) for V in basis])\n"
 
 
 def prepare(problem: Problem) -> Prepared:
-    """Reverse mode of a graph that is computed when evaluated."""
+    """Reverse mode. MLX is lazy: it computes the graph only when it is evaluated."""
     X, y = _to_mlx(problem.X), _to_mlx(problem.y)
 
     def losses(W: Any) -> Any:
@@ -44,7 +44,7 @@ def prepare(problem: Problem) -> Prepared:
 
     def hessian(W: Any) -> Any:
         basis = mx.eye(W.size, dtype=W.dtype).reshape(W.size, *W.shape)
-        columns = mx.vmap(lambda V: hvp(W, V))(basis)  # symmetric: the rows are the columns
+        columns = mx.vmap(lambda V: hvp(W, V))(basis)  # the Hessian is symmetric: its rows are its columns
         return columns.reshape(*W.shape, *W.shape)
 
     def loss_of_example(W: Any, x: Any, label: Any) -> Any:
@@ -74,7 +74,7 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def _to_mlx(a: np.ndarray) -> Any:
-    with mx.stream(mx.cpu):  # the only device of float64
+    with mx.stream(mx.cpu):  # the only device that has float64
         if a.dtype.name == "bfloat16":
             return mx.array(a.astype(np.float32)).astype(mx.bfloat16)
         return mx.array(a, dtype=mx.float64) if a.dtype == np.float64 else mx.array(a)

@@ -40,5 +40,5 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations, a turn of Python's inner loop counted as 30,000."""
+    """Operations. One turn of the inner loop in Python counts as 30,000."""
     return N * K * (4 * D + 3e4)

@@ -42,5 +42,5 @@ def prepare(problem: Problem) -> Prepared:
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations, the calls of one gradient counted as a million; half types are slow, so that it matters."""
+    """Operations. The calls of one gradient count as a million. This matters because half types are slow."""
     return 4.0 * N * D * K + 1e6

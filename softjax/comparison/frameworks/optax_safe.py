@@ -19,7 +19,7 @@ FORWARD = LOSS + JVP
 
 
 def prepare(problem: Problem) -> Prepared:
-    """The loss for distributions, given the labels as such."""
+    """The loss for label distributions; the labels are converted to one-hot rows."""
 
     def losses(scores: jax.Array, y: jax.Array) -> jax.Array:
         onehot = jax.nn.one_hot(y, scores.shape[1], dtype=scores.dtype)

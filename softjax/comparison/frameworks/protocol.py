@@ -1,4 +1,4 @@
-"""The records that frameworks take and give: a problem, and a framework prepared to compute it."""
+"""The problem that a framework gets, and the functions that it returns to compute it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Problem:
 
     **Fields:**
 
-    - `X`: features (N, D); `y`: labels (N,); `W`: weights (D, K), whose type is that of the arithmetic.
+    - `X`: features (N, D); `y`: labels (N,); `W`: weights (D, K). The type of W is the type of the arithmetic.
     - `reg`, `penalty`, `l1_ratio`: as in `softjax.loss`.
     """
 
@@ -47,12 +47,12 @@ class Problem:
 
     @property
     def l1(self) -> float:
-        """The coefficient of Σ|W|, 0 where the penalty lacks it."""
+        """The coefficient of Σ|W|, 0 if the penalty lacks it."""
         return float(self.coefficients.l1 or 0.0)
 
     @property
     def l2(self) -> float:
-        """The coefficient of ΣW², 0 where the penalty lacks it."""
+        """The coefficient of ΣW², 0 if the penalty lacks it."""
         return float(self.coefficients.l2 or 0.0)
 
     def penalized(self, loss: Any, abs_sum: Callable[[], Any], square_sum: Callable[[], Any]) -> Any:
@@ -83,9 +83,8 @@ class Prepared:
 
     **Fields:**
 
-    - `place`: weights (D, K) of NumPy → the framework's array, in the layout that suits it.
-    - `loss_and_grad`: such weights → the loss and its gradient in that layout. Nothing is left to compute when it
-      returns.
+    - `place`: weights (D, K) of NumPy → the framework's array, in the layout that the framework prefers.
+    - `loss_and_grad`: such weights → the loss and its gradient in that layout. It returns when both are computed.
     - `to_numpy`: the result of `loss_and_grad` → the loss and the gradient (D, K), in the types of the framework.
     - `modes`: the other derivatives that the framework offers, from and to NumPy arrays:
       `"forward"` (W, V) → the directional derivative ⟨∇L, V⟩ in forward mode;

@@ -35,8 +35,8 @@ def prepare_losses(problem: Problem, losses: Callable[[jax.Array, jax.Array], ja
 
 
 def prepare_jax(problem: Problem, build: Build) -> Prepared:
-    """A problem, of which `build` makes the loss, and the loss and gradient, as JAX functions of (W, X, y)."""
-    # Entering the context takes as long as a tiny gradient.
+    """Prepares a problem. `build` returns its loss, and its loss and gradient, as JAX functions of (W, X, y)."""
+    # The context is used only for float64: entering it takes as long as a tiny gradient.
     types: Any = partial(jax.enable_x64, True) if problem.dtype == "float64" else contextlib.nullcontext
     with types():
         X, y = jnp.asarray(problem.X), jnp.asarray(problem.y)

@@ -28,7 +28,7 @@ def prepare(problem: Problem) -> Prepared:
     @TinyJit
     def value_and_grad(w: Any) -> tuple[Any, Any]:
         value = loss(w)
-        grad = value.gradient(w)[0]  # of the graph, which realizing the value would drop
+        grad = value.gradient(w)[0]  # before the value is realized, because that would drop the graph
         Tensor.realize(value, grad)
         return value, grad
 

@@ -23,7 +23,7 @@ print(value.item(), weight.grad.T)
 
 
 def prepare(problem: Problem) -> Prepared:
-    """Forward and backward as inductor's code, one for each shape."""
+    """The loss and its gradient as code compiled by inductor, once for each shape."""
     X, y = to_tensor(problem.X), to_tensor(problem.y)
     loss = _compile(problem.l1, problem.l2)
     return prepare_torch(differentiate_backward(loss, X, y), {})

@@ -16,7 +16,7 @@ def list_frameworks(records: Iterable[Record | Speed]) -> list[str]:
 def build_rows(
     records: Sequence[Record], cases: Sequence[str], cell: Callable[[Record], str]
 ) -> list[tuple[str, ...]]:
-    """One row a framework, one cell a case; `cell` writes those of the cases that were run without a failure."""
+    """A row for each framework, a cell for each case. `cell` writes the cells of cases that ran without a failure."""
     answers = {(record.framework, record.case): record for record in records}
     rows = []
     for name in list_frameworks(records):
@@ -36,7 +36,7 @@ def build_rows(
 
 
 def format_outcome(record: Record) -> str:
-    """How an edge case or a mode came out, as the cell of a table."""
+    """The outcome of an edge case or a mode, as the cell of a table."""
     match record.status:
         case "right":
             return "right" if record.error is None else f"right ({record.error})"

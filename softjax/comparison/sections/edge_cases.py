@@ -1,4 +1,4 @@
-"""The section on edge cases: how each framework came out, and where they disagree."""
+"""The section on edge cases: the outcome of each framework, and where they disagree."""
 
 import math
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
 
 
 def _choose(cells: Cells) -> tuple[list[str], list[str]]:
-    """The frameworks that ran, all of them where none did; and the cases."""
+    """The frameworks that ran (all of them if none did), and the cases."""
     ran = {name for (_, name), record in cells.items() if record.status != "not installed"}
     asked = {case for case, _ in cells}
     frameworks = [name for name in FRAMEWORKS if name in ran] or list_frameworks(cells.values())
@@ -93,7 +93,7 @@ def _describe(record: Record) -> str:
 
 
 def _shorten(record: Record) -> str:
-    """A cell of the picture; a star marks NaN where an error would be right."""
+    """A cell of the picture. A star marks NaN if an error would be right."""
     match record.status:
         case "right":
             return "refuses" if record.error else "right"
