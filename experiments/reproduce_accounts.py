@@ -72,7 +72,7 @@ def reproduce(config: Config, experiment: Experiment) -> None:
 
 
 def tabulate_cells(facts: Facts) -> Iterator[tuple[Any, ...]]:
-    """003's grid with every statistic, a row a cell and a way of drawing minibatches."""
+    """003's grid with every statistic: a row for each cell and each way to draw minibatches."""
     names = ("published", "mean", "sd", "low", "high", "inside")
     yield ("minibatches", "lr", "reg", *(f"{split}_{name}" for split in ("train", "val") for name in names))
     for way, tables in facts["tables"].items():

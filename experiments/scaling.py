@@ -61,7 +61,7 @@ class ScalingOptions(DatasetOptions):
     rounds: int = 5
     """Times that the rate of the device is measured."""
     simulate: int | None = None
-    """Print what a program for so many devices exchanges and holds, as JSON, and end: what this script asks itself."""
+    """Print, as JSON, what a program for this many devices exchanges and holds, and exit. The script calls itself so."""
 
 
 def measure(options: ScalingOptions, experiment: Experiment) -> None:
@@ -90,7 +90,7 @@ def measure(options: ScalingOptions, experiment: Experiment) -> None:
 
 
 def read_in_a_process(options: ScalingOptions, count: int) -> dict[str, Any]:
-    """What `read_programs` finds where there are `count` devices."""
+    """The result of `read_programs` with `count` devices."""
     arguments = ["--dataset", options.dataset, "--simulate", str(count)]
     if options.data_dir is not None:
         arguments += ["--data-dir", str(options.data_dir)]
@@ -106,7 +106,7 @@ def read_in_a_process(options: ScalingOptions, count: int) -> dict[str, Any]:
 
 
 def read_programs(dataset: Dataset) -> dict[str, Any]:
-    """Of the training program for all devices of this process: exchanges in its loop and elsewhere, bytes a device."""
+    """For the training program on all devices: what it exchanges inside and outside its loop, and bytes for each device."""
     programs: dict[str, Any] = {"devices": jax.device_count()}
     for axis, data_parallel in (("config", 1), ("data", jax.device_count())):
         whole = replace(COURSE_GRID, chunk_size=COURSE_GRID.num_configurations)
@@ -202,7 +202,7 @@ def predict_times(work: int, rate: float, flops: int, device: dict[str, Any]) ->
 
 
 def format_time(seconds: float) -> str:
-    """In the largest unit of which there are two at least."""
+    """The time in the largest unit in which it is at least 2."""
     for size, unit in UNITS:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"

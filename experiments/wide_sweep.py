@@ -63,13 +63,13 @@ class WideSweepOptions(DatasetOptions):
     """Steps of every run, for a trial; 1,500 of the course's grid and 6,000 of the others by default."""
 
     def load(self) -> Dataset:
-        """As the course splits it, with all test images."""
+        """The data with the course's split, and all test images."""
         if self.dataset == "cifar10":
             return load_dataset(self.dataset, self.data_dir, test_images="all")
         return super().load()
 
     def load_held_out(self, course: Dataset) -> Dataset:
-        """The same with more images to choose on, where there are so many."""
+        """The data with more validation images, if there are enough."""
         if self.dataset == "cifar10":
             return load_dataset(self.dataset, self.data_dir, test_images="all", val_images=self.val_images)
         return course
@@ -82,7 +82,7 @@ class WideSweepOptions(DatasetOptions):
 
 @dataclass(frozen=True)
 class Search:
-    """A search: its result on the data that it chooses on, and its choice trained again on the course's."""
+    """A search: its result on its own split, and the chosen configuration trained again on the course's split."""
 
     name: str
     file: str
@@ -124,12 +124,12 @@ class Findings:
 
     @property
     def best(self) -> int:
-        """The search with the highest validation accuracy but for the course's, by number."""
+        """The number of the search with the highest validation accuracy, without the course's search."""
         return max(range(1, len(self.choices)), key=lambda k: self.choices[k].val_accuracy)
 
 
 def run_searches(options: WideSweepOptions, experiment: Experiment) -> None:
-    """All searches, each kept as it is done, and the report."""
+    """Runs all searches, saves each when it ends, and writes the report."""
     course = experiment.dataset
     assert course is not None
     held_out = options.load_held_out(course)
@@ -174,7 +174,7 @@ def summarize(search: Search) -> Choice:
 
 
 def add_seconds(result: SweepResult | PathResult) -> float:
-    """What a search took."""
+    """The seconds of a search."""
     return float(sum(asdict(result.seconds).values()))
 
 
@@ -297,7 +297,7 @@ def tabulate(choices: list[Choice], best: int) -> list[tuple[str, ...]]:
 
 
 def compare_with_course(wide: SweepResult | PathResult) -> str:
-    """How good the wide grid's configurations are that lie within the course's."""
+    """The accuracies of the wide grid's configurations that lie inside the course's grid."""
     assert isinstance(wide, SweepResult)
     rates, regs = COURSE_GRID.learning_rates, COURSE_GRID.regs
     inside = (wide.learning_rate >= min(rates)) & (wide.learning_rate <= max(rates))

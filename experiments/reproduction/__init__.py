@@ -1,1 +1,1 @@
-"""What `reproduce_accounts.py` is made of, from the published figures (CSV) to the report (Markdown)."""
+"""The parts of `reproduce_accounts.py`, from the published figures (CSV) to the report (Markdown)."""

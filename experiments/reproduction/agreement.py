@@ -1,4 +1,4 @@
-"""The statistics by which published runs are held against ours."""
+"""The statistics that compare published runs with ours."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from softjax.evaluation.intervals import prediction_intervals
 
 @dataclass(frozen=True)
 class Agreement:
-    """A published run of C cells among S runs of each of ours."""
+    """A published run of C cells, and S runs of ours for each cell."""
 
     published: Float[np.ndarray, " C"]
     mean: Float[np.ndarray, " C"]
@@ -32,7 +32,7 @@ class Agreement:
 
 
 def compare(published: Float[np.ndarray, " C"], runs: Float[np.ndarray, "C S"]) -> Agreement:
-    """How the published run lies among ours."""
+    """Compares the published run with ours."""
     C, S = runs.shape
     mean, interval = runs.mean(axis=1), prediction_intervals(runs)
     sd = runs.std(axis=1, ddof=1) if S > 1 else np.full(C, np.nan)
@@ -64,7 +64,7 @@ def compare_neighbours(runs: Float[np.ndarray, "C S"], shape: tuple[int, int]) -
 
 @dataclass(frozen=True)
 class Summary:
-    """Of runs of ours, with the 95 % prediction interval for one more."""
+    """Mean and standard deviation of our runs, with the 95 % prediction interval for one more run."""
 
     mean: float
     sd: float
@@ -86,7 +86,7 @@ class Choice:
 
 
 def choose(result: SweepResult) -> Choice:
-    """The choice of every seed; a run that diverged, NaN, is chosen by none."""
+    """The choice of every seed. No seed chooses a run that diverged (NaN)."""
     best = np.argmax(np.nan_to_num(result.val_accuracy, nan=-1.0), axis=0)
     chosen = best, np.arange(len(best))
     return Choice(best, result.val_accuracy[chosen], result.test_accuracy[chosen])

@@ -1,4 +1,4 @@
-"""What the report's texts are filled with: figures.csv and the Markdown files beside this one name it."""
+"""The values in the report's texts. figures.csv and the Markdown files in this folder refer to them by name."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -99,7 +99,7 @@ def compare_grid(facts: Facts) -> Facts:
 
 
 def count_misses(rows: list[Facts], num_images: int) -> str:
-    """Those of our own seeds, one left out at a time; and their spread if cells missed one by one, a binomial count's."""
+    """The misses of our own seeds, one left out at a time; and their spread if cells were independent (binomial)."""
     for row in rows:
         ours, C = row["each"].misses_of_ours, len(row["each"].inside)
         if not len(ours):
@@ -129,7 +129,7 @@ def compare_variances(facts: Facts, split: str) -> tuple[float, float, str]:
 
 
 def compare_curves(facts: Facts) -> Facts:
-    """001's loss curves, and what falls there: the penalty on the initial weights."""
+    """001's loss curves, and the penalty on the initial weights, which is most of their fall."""
     config, data = facts["results"]["curve-softmax"].config, facts["dataset"]
     curves = {kind: facts["results"][f"curve-{kind}"].loss_history[0, 0] for kind in KINDS}
     lr, reg, scale = config.learning_rates[0], config.regs[0], config.init_scale
@@ -199,7 +199,7 @@ def describe_check(lines: Float[np.ndarray, "... n 3"]) -> tuple[Any, Any, Any]:
 
 
 def check_formulas(facts: Facts) -> Facts:
-    """What formulas are off autodiff by; 002's example, and what 001's comment makes of it."""
+    """The differences between formulas and autodiff; 002's example, and 001's comment applied to it."""
     found = {name: np.array(value) for name, value in facts["derivation"].items()}
     corrections, p = facts["corrections"], found["p"]
     classes = np.abs(found["equations"] - found["autodiff"]).max(axis=1) / np.abs(found["autodiff"]).max()
@@ -250,7 +250,7 @@ def answer_questions(facts: Facts) -> Facts:
 
 
 def explain_penalty(facts: Facts) -> Facts:
-    """000 with either penalty, and the prior that its penalty is."""
+    """000 with each penalty, and the prior that its penalty corresponds to."""
     rows = []
     for (kind, loss), (penalty, name) in product(KINDS.items(), PENALTIES.items()):
         theirs = read_figures()[loss.lower()].value

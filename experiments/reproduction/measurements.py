@@ -1,4 +1,4 @@
-"""What takes no training, as measurements.json holds it: losses, gradient checks, times, derivations, questions, slips."""
+"""Measurements without training, for measurements.json: losses, gradient checks, times, derivations, corrections."""
 
 import io
 import random
@@ -51,7 +51,7 @@ class Notebook:
 
 
 def measure(dataset: Dataset, results: Mapping[str, SweepResult], num_repeats: int) -> dict[str, Any]:
-    """Everything, `num_repeats` times where it is random, or a time."""
+    """All measurements. Random ones and times are repeated `num_repeats` times."""
     notebook = Notebook(dataset, np.asarray(fit(dataset.train.X, False).mean))
     splits = (dataset.train, dataset.val, dataset.test, dataset.development(NUM_DEVELOPMENT))
     return {
@@ -89,7 +89,7 @@ def measure_initial_loss(notebook: Notebook, num_repeats: int) -> dict[str, Any]
 
 
 def check_gradient(notebook: Notebook, reg: float, num_repeats: int) -> dict[str, Any]:
-    """The notebook's ten entries, once with its loops; with the vectorized loss, W and examples drawn anew each time."""
+    """Checks ten entries as the notebook does: once with loops, then repeatedly with the vectorized loss and new W and examples."""
 
     def check(loss: Callable[..., Any], seed: int, h: float = STEP) -> Float[np.ndarray, "n 3"]:
         W, X, y = notebook.draw(seed)
@@ -163,7 +163,7 @@ def derive(notebook: Notebook) -> dict[str, Any]:
 
 
 def correct(notebook: Notebook) -> dict[str, float]:
-    """What the accounts' formulas give, where they slip, and what is right, on development examples and random W."""
+    """The values of the accounts' wrong formulas and of the right ones, on development examples and random W."""
     W, X, y = notebook.draw(0)
     onehot = np.eye(W.shape[1])[y]
 
@@ -198,7 +198,7 @@ def correct(notebook: Notebook) -> dict[str, float]:
 
 
 def add_point(notebook: Notebook, result: SweepResult) -> dict[str, Any]:
-    """Losses summed over the development examples without and with the one of which `result`'s best classifier is surest."""
+    """Summed losses over the development examples, without and with the example of which the best classifier is surest."""
     W = result.best_weights.astype(np.float64)
     _, X, y = notebook.draw(0)
     train = notebook.dataset.train

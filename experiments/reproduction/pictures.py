@@ -98,7 +98,7 @@ def draw_heat_maps(tables: Mapping[str, Agreement], num_seeds: int) -> Figure:
 
 
 def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]) -> Figure:
-    """Histograms of what chance does to published figures, by what they are of: (key, ours) each."""
+    """Histograms of our runs beside published figures, to show how much they vary by chance: (key, ours) for each."""
     figure = Figure(figsize=(3.6 * len(panels), 3.4), layout="constrained")
     for axes, (name, (key, ours)) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         theirs = read_figures()[key].value

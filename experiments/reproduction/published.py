@@ -1,4 +1,4 @@
-"""The figures that the four accounts report, quoted as they print them. Nothing else in the report is typed in.
+"""The figures that the four accounts report, quoted as they print them. All other numbers in the report are computed.
 
 - `figures.csv`: all but 003's cells, each with how the report states ours and what it is judged by.
 - `grid.csv`: 003's hundred lines, what the scan misread put right.

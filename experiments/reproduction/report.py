@@ -1,4 +1,4 @@
-"""The report: a row for every published figure, ours, how it is judged, and whether they agree; and the text."""
+"""The report: for every published figure a row with our figure and whether they agree; and the text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 def judge(facts: Facts) -> dict[str, Any]:
-    """Whether each published figure agrees, by its key; None where that is open."""
+    """Whether each published figure agrees with ours, by its key; None if that cannot be decided."""
     published = read_figures()
     versus, initial = facts["measurements"]["versus"], facts["measurements"]["initial"]
     reg = read_grid().reg[read_grid().val.argmax()]

@@ -60,7 +60,7 @@ def plan_sweeps(num_seeds: int, num_iters: int | None) -> list[Stage]:
 
 
 def train(experiment: Experiment, dataset: Dataset, stages: Sequence[Stage]) -> dict[str, SweepResult]:
-    """The results of all sweeps by name, those done before loaded; says what comes."""
+    """The results of all sweeps by name. Finished sweeps are loaded; the others are announced and run."""
     results = {}
     for number, stage in enumerate(stages, start=1):
         runs = stage.config.num_configurations * stage.config.num_seeds
