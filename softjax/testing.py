@@ -25,11 +25,12 @@ def assert_gradient(
     Raises `GradientError`, which is an `AssertionError`, if the gradient is wrong or the check could not decide.
     Raises `ValueError` as `check_gradient` does.
 
-    >>> import numpy as np
-    >>> from softjax.testing import assert_gradient
-    >>> check = assert_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, np.array([1.0, 2.0]))
-    >>> check.error_in_bounds <= check.allowed_bounds
-    True
+    Examples:
+        >>> import numpy as np
+        >>> from softjax.testing import assert_gradient
+        >>> check = assert_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, np.array([1.0, 2.0]))
+        >>> check.error_in_bounds <= check.allowed_bounds
+        True
     """
     __tracebackhide__ = True  # pytest shows the caller's line, not this one
     check = check_gradient(fun, claimed, params, *args, **options)

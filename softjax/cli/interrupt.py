@@ -34,4 +34,4 @@ class Stop:
         if again or not self.in_segment:
             raise KeyboardInterrupt(number)
         # not print, which the signal may have interrupted
-        os.write(2, b"\nstopping after this segment; once more stops at once\n")
+        os.write(2, b"\nstopping after this segment\n")

@@ -21,13 +21,14 @@ class LinearClassifier:
 
     A subclass of your own defines `loss(X_batch, y_batch, reg)`, which returns the loss and its gradient (D, K):
 
-    >>> class Halving(LinearClassifier):
-    ...     def loss(self, X_batch, y_batch, reg):
-    ...         return 0.5 * (self.W**2).sum(), self.W
-    >>> classifier = Halving()
-    >>> classifier.W = np.ones((2, 3))
-    >>> classifier.train(np.ones((4, 2)), np.arange(4) % 3, learning_rate=0.5, num_iters=3)
-    [3.0, 0.75, 0.1875]
+    Examples:
+        >>> class Halving(LinearClassifier):
+        ...     def loss(self, X_batch, y_batch, reg):
+        ...         return 0.5 * (self.W**2).sum(), self.W
+        >>> classifier = Halving()
+        >>> classifier.W = np.ones((2, 3))
+        >>> classifier.train(np.ones((4, 2)), np.arange(4) % 3, learning_rate=0.5, num_iters=3)
+        [3.0, 0.75, 0.1875]
     """
 
     W: np.ndarray | None = None
@@ -102,12 +103,13 @@ class LinearClassifier:
 class Softmax(LinearClassifier):
     """The linear classifier with the softmax cross-entropy and the penalty reg ΣW².
 
-    >>> np.random.seed(0)
-    >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
-    >>> classifier = Softmax()
-    >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
-    >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
-    ([0, 1], True)
+    Examples:
+        >>> np.random.seed(0)
+        >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
+        >>> classifier = Softmax()
+        >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
+        >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
+        ([0, 1], True)
     """
 
     def loss(
@@ -120,12 +122,13 @@ class Softmax(LinearClassifier):
 class LinearSVM(LinearClassifier):
     """The linear classifier with the multiclass hinge loss, margin 1, and the penalty reg ΣW².
 
-    >>> np.random.seed(0)
-    >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
-    >>> classifier = LinearSVM()
-    >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
-    >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
-    ([0, 1], True)
+    Examples:
+        >>> np.random.seed(0)
+        >>> X, y = np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 1])
+        >>> classifier = LinearSVM()
+        >>> losses = classifier.train(X, y, learning_rate=0.5, num_iters=20, batch_size=2)
+        >>> classifier.predict(X).tolist(), losses[-1] < losses[0]
+        ([0, 1], True)
     """
 
     def loss(

@@ -27,9 +27,10 @@ def load_CIFAR10(
 
     Raises `InputError` if the files are missing, incomplete or damaged.
 
-    >>> X_train, y_train, X_test, y_test = load_CIFAR10("cifar-10-batches-py")  # doctest: +SKIP
-    >>> X_train.shape, y_train.shape, X_test.shape, y_test.shape  # doctest: +SKIP
-    ((50000, 32, 32, 3), (50000,), (10000, 32, 32, 3), (10000,))
+    Examples:
+        >>> X_train, y_train, X_test, y_test = load_CIFAR10("cifar-10-batches-py")  # doctest: +SKIP
+        >>> X_train.shape, y_train.shape, X_test.shape, y_test.shape  # doctest: +SKIP
+        ((50000, 32, 32, 3), (50000,), (10000, 32, 32, 3), (10000,))
 
     Source: https://www.cs.toronto.edu/~kriz/cifar.html
     """

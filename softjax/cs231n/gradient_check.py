@@ -33,9 +33,10 @@ def grad_check_sparse(
 
     Raises `InputError` if `x` is not a writable floating array, or if `analytic_grad` has another shape.
 
-    >>> x = np.array([1.0, 2.0])
-    >>> grad_check_sparse(lambda x: (x**2).sum(), x, 2 * x, num_checks=1)
-    numerical: ... analytic: ..., relative error: ...e-1...
+    Examples:
+        >>> x = np.array([1.0, 2.0])
+        >>> grad_check_sparse(lambda x: (x**2).sum(), x, 2 * x, num_checks=1)
+        numerical: ... analytic: ..., relative error: ...e-1...
 
     Source: https://cs231n.github.io/neural-networks-3/#gradcheck
     """
@@ -61,8 +62,9 @@ def eval_numerical_gradient(
 
     Raises `InputError` if `x` is not a writable floating array.
 
-    >>> eval_numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, 2.0]), verbose=False).round(6)
-    array([2., 4.])
+    Examples:
+        >>> eval_numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, 2.0]), verbose=False).round(6)
+        array([2., 4.])
 
     Source: https://cs231n.github.io/optimization-1/#gradcompute
     """

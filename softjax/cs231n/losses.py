@@ -35,10 +35,11 @@ def softmax_loss_naive(
 
     Raises `InputError` if shapes do not fit, there are no examples, or a label is not in 0..K−1.
 
-    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
-    >>> loss, dW = softmax_loss_naive(W, X, y, reg=0.1)
-    >>> round(float(loss), 6), dW.shape  # at W = 0 the loss is log K
-    (1.098612, (2, 3))
+    Examples:
+        >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+        >>> loss, dW = softmax_loss_naive(W, X, y, reg=0.1)
+        >>> round(float(loss), 6), dW.shape  # at W = 0 the loss is log K
+        (1.098612, (2, 3))
 
     Source: https://cs231n.github.io/linear-classify/#softmax-classifier
     """
@@ -61,10 +62,11 @@ def softmax_loss_vectorized(
 
     The gradient is 1/N Xᵀ (p − onehot(y)) + 2 reg W. Arguments, results and errors: as `softmax_loss_naive`.
 
-    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
-    >>> loss, dW = softmax_loss_vectorized(W, X, y, reg=0.1)
-    >>> dW.round(2).tolist()
-    [[-0.5, 0.0, 0.5], [-0.17, 0.33, -0.17]]
+    Examples:
+        >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+        >>> loss, dW = softmax_loss_vectorized(W, X, y, reg=0.1)
+        >>> dW.round(2).tolist()
+        [[-0.5, 0.0, 0.5], [-0.17, 0.33, -0.17]]
 
     Source: https://cs231n.github.io/linear-classify/#softmax-classifier
     """
@@ -90,10 +92,11 @@ def svm_loss_naive(
     s = X[i] @ W are the scores of example i. Each margin above 0 adds X[i] / N to column k of the gradient and subtracts
     it from column y[i]. A margin of exactly 0 adds nothing. Arguments, results and errors: as `softmax_loss_naive`.
 
-    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
-    >>> loss, dW = svm_loss_naive(W, X, y, reg=0.1)
-    >>> float(loss), dW.shape  # at W = 0 the loss is K − 1
-    (2.0, (2, 3))
+    Examples:
+        >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+        >>> loss, dW = svm_loss_naive(W, X, y, reg=0.1)
+        >>> float(loss), dW.shape  # at W = 0 the loss is K − 1
+        (2.0, (2, 3))
 
     Source: https://cs231n.github.io/linear-classify/#multiclass-support-vector-machine-loss
     """
@@ -118,10 +121,11 @@ def svm_loss_vectorized(
     The gradient is 1/N Xᵀ Q + 2 reg W. Q[i, k] is 1 if the margin of class k is above 0, and Q[i, y[i]] is minus the
     number of such classes. Arguments, results and errors: as `softmax_loss_naive`.
 
-    >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
-    >>> loss, dW = svm_loss_vectorized(W, X, y, reg=0.1)
-    >>> dW.tolist()
-    [[-1.5, 0.0, 1.5], [-0.5, 1.0, -0.5]]
+    Examples:
+        >>> W, X, y = np.zeros((2, 3)), np.array([[1.0, 1.0], [-1.0, 1.0]]), np.array([0, 2])
+        >>> loss, dW = svm_loss_vectorized(W, X, y, reg=0.1)
+        >>> dW.tolist()
+        [[-1.5, 0.0, 1.5], [-0.5, 1.0, -0.5]]
 
     Source: https://cs231n.github.io/linear-classify/#multiclass-support-vector-machine-loss
     """

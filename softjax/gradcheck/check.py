@@ -60,12 +60,13 @@ def check_gradient(
     Raises `ValueError` if `fun` does not return a real scalar, if `params` hold no floating arrays, or if the
     gradient is not a pytree like `params`.
 
-    >>> import numpy as np, softjax
-    >>> w = np.array([1.0, 2.0])
-    >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, w).verdict
-    'right'
-    >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: w, w).diagnosis
-    'the claim is half the gradient'
+    Examples:
+        >>> import numpy as np, softjax
+        >>> w = np.array([1.0, 2.0])
+        >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: 2 * w, w).verdict
+        'right'
+        >>> softjax.check_gradient(lambda w: (w**2).sum(), lambda w: w, w).diagnosis
+        'the claim is half the gradient'
 
     Source of the rounding model: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of
     Numerical Algorithms*, 2002, section 3.
@@ -108,11 +109,12 @@ def check_hessian(
 
     Raises `ValueError` as `check_gradient` does, or if `num_directions` is less than 1.
 
-    >>> import numpy as np, softjax
-    >>> w = np.array([1.0, 2.0])
-    >>> checks = softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
-    >>> [check.verdict for check in checks]
-    ['right', 'right', 'right']
+    Examples:
+        >>> import numpy as np, softjax
+        >>> w = np.array([1.0, 2.0])
+        >>> checks = softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
+        >>> [check.verdict for check in checks]
+        ['right', 'right', 'right']
     """
     if num_directions < 1:
         raise ValueError(f"num_directions must be at least 1, got {num_directions}")

@@ -13,11 +13,12 @@ class GradientError(AssertionError):
 
     `GradientCheck.raise_if_wrong` and `softjax.testing.assert_gradient` raise it.
 
-    >>> import softjax
-    >>> softjax.check_gradient(lambda w: w**2, lambda w: w, 3.0).raise_if_wrong()
-    Traceback (most recent call last):
-        ...
-    softjax.gradcheck.result.GradientError: gradient check: WRONG (float64, 1 entries)...
+    Examples:
+        >>> import softjax
+        >>> softjax.check_gradient(lambda w: w**2, lambda w: w, 3.0).raise_if_wrong()
+        Traceback (most recent call last):
+            ...
+        softjax.gradcheck.result.GradientError: gradient check: WRONG (float64, 1 entries)...
     """
 
 
@@ -66,10 +67,11 @@ class GradientCheck:
     - `diagnosis`: one sentence on what is wrong or right.
     - `samples`: some entries by central differences, by the claim and by autodiff, as in the course's table.
 
-    >>> import numpy as np, softjax
-    >>> check = softjax.check_gradient(lambda w: (w**2).sum(), lambda w: 6 * w, np.array([1.0, 2.0]))
-    >>> check.ok, round(check.factor, 6), check.true.tolist()
-    (False, 3.0, [2.0, 4.0])
+    Examples:
+        >>> import numpy as np, softjax
+        >>> check = softjax.check_gradient(lambda w: (w**2).sum(), lambda w: 6 * w, np.array([1.0, 2.0]))
+        >>> check.ok, round(check.factor, 6), check.true.tolist()
+        (False, 3.0, [2.0, 4.0])
     """
 
     verdict: Literal["right", "wrong", "undecided"]

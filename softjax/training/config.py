@@ -69,7 +69,7 @@ class SweepConfig:
         kind: softmax: cross-entropy; hinge: the multiclass SVM's loss.
         penalty: l2: reg ΣW²; half_l2: ½ reg ΣW²; l1: reg Σ|W|; elastic_net: both, mixed by `l1_ratio`; none.
         l1_ratio: elastic_net: the penalty is reg (l1_ratio Σ|W| + ½ (1 − l1_ratio) ΣW²).
-        penalize_bias: Whether the penalty includes the bias, the last row of W, as in the course.
+        penalize_bias: The penalty includes the bias, the last row of W, as in the course. The flag excludes it.
         standardize: Divide each centred feature by its standard deviation on the training set. For features in
             different units; pixels do not need it.
         dtype: Type of weights and arithmetic. bfloat16: training multiplies matrices in bfloat16 and sums in float32;

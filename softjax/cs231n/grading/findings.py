@@ -21,9 +21,10 @@ class Finding:
     - `text`: what the check found.
     - `reason`: the likely reason and what to do; empty if nothing is wrong.
 
-    >>> print(Finding("wrong", "loss: the sign is flipped", "the loss is −log p[y]"))
-      WRONG  loss: the sign is flipped
-             likely: the loss is −log p[y]
+    Examples:
+        >>> print(Finding("wrong", "loss: the sign is flipped", "the loss is −log p[y]"))
+          WRONG  loss: the sign is flipped
+                 likely: the loss is −log p[y]
     """
 
     verdict: Verdict

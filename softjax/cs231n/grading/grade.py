@@ -20,10 +20,11 @@ class Grade:
     - `penalty`: the convention of the penalty, such as "reg · ΣW²" or "½ · reg · ΣW²"; "none" if no convention fits.
     - `check`: the `GradientCheck` that compares the gradient with the student's own loss; None if it was not run.
 
-    >>> from softjax.cs231n import grade, softmax_loss_naive
-    >>> result = grade(softmax_loss_naive, verbose=False)
-    >>> result.passed, result.penalty, result.faults
-    (True, 'reg · ΣW²', ())
+    Examples:
+        >>> from softjax.cs231n import grade, softmax_loss_naive
+        >>> result = grade(softmax_loss_naive, verbose=False)
+        >>> result.passed, result.penalty, result.faults
+        (True, 'reg · ΣW²', ())
     """
 
     function: str
@@ -70,13 +71,14 @@ def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
 
     **Returns:** a `Grade`.
 
-    >>> from softjax.cs231n import softmax_loss_vectorized
-    >>> def sum_not_mean(W, X, y, reg):
-    ...     loss, dW = softmax_loss_vectorized(W, X, y, 0.0)
-    ...     return loss + reg * (W * W).sum(), len(X) * dW + 2 * reg * W
-    >>> for fault in grade(sum_not_mean, verbose=False).faults:
-    ...     print(fault.text)
-    gradient: N times too large: the sum over the examples, not their mean
+    Examples:
+        >>> from softjax.cs231n import softmax_loss_vectorized
+        >>> def sum_not_mean(W, X, y, reg):
+        ...     loss, dW = softmax_loss_vectorized(W, X, y, 0.0)
+        ...     return loss + reg * (W * W).sum(), len(X) * dW + 2 * reg * W
+        >>> for fault in grade(sum_not_mean, verbose=False).faults:
+        ...     print(fault.text)
+        gradient: N times too large: the sum over the examples, not their mean
     """
     with jax.enable_x64(True):  # for solutions in JAX
         result = _grade(Student(softmax_loss))
