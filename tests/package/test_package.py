@@ -1,6 +1,7 @@
 """The package is light to import, and its public names are all there."""
 
 import re
+import inspect
 import subprocess
 import sys
 from dataclasses import fields
@@ -33,8 +34,8 @@ def test_what_is_not_there_is_an_attribute_error():
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
 def test_help_explains_every_field_of_a_record(record):
-    section = record.__doc__.split("    Attributes:\n")[1]
-    explained = re.findall(r"^ {8}(\w+): \S", section, re.MULTILINE)
+    section = inspect.getdoc(record).split("Attributes:\n")[1]
+    explained = re.findall(r"^ {4}(\w+): \S", section, re.MULTILINE)
     assert explained == [field.name for field in fields(record)]
 
 
