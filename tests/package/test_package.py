@@ -1,7 +1,7 @@
 """The package is light to import, and its public names are all there."""
 
-import re
 import inspect
+import re
 import subprocess
 import sys
 from dataclasses import fields
