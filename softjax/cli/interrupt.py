@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -23,11 +24,19 @@ class Stop:
             self._earlier = {
                 number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)
             }
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._report
         return self
 
     def __exit__(self, *_: object) -> None:
+        sys.unraisablehook = self._hook
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
+
+    def _report(self, ignored: Any) -> None:
+        """An ignored interruption is not printed: it is stored."""
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            self._hook(ignored)
 
     def __call__(self, number: int, _: Any) -> None:
         again, self.requested = self.requested, number
