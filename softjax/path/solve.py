@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array
 
 from softjax.datasets.dataset import Dataset
@@ -190,7 +191,11 @@ def _evaluate(run: _Run, state: PathState) -> PathResult:
     regs = np.asarray(config.regs, run.spec.dtype)
     gaps = np.asarray(gap(run.spec.objective, end.norm, end.value, regs, state.unit))
     start = time.perf_counter()
-    hits = [_classify(end.W, split, run.data.preprocessing) for split in (run.data.train, *run.held_out)]
+    block = max(SCORES_AT_A_TIME // max(end.W.shape[1:]), 1)
+    hits = [
+        np.asarray(_classify(end.W, split, run.data.preprocessing, block))
+        for split in (run.data.train, *run.held_out)
+    ]
     seconds = replace(
         run.seconds,
         compile=state.seconds.compile,
@@ -219,12 +224,7 @@ def _evaluate(run: _Run, state: PathState) -> PathResult:
     )
 
 
-def _classify(W: Any, split: Examples, preprocessing: Preprocessing) -> np.ndarray:
+@partial(jax.jit, static_argnames="block")
+def _classify(W: Any, split: Examples, preprocessing: Preprocessing, block: int) -> Any:
     """Which examples each of the weights (R, K, D) classifies correctly, (R, N)."""
-
-    @jax.jit
-    def classify(W: Any, split: Examples) -> Any:
-        block = max(SCORES_AT_A_TIME // max(W.shape[0], W.shape[1]), 1)
-        return evaluate(W, split, preprocessing, kind="softmax", block=block).correct
-
-    return np.stack([np.asarray(classify(each, split)) for each in W])
+    return lax.map(lambda each: evaluate(each, split, preprocessing, kind="softmax", block=block).correct, W)

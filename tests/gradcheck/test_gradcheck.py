@@ -41,8 +41,15 @@ def numpy_gradient(W, X, y, reg):
 # Right gradients
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "penalty"),
+    [
+        *(("float32", penalty) for penalty in PENALTIES),
+        ("float64", "l2"),
+        ("bfloat16", "l2"),
+        ("float16", "l2"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["softmax", "hinge"])
 def test_the_gradient_by_hand_is_right(dtype, kind, penalty):
     with jax.enable_x64(dtype == "float64"):

@@ -38,11 +38,16 @@ def test_the_derivation_holds_symbolically_for_three_classes(label):
             assert sympy.simplify(sympy.diff(loss, w[k, d]) - by_hand) == 0
 
 
-@pytest.mark.parametrize("penalize_bias", [True, False])
-@pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("kind", ["softmax", "hinge"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
-def test_agrees_with_autodiff(dtype, tolerance, kind, penalty, penalize_bias):
+@pytest.mark.parametrize(
+    ("dtype", "penalty", "penalize_bias"),
+    [
+        *(("float64", penalty, penalize_bias) for penalty in PENALTIES for penalize_bias in (True, False)),
+        ("float32", "l2", True),
+    ],
+)
+def test_agrees_with_autodiff(dtype, kind, penalty, penalize_bias):
+    tolerance = {"float64": 1e-12, "float32": 1e-5}[dtype]
     with jax.enable_x64(dtype == "float64"):
         W, X, y = problem(num_examples=200, num_features=31, num_classes=10, dtype=dtype)
         options = {"kind": kind, "penalty": penalty, "l1_ratio": 0.3, "penalize_bias": penalize_bias}

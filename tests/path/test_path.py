@@ -199,7 +199,7 @@ def test_from_every_state_a_path_goes_on_to_the_same_bits(digits, tmp_path, monk
     saved = Checkpoint(tmp_path / "saved")
     saved.start({})
     assert sum(state.point is not None for state in states) > 2
-    for state in states:
+    for state in states[::3]:
         save_path(saved, state)
         again = regularization_path(digits, config, solver, state=load_path(saved))
         for name in ("weights", "objective", "gap", "iterations", "evaluations", "val_hits"):
