@@ -183,7 +183,7 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
         ("003", f"lr {cell.lr:.6e}, reg {cell.reg:.6e}: train, validation accuracy")
         for cell in published.read_grid()
     ]
-    assert [(row["seed"], row["figure"]) for row in rows] == figures + cells
+    assert [(row["account"], row["figure"]) for row in rows] == figures + cells
     for row in rows:
         assert " | ".join(row.values()) in text
         assert row["ours"]
