@@ -261,7 +261,7 @@ def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_pa
     assert process.returncode == 130
     assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
-    assert not list(tmp_path.iterdir()) or "to go on: softjax sweep" in error
+    assert not list(tmp_path.iterdir()) or "to continue: softjax sweep" in error
 
 
 LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "30000", "--chunk-size", "2")
@@ -300,13 +300,13 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     refused = run(*SWEEP, *LONG, "--out", "out", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
-        "out.partial holds an unfinished run; --resume goes on with it, --overwrite discards it"
+        "out.partial holds an unfinished run; --resume continues it, --overwrite discards it"
         in refused.stderr
     )
     other = run(*SWEEP, *LONG, "--seed", "3", "--out", "out", "--resume", cwd=tmp_path)
     assert other.returncode == 2
     assert "seed 0 there and 3 here" in other.stderr
-    resumed = run("-m", *shlex.split(to_go_on.removeprefix("to go on: ")), cwd=tmp_path)
+    resumed = run("-m", *shlex.split(to_go_on.removeprefix("to continue: ")), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert contents(tmp_path / "out") == long_results
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
