@@ -13,7 +13,7 @@ from softjax.plots import ACCENT, BLUE, COLOR_MAP
 def detection(
     rates: dict[str, Float[np.ndarray, "F P"]], faults: Sequence[str], checkers: Sequence[str], title: str
 ) -> Figure:
-    """The share of planted faults that each gradient checker catches: one panel a type, faults × checkers."""
+    """The share of planted faults that each gradient checker catches: one panel per type, faults × checkers."""
     figure = Figure(figsize=(2.1 * len(rates) + 3.4, 0.27 * len(faults) + 2.0), layout="constrained")
     panels = figure.subplots(1, len(rates), sharey=True, squeeze=False)[0]
     for axes, (dtype, share) in zip(panels, rates.items(), strict=True):
@@ -32,7 +32,7 @@ def detection(
 
 
 def step_times(times: Mapping[str, Float[np.ndarray, " R"]], ours: str, floor: str, title: str) -> Figure:
-    """Milliseconds of a step for each competitor, medians over the rounds with quartiles; the floor as a line."""
+    """Milliseconds of a step of each competitor: medians and quartiles over the rounds. A line shows the floor."""
     figure = Figure(figsize=(7.6, 0.36 * len(times) + 1.4), layout="constrained")
     axes = figure.subplots()
     for row, (name, values) in enumerate(times.items()):
@@ -60,7 +60,7 @@ def step_times(times: Mapping[str, Float[np.ndarray, " R"]], ours: str, floor: s
 
 
 def scaling(by_size: Mapping[int, Mapping[str, float]], ours: str, title: str) -> Figure:
-    """Milliseconds of a step against the number of configurations, a line for each competitor."""
+    """Milliseconds of a step against the number of configurations, with one line per competitor."""
     figure = Figure(figsize=(7.6, 5.0), layout="constrained")
     axes = figure.subplots()
     sizes = list(by_size)

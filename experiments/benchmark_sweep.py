@@ -1,9 +1,9 @@
-"""Compares the sweep with its matrix products and with other implementations: time of a step, of a process, memory.
+"""Compares the sweep with its matrix products and with other implementations: time of a step and of a process, and memory.
 
     python experiments/benchmark_sweep.py --dataset cifar10 --overwrite
 
-Needs an idle machine. The floor is the rate of the two matrix products of a step alone; the peers train the same
-configurations on the same data in NumPy and PyTorch (shown as not installed without it).
+The machine must be idle. The floor is the rate of the two matrix products of a step alone. The peers train the same
+configurations on the same data in NumPy and PyTorch. Without torch, the report shows PyTorch as not installed.
 """
 
 import json
@@ -35,14 +35,14 @@ from softjax.reports import markdown
 
 @dataclass(frozen=True)
 class BenchmarkOptions(DatasetOptions):
-    """What to measure, and where the report goes."""
+    """The options: what is measured, and the folder of the report."""
 
     out: Path = Path("reports/benchmark_sweep")
     """Folder of the report."""
     num_rounds: int = 15
-    """Number of rounds; in each round all implementations take turns."""
+    """Number of rounds. In each round, all implementations take turns."""
     turn_seconds: float = 0.4
-    """Approximate length of a turn."""
+    """Approximate length of a turn, in seconds."""
     sizes: tuple[int, ...] = (1, 4, 16, 64, 256, 1024, 4096)
     """Numbers of configurations in the picture."""
     num_processes: int = 3
@@ -74,7 +74,7 @@ Steps = Callable[[int], float]  # takes a number of steps, returns the seconds t
 
 
 def time_steps(steps: Callable[[int], Any]) -> Steps:
-    """`steps`, timed."""
+    """Returns a function that runs `steps` and returns the seconds they took."""
 
     def run(num_steps: int) -> float:
         start = time.perf_counter()
@@ -85,7 +85,7 @@ def time_steps(steps: Callable[[int], Any]) -> Steps:
 
 
 def prepare_softjax(work: Work, **options: Any) -> Steps:
-    """softjax.sweep, its training part."""
+    """The training part of softjax.sweep."""
 
     def run(num_steps: int) -> float:
         config = replace(work.config, num_iters=num_steps, **options)
@@ -285,7 +285,7 @@ def is_installed(peer: Peer) -> bool:
 
 
 def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
-    """Times whole processes, steps of all 100 configurations and of other numbers; saves each; then writes the report."""
+    """Times whole processes, steps of all 100 configurations, and steps of other numbers; saves each stage; writes the report."""
     dataset = experiment.dataset
     assert dataset is not None
     peers = [peer for peer in PEERS if is_installed(peer)]
@@ -322,7 +322,7 @@ def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
 def take_turns(
     work: Work, peers: list[Peer], num_rounds: int, turn_seconds: float, count: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Milliseconds of a step of all configurations in each round, for each peer; each round in another order."""
+    """The milliseconds of a step of all configurations, for each peer and round. Each round has another order."""
     C = work.grid.shape[1]
     runs, lengths = {}, {}
     for peer in peers:
@@ -343,7 +343,7 @@ def take_turns(
 
 
 def run_processes(options: BenchmarkOptions) -> list[dict[str, float]]:
-    """The command line's sweep of the grid, each in a process of its own: seconds, and peak memory in MB."""
+    """Runs the command line's sweep of the grid in new processes: seconds, and peak memory in MB."""
     processes = []
     with tempfile.TemporaryDirectory() as scratch:
         data = ["--data-dir", str(options.data_dir)] if options.data_dir else []
@@ -371,7 +371,7 @@ def take_first(split: Split, num_examples: int = 1000) -> Split:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All that was measured.
+    """All measurements.
 
     - `times`: of each peer, milliseconds of a step of the 100 configurations, (rounds,).
     - `by_size`: for each number of configurations, the medians of each peer.
@@ -410,7 +410,7 @@ class Measurements:
 
 
 def write(options: BenchmarkOptions, experiment: Experiment, measured: Measurements) -> None:
-    """The report: README.md, results.json, run.json, pictures."""
+    """Writes the report: README.md, results.json, run.json, pictures."""
     results = {
         "milliseconds_a_step": {title: values.tolist() for title, values in measured.times.items()},
         "milliseconds_by_configurations": measured.by_size,
@@ -472,7 +472,7 @@ def write_readme(options: BenchmarkOptions, measured: Measurements, about: dict[
 
 
 def tabulate_times(times: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
-    """A row for each peer: its step of all 100 configurations."""
+    """A row for each peer: the times of its step of all 100 configurations."""
     header = (
         "", "a step of all 100, ms", "quartiles", "× softjax.sweep", "the grid of 1,500 steps, s",
     )  # fmt: skip
@@ -486,7 +486,7 @@ def tabulate_times(times: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
 
 
 def format_ratio(of: np.ndarray, to: np.ndarray) -> str:
-    """The ratio of two times in the same round: median over the rounds, and quartiles."""
+    """The ratio of two times in the same round: its median and quartiles over the rounds."""
     low, middle, high = np.quantile(of / to, (0.25, 0.5, 0.75))
     return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 

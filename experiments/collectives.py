@@ -17,9 +17,9 @@ _LOOPS = re.compile(r"\b(?:body|condition)=(%?[\w.\-]+)")
 
 
 def exchanges(program: Compiled) -> tuple[list[str], list[str]]:
-    """The operations of a compiled program by which devices exchange anything: inside its loops, and elsewhere.
+    """The operations of a compiled program that exchange data between devices: inside its loops, and elsewhere.
 
-    Read off the text of XLA's optimized program. Raises `ValueError` where that has no loop.
+    They are read from the text of XLA's optimized program. Raises `ValueError` if the program has no loop.
     """
     bodies: dict[str, list[str]] = {}
     name = None

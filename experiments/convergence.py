@@ -1,9 +1,9 @@
-"""What the regularization path to convergence costs, against scikit-learn's LogisticRegression on the same objective.
+"""Times the regularization path to convergence, and compares it with scikit-learn's LogisticRegression on the same objective.
 
     python experiments/convergence.py --data-dir DIR --overwrite
 
-CIFAR-10's pixels, and a linear probe with many classes on features that are made here. Takes 20 to 40 minutes on two CPU
-cores, nearly all of it scikit-learn's. Needs an idle machine.
+The data are CIFAR-10's pixels, and random features for a linear probe with many classes. It takes 20 to 40 minutes on two
+CPU cores; scikit-learn takes nearly all of this time. The machine must be idle.
 """
 
 import time
@@ -35,27 +35,27 @@ ROWS = 1000  # examples at a time, in float64
 
 @dataclass(frozen=True)
 class ConvergenceOptions(DatasetOptions):
-    """What to measure, and where the report goes."""
+    """The options: what is measured, and the folder of the report."""
 
     out: Path = Path("reports/convergence")
     """Folder of the report."""
     regs: tuple[float, ...] = parse_range("log:30:1e4:20")
-    """Penalty strengths, for pixels as they are."""
+    """Penalty strengths for the unscaled pixels."""
     theirs: int = 20
-    """How many of them, evenly spaced, scikit-learn is run for."""
+    """Number of these strengths, evenly spaced, for which scikit-learn runs."""
     probe_examples: int = 100_000
-    """The linear probe: training examples."""
+    """Number of training examples of the linear probe."""
     probe_features: int = 768
-    """The linear probe: features."""
+    """Number of features of the linear probe."""
     probe_classes: int = 1000
-    """The linear probe: classes."""
+    """Number of classes of the linear probe."""
     probe_regs: tuple[float, ...] = parse_range("log:1e-5:1e-2:4")
-    """The linear probe: penalty strengths."""
+    """Penalty strengths of the linear probe."""
 
 
 @dataclass(frozen=True)
 class TimedPath:
-    """A whole path by softjax and what it took; the arrays are those of `softjax.PathResult`."""
+    """A whole path by softjax, and its time. The arrays are those of `softjax.PathResult`."""
 
     order: str
     seconds: PathSeconds
@@ -75,7 +75,7 @@ class TimedPath:
 
 @dataclass(frozen=True)
 class TheirMinimum:
-    """One penalty strength by scikit-learn, and how far its minimum and ours lie apart."""
+    """scikit-learn's minimum for one penalty strength, and its distance from ours."""
 
     reg: float
     seconds: float
@@ -168,13 +168,13 @@ def time_ours(dataset: Dataset, regs: tuple[float, ...]) -> dict[str, Any]:
 
 
 def describe_path(result: PathResult) -> dict[str, Any]:
-    """The fields of its `TimedPath`."""
+    """The fields of the `TimedPath` of a result."""
     names = (field.name for field in fields(TimedPath) if field.name != "seconds")
     return {"seconds": asdict(result.seconds)} | {name: getattr(result, name) for name in names}
 
 
 def read_path(kept: dict[str, Any]) -> TimedPath:
-    """What `describe_path` gave, as a stage holds it."""
+    """The `TimedPath` of what `describe_path` returned, as read from a stage."""
     columns: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in kept.items()}
     return TimedPath(**columns | {"seconds": PathSeconds(**kept["seconds"])})
 
@@ -183,8 +183,8 @@ def read_path(kept: dict[str, Any]) -> TimedPath:
 class ScikitLearn:
     """LogisticRegression on the same objective: it minimizes C Σ ℓ + ½ ΣW².
 
-    Pixels are centred and divided by their overall standard deviation σ, for which its solver is the faster, so that
-    C = σ² / (2 N reg); the bias is a column, 1/σ, penalized like the rest. float32, its default tolerance.
+    Pixels are centred and divided by their overall standard deviation σ, because its solver is faster then. Hence
+    C = σ² / (2 N reg). The bias is a column of 1/σ, and is penalized like the others. In float32, with the default tolerance.
     """
 
     X: Float[np.ndarray, "N D"]
@@ -207,7 +207,7 @@ class ScikitLearn:
     def compare(
         self, reg: float, ours: Float[np.ndarray, "D K"], start: list[list[float]] | None
     ) -> dict[str, Any]:
-        """The fields of `TheirMinimum`, and its weights when it began from `start`, those of the strength before."""
+        """The fields of `TheirMinimum`, and the weights of the run that starts from `start`, the weights of the strength before."""
         # a NumPy number, as from an array of strengths: with a Python number scikit-learn rounds to float32 more often
         C = np.float64(self.sigma**2 / (2 * len(self.y) * reg))
         cold = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
@@ -234,7 +234,7 @@ class ScikitLearn:
         return asdict(minimum) | {"warm_weights": warm.coef_}
 
     def evaluate(self, W: Float[np.ndarray, "D K"], reg: float) -> float:
-        """Mean cross-entropy and reg ΣW², of weights for σ times the features, in float64."""
+        """The mean cross-entropy + reg ΣW² in float64; `W` are the weights for σ times the features."""
         total = 0.0
         for i in range(0, len(self.X), ROWS):
             s = self.sigma * (self.X[i : i + ROWS].astype(np.float64) @ W)
@@ -269,7 +269,7 @@ def write(
     features: Dataset,
     probe: TimedPath,
 ) -> None:
-    """The report."""
+    """Writes the report."""
     names = ("reg", "iterations", "evaluations", "objective", "gap", "val_accuracy", "test_accuracy")
     experiment.write(
         lambda about: write_readme(options, timings, features, probe, about),
@@ -300,7 +300,7 @@ def write_readme(
         ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1:,}, K = "
                  f"{dataset.num_classes}; {features.title}"),
         ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², on the bias too"),
-        ("precision", "float32, both"),
+        ("precision", "float32 for both"),
         *environment_rows(about),
     ]  # fmt: skip
     return markdown.render(
@@ -313,7 +313,9 @@ def write_readme(
         seconds=f"{timings.fastest:.1f}",
         cold_ratio=f"{sum(minimum.seconds for minimum in theirs) * scale:.1f}",
         warm_ratio=f"{sum(minimum.warm_seconds for minimum in theirs) * scale:.1f}",
-        below="never lower than ours" if above <= 0 else f"lower than ours by at most {above:.0e} of it",
+        below="never lower than softjax's"
+        if above <= 0
+        else f"lower than softjax's by at most a relative {above:.0e}",
         apart=f"{max(minimum.weights_apart for minimum in theirs):.0e}",
         ways=markdown.table(tabulate_ways(timings, len(options.regs))),
         strengths=markdown.table(tabulate_strengths(theirs)),
@@ -328,10 +330,10 @@ def tabulate_ways(timings: Timings, num_regs: int) -> list[tuple[str, ...]]:
     """A row for each way to all minima: softjax's orders, and scikit-learn cold and warm."""
     names = {
         "together": "softjax, all at once",
-        "warm": "softjax, in batches, each from the one before",
+        "warm": "softjax, in batches, each from the batch before",
     }
     rows: list[tuple[str, ...]] = [
-        ("way", "seconds", "of the fastest", "iterations, median", "evaluations, sum")
+        ("way", "seconds", "times the fastest", "iterations, median", "evaluations, sum")
     ]
     for order, paths in timings.ours.items():
         median = timings.medians[order]
@@ -346,11 +348,11 @@ def tabulate_ways(timings: Timings, num_regs: int) -> list[tuple[str, ...]]:
         )
     theirs = timings.theirs
     scale = num_regs / len(theirs)
-    of = "" if scale == 1 else f", {scale:g} times that of {len(theirs)} strengths"
+    of = "" if scale == 1 else f", {scale:g} times the sum of {len(theirs)} strengths"
     iterations = f"{np.median([minimum.iterations for minimum in theirs]):.0f}"
     for name, seconds, shown in (
         ("scikit-learn, each from 0", sum(minimum.seconds for minimum in theirs), iterations),
-        ("scikit-learn, each from the one before", sum(minimum.warm_seconds for minimum in theirs), ""),
+        ("scikit-learn, each from the strength before", sum(minimum.warm_seconds for minimum in theirs), ""),
     ):
         rows.append(
             (f"{name}{of}", f"{scale * seconds:.0f}", f"{scale * seconds / timings.fastest:.1f}", shown, "")
@@ -361,8 +363,8 @@ def tabulate_ways(timings: Timings, num_regs: int) -> list[tuple[str, ...]]:
 def tabulate_strengths(theirs: list[TheirMinimum]) -> list[tuple[str, ...]]:
     """A row for each penalty strength that scikit-learn was run for."""
     header = (
-        "reg", "scikit-learn, s", "warm, s", "its iterations", "objective, its", "ours less its, relative",
-        "weights apart",
+        "reg", "scikit-learn, s", "scikit-learn from the strength before, s", "scikit-learn's iterations",
+        "scikit-learn's objective", "softjax's objective minus it, relative", "relative difference of the weights",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (
@@ -400,14 +402,14 @@ def tabulate_probe(probe: TimedPath) -> list[tuple[str, ...]]:
 
 
 def describe_probe(features: Dataset, probe: TimedPath) -> str:
-    """Its times, and the rate of its matrix products."""
+    """The times of the linear probe, and the rate of its matrix products."""
     seconds, num_regs, passes = probe.seconds, len(probe.reg), int(probe.evaluations.sum())
     flops = 4 * len(features.train) * (features.num_features + 1) * features.num_classes
     return (
-        f"{features.title}: {num_regs} penalty strengths took {probe.total:.0f} s ({probe.order}; "
-        f"axes {seconds.axes:.1f} s, compilation {seconds.compile:.1f} s, minimization {seconds.solve:.0f} s), "
-        f"{seconds.solve / num_regs:.0f} s each. {passes} passes over the examples at {flops / 1e9:,.0f} GFLOP each: "
-        f"{flops * passes / seconds.solve / 1e9:.0f} GFLOP/s of matrix products."
+        f"The data are {features.title}. {num_regs} penalty strengths took {probe.total:.0f} s (order: {probe.order}; "
+        f"axes {seconds.axes:.1f} s, compilation {seconds.compile:.1f} s, minimization {seconds.solve:.0f} s). The minimization "
+        f"took {seconds.solve / num_regs:.0f} s for each strength. It made {passes} passes over the examples, with {flops / 1e9:,.0f} GFLOP each. "
+        f"Its matrix products ran at {flops * passes / seconds.solve / 1e9:.0f} GFLOP/s."
     )
 
 

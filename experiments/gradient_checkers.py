@@ -1,8 +1,8 @@
-"""Gradient checkers side by side: which planted faults they catch, and which right gradients they reject.
+"""Compares gradient checkers: which planted faults they catch, and which right gradients they reject.
 
     python experiments/gradient_checkers.py --out reports/gradient_checkers
 
-Needs torch for one of them, and shows it as not installed without.
+One of the checkers needs torch. Without torch, the report shows it as not installed.
 """
 
 import multiprocessing
@@ -38,19 +38,19 @@ LINE = 10  # rounding bounds: a fault with a larger error in some entry is large
 
 @dataclass(frozen=True)
 class CheckersOptions(Options):
-    """How much to run, and where the report goes."""
+    """The options: how much is run, and the folder of the report."""
 
     out: Path = Path("reports/gradient_checkers")
     """Folder of the report."""
     num_problems: int = 100
     """Random problems for each type."""
     jobs: int = os.cpu_count() or 1
-    """Processes to run them in."""
+    """Number of processes."""
 
 
 @dataclass(frozen=True)
 class RandomProblem:
-    """W, X, y in float64, and the minibatch before."""
+    """W, X, y in float64, and the X and y of an earlier minibatch."""
 
     W: np.ndarray
     X: np.ndarray
@@ -60,7 +60,7 @@ class RandomProblem:
 
 
 def make_problem(seed: int, penalty: PenaltyName = "l2") -> RandomProblem:
-    """Of sixteen problems four are at an optimum, where the terms of the gradient cancel; of five one has scores that tie."""
+    """Makes a problem. Four of sixteen are at an optimum, where the terms of the gradient cancel; one of five has equal scores."""
     rng = np.random.default_rng(seed)
     N, D, K = SHAPES[seed % 4]
     X, stale_X = rng.normal(size=(2, N, D))
@@ -82,11 +82,11 @@ def make_problem(seed: int, penalty: PenaltyName = "l2") -> RandomProblem:
     return RandomProblem(W, X, y, stale_X, stale_y)
 
 
-# The faults, each a wrong gradient of the objective with the l2 penalty, written as a user would have.
+# The faults. Each is a wrong gradient of the objective with the l2 penalty, as a user might write it.
 
 
 def compute_parts(W: Any, X: Any, y: Any) -> tuple[Any, Any, Any]:
-    """p, onehot(y) and Xᵀ · / N, in the type of W."""
+    """p, onehot(y) and Xᵀ/N, in the type of W."""
     p = jax.nn.softmax(X @ W, axis=1)
     return p, jax.nn.one_hot(y, W.shape[1], dtype=W.dtype), X.T / len(X)
 
@@ -113,31 +113,31 @@ def change_gradient(change: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def use_stale_minibatch(W: Any, X: Any, y: Any, reg: Any, stale_X: Any, stale_y: Any) -> Any:
-    """The gradient on the minibatch before."""
+    """The gradient on an earlier minibatch."""
     return compute_gradient(W, stale_X, stale_y, reg)
 
 
 def sum_in_float16(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
-    """The product that sums over the examples, in float16."""
+    """The gradient with its sum over the examples in float16."""
     p, onehot, mean = compute_parts(W, X, y)
     total = mean.astype(jnp.float16) @ (p - onehot).astype(jnp.float16)
     return total.astype(W.dtype) + 2 * jnp.asarray(reg, W.dtype) * W
 
 
 def settle_ties(p: Any, onehot: Any, *_: Any) -> Any:
-    """If two classes tie, the first gets all of p."""
+    """If the scores of two classes are equal, the first class gets the whole probability."""
     tie = (p == p.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True) > 1
     first = jax.nn.one_hot(p.argmax(axis=1), p.shape[1], dtype=p.dtype)
     return jnp.where(tie, first, p) - onehot
 
 
 def clip_scores(p: Any, onehot: Any, W: Any, X: Any, y: Any) -> Any:
-    """Scores are cut off at ±2 before the softmax."""
+    """The scores are clipped at ±2 before the softmax."""
     return jax.nn.softmax(jnp.clip(X @ W, -2, 2), axis=1) - onehot
 
 
 def compute_gradient(W: Any, X: Any, y: Any, reg: Any, *_: Any) -> Any:
-    """The gradient."""
+    """The right gradient."""
     return loss_and_grad(W, X, y, reg)[1]
 
 
@@ -175,16 +175,16 @@ FAULTS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-# The checkers: each says whether it accepts a claim. fun and claim take (W, X, y, reg, stale_X, stale_y).
+# The checkers. Each returns whether it accepts a claim. fun and claim take (W, X, y, reg, stale_X, stale_y).
 
 
 def ask_softjax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
-    """softjax.check_gradient with its defaults."""
+    """Asks softjax.check_gradient with its defaults."""
     return check_gradient(fun, claim, W, *args).ok
 
 
 def ask_jax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
-    """jax.test_util.check_grads, reverse mode, with its defaults."""
+    """Asks jax.test_util.check_grads in reverse mode, with its defaults."""
 
     @jax.custom_vjp
     def f(W: Any) -> Any:
@@ -199,7 +199,7 @@ def ask_jax(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tu
 
 
 def ask_torch(fun: Callable[..., Any], claim: Callable[..., Any], W: Any, args: tuple[Any, ...]) -> bool:
-    """torch.autograd.gradcheck with its defaults, which ask for float64."""
+    """Asks torch.autograd.gradcheck with its defaults, which are made for float64."""
     import torch
 
     kind = getattr(torch, str(W.dtype))
@@ -289,7 +289,7 @@ def judge_problem(dtype: str, names: tuple[str, ...], seed: int) -> list[dict[st
 def judge_right_gradients(
     dtype: str, seed: int, checkers: dict[str, Callable[..., bool]]
 ) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
-    """The verdicts, and with the l2 penalty the true gradient and its rounding bounds."""
+    """The verdicts on the right gradients, and the true gradient and its rounding bounds for the l2 penalty."""
     verdicts = []
     for penalty in PENALTIES:
         W, args = convert(make_problem(seed, penalty), dtype)
@@ -308,13 +308,13 @@ def judge_right_gradients(
 def judge_faults(
     dtype: str, seed: int, checkers: dict[str, Callable[..., bool]], truth: np.ndarray, bound: np.ndarray
 ) -> Iterator[dict[str, Any]]:
-    """The verdicts on every fault that changes something."""
+    """The verdicts on every fault that changes the gradient of the problem."""
     W, args = convert(make_problem(seed), dtype)
     for name, claim in JITTED.items():
         if name == "summed in float16" and dtype == "float16":
             continue  # no fault in this type
         if not has_effect(claim, W, args, truth):
-            continue  # this problem has no ties, or no large scores
+            continue  # this problem has no equal scores, or no large ones
         error = np.abs(np.asarray(claim(W, *args), np.float64) - truth)
         about = {"dtype": dtype, "seed": seed, "claim": name, "bounds": float((error / bound).max())}
         yield about | {
@@ -340,12 +340,12 @@ def convert(problem: RandomProblem, dtype: str) -> tuple[Any, tuple[Any, ...]]:
 
 
 def make_objective(penalty: PenaltyName) -> Callable[..., Any]:
-    """The function of (W, X, y, reg, ...) whose gradient is claimed."""
+    """The objective as a function of (W, X, y, reg, ...)."""
     return jax.jit(lambda W, X, y, reg, *_: loss(W, X, y, reg, penalty=penalty))
 
 
 def make_gradient(penalty: PenaltyName) -> Callable[..., Any]:
-    """The gradient by hand of that function."""
+    """The gradient by hand of the objective, with the same arguments."""
     return jax.jit(lambda W, X, y, reg, *_: loss_and_grad(W, X, y, reg, penalty=penalty)[1])
 
 
@@ -356,29 +356,29 @@ JITTED = {name: jax.jit(claim) for name, claim in FAULTS.items()}
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All verdicts, a dictionary each: dtype, seed, claim, bounds (how far off), and whether each checker accepts it."""
+    """All verdicts. Each is a dictionary: dtype, seed, claim, its error in bounds, and whether each checker accepts it."""
 
     checkers: list[str]
     rows: list[dict[str, Any]]
 
     @cached_property
     def right(self) -> list[dict[str, Any]]:
-        """On right gradients."""
+        """The verdicts on right gradients."""
         return [row for row in self.rows if row["claim"].startswith("right")]
 
     @cached_property
     def above(self) -> list[dict[str, Any]]:
-        """On large faults."""
+        """The verdicts on large faults."""
         return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] > LINE]
 
     @cached_property
     def below(self) -> list[dict[str, Any]]:
-        """On small faults."""
+        """The verdicts on small faults."""
         return [row for row in self.rows if row["claim"] in FAULTS and row["bounds"] <= LINE]
 
     @cached_property
     def right_l2(self) -> dict[tuple[str, int], dict[str, Any]]:
-        """On the right gradient of each problem that has faults."""
+        """The verdict on the right gradient of each problem that has faults."""
         return {(row["dtype"], row["seed"]): row for row in self.right if row["claim"] == "right, l2"}
 
     def share_caught(self, rows: list[dict[str, Any]], checker: str) -> float:
@@ -397,7 +397,7 @@ def select(rows: list[dict[str, Any]], **wanted: str) -> list[dict[str, Any]]:
 
 
 def write(options: CheckersOptions, experiment: Experiment, verdicts: Verdicts, torch_version: str) -> None:
-    """The report: tables, picture, all verdicts."""
+    """Writes the report: tables, picture, all verdicts."""
     checkers = verdicts.checkers
     columns = ("dtype", "seed", "claim", "bounds", *checkers)
     results = (row | {"bounds": f"{row['bounds']:.3g}"} for row in verdicts.rows)
@@ -467,8 +467,8 @@ def tabulate_caught(verdicts: Verdicts, rows: list[dict[str, Any]]) -> list[tupl
 
 
 def tabulate_faults(verdicts: Verdicts, dtype: str) -> str:
-    """The table of large faults in a type: for each fault, how many, and the share that each checker catches."""
-    header = ("planted fault", "problems with this fault, large", *verdicts.checkers)
+    """The table of large faults in a type: for each fault, the number of problems, and the share that each checker catches."""
+    header = ("planted fault", "problems in which it is large", *verdicts.checkers)
     of_fault = {name: select(verdicts.above, dtype=dtype, claim=name) for name in FAULTS}
     body = [(name, str(len(rows)), *format_caught(verdicts, rows)) for name, rows in of_fault.items()]
     return markdown.table([header, *body], align="names")

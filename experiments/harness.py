@@ -1,7 +1,7 @@
-"""What all experiments share: the folder of the report, finished stages that are not computed again, and the files.
+"""The common parts of all experiments: the folder of the report, its saved stages, and its files.
 
-An experiment is a function of its options and an `Experiment`. Each stage of it is kept in OUT.partial as it is done, so that
-after Ctrl-C or a kill the same command with --resume goes on there.
+An experiment is a function of its options and an `Experiment`. Each stage is saved in OUT.partial when it ends. After Ctrl-C
+or a kill, the same command with --resume continues from there and computes no finished stage again.
 """
 
 import csv
@@ -40,7 +40,7 @@ COURSE_GRID = SweepConfig(
 
 @dataclass(frozen=True)
 class Options:
-    """Where the report goes; the options of every experiment begin with these."""
+    """The folder of the report. The options of every experiment begin with these."""
 
     out: Path = Path("reports/experiment")
     """Folder of the report."""
@@ -52,10 +52,10 @@ class Options:
 
 @dataclass(frozen=True)
 class DatasetOptions(Options):
-    """The same with a data set."""
+    """The options of an experiment on a data set."""
 
     dataset: str = "cifar10"
-    """As for softjax sweep."""
+    """Data set, as for softjax sweep."""
     data_dir: Path | None = None
     """Folder of cifar10; as for softjax sweep."""
 
@@ -70,7 +70,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment under way: its folder, its data set if it has one, and the command that regenerates it."""
+    """A running experiment: its folder, its data set if it has one, and the command that regenerates it."""
 
     options: Options
     dataset: Dataset | None
@@ -78,7 +78,7 @@ class Experiment:
 
     @cached_property
     def folder(self) -> RunFolder:
-        """Where the report goes."""
+        """The folder of the report."""
         return RunFolder(self.options.out, self.options.overwrite, self.options.resume)
 
     @cached_property
@@ -93,15 +93,15 @@ class Experiment:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """The same with data set and versions."""
+        """The settings, the data set and the versions of the packages."""
         return identify(self.settings, self.dataset.fingerprint if self.dataset is not None else None)
 
     def has(self, name: str) -> bool:
-        """Whether a stage was begun."""
+        """Whether a stage was started."""
         return self.folder.checkpoint.stage(name).exists
 
     def keep(self, name: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives, as JSON gives it back: computed once, then read from the stage called `name`."""
+        """The result of `compute`, after a round trip through JSON. It is computed once, and then read from the stage `name`."""
         stage = self._stage(name, self.identity)
         if not stage.has("state"):
             content = json.dumps(compute(), default=_plain)
@@ -109,7 +109,7 @@ class Experiment:
         return json.loads(stage.load("state")["json"].tobytes())
 
     def sweep(self, name: str, dataset: Dataset, config: SweepConfig) -> SweepResult:
-        """The sweep's result: from where the stage called `name` stands, which is its end where it is done."""
+        """The result of a sweep. The sweep continues from the last checkpoint of the stage `name`, and is loaded if it is finished."""
         needed = estimate_bytes(config, dataset)
         stage = self._stage(name, identify(asdict(config), dataset.fingerprint), needed)
         return run_sweep(dataset, config, stage, keep_last=True, desc=name)
@@ -117,7 +117,7 @@ class Experiment:
     def path(
         self, name: str, dataset: Dataset, config: SweepConfig, solver: PathConfig | None = None
     ) -> PathResult:
-        """The same of a regularization path."""
+        """The result of a regularization path, in the same way."""
         solver = solver or PathConfig()
         stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset.fingerprint))
         return run_path(dataset, config, solver, stage, keep_last=True, desc=name)
@@ -132,14 +132,15 @@ class Experiment:
         figures: Mapping[str, Figure] | None = None,
         files: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes the report: README.md, run.json, tables as CSV, pictures, all of it or nothing.
+        """Writes the report: README.md, run.json, tables as CSV and pictures. If one of them fails, nothing is written.
 
         **Arguments:**
 
-        - `readme`: gives the text of README.md from what run.json holds.
-        - `run`: what run.json holds besides command, options, data set and environment.
-        - `versions`: of packages beside those of every report.
-        - `tables`, `figures`, `files`: by name, without the endings .csv and .png, and with the ending.
+        - `readme`: returns the text of README.md, given the contents of run.json.
+        - `run`: further contents of run.json, besides command, options, data set and environment.
+        - `versions`: the versions of further packages, besides those in every report.
+        - `tables`, `figures`: by name, without the endings .csv and .png.
+        - `files`: texts by name, with the ending.
         """
         about: dict[str, Any] = {"command": self.command, "config": self.settings}
         if self.dataset is not None:
@@ -174,16 +175,16 @@ def run_experiment(
     load: Callable[[Chosen], Dataset] | None = None,
     description: str | None = None,
 ) -> None:
-    """The experiment as a command: reads its options, runs it, prints where the report is, ends the process.
+    """Runs the experiment as a command: reads its options, runs it, prints the path of the report, and ends the process.
 
     **Arguments:**
 
     - `options_type`: a frozen dataclass of options.
     - `run`: the experiment.
-    - `load`: the data set that it is on.
+    - `load`: loads its data set.
     - `description`: for --help.
 
-    The exit code is 1 where the input cannot be used, said in one line, and 130 after Ctrl-C.
+    The exit code is 1 after an error in the input, which is printed in one line, and 130 after Ctrl-C.
     """
     try:
         options = tyro.cli(options_type, description=description, config=FLAGS)
@@ -205,7 +206,7 @@ def run_experiment(
 
 
 def _plain(value: Any) -> Any:
-    """For JSON: NumPy's arrays and numbers as lists and numbers, anything else as text."""
+    """Converts a value for JSON: NumPy's arrays and numbers to lists and numbers, anything else to text."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return str(value)

@@ -1,8 +1,8 @@
 """Every figure of the four published accounts this project grew from, reproduced with its uncertainty.
 
-Trains 003's 10 × 10 grid, 000's and a wider one for 001 over many seeds, repeats 003's gradient checks and timings, and
-writes a report with the published figure, ours, and whether they agree. On two CPU cores about an hour; what is done is
-kept beside the report, in OUT.partial, and --resume goes on from there after Ctrl-C or a kill.
+Trains 003's 10 × 10 grid, 000's grid and a wider grid for 001, with many seeds, and repeats 003's gradient checks and
+timings. The report shows each published figure, ours, and whether they agree. It takes about an hour on two CPU cores.
+Finished stages are saved beside the report, in OUT.partial. After Ctrl-C or a kill, --resume continues from there.
 
 Examples:
   python experiments/reproduce_accounts.py --data-dir DIR
@@ -32,13 +32,13 @@ from softjax.errors import check_count
 
 @dataclass(frozen=True)
 class Config(Options):
-    """What to run, and where the report goes."""
+    """The options: what is run, and the folder of the report."""
 
     data: DataConfig = field(default_factory=lambda: DataConfig("cifar10"))
     num_seeds: int = 20
-    """Runs of each cell; the wider grid has a quarter of them."""
+    """Runs of each cell. A cell of the wider grid has a quarter as many."""
     num_iters: int | None = None
-    """Steps of every run; by default as many as each account says, 1500 and 1600."""
+    """Steps of every run. By default each account's own number, 1500 or 1600."""
     num_repeats: int = 200
     """Repeats of gradient checks, timings and initial losses."""
     out: Path = Path("reports/seeds")
@@ -86,7 +86,7 @@ def tabulate_cells(facts: Facts) -> Iterator[tuple[Any, ...]]:
 
 
 def tabulate_runs(results: dict[str, SweepResult]) -> Iterator[tuple[Any, ...]]:
-    """All runs of all sweeps."""
+    """All runs of all sweeps, a row each."""
     accuracies = ("train_accuracy", "val_accuracy", "test_accuracy")
     yield ("sweep", "lr", "reg", "seed", *accuracies, "final_loss")
     for name, result in results.items():

@@ -1,9 +1,10 @@
-"""How a sweep scales with devices: what they exchange, what each holds, and how long it would take on many.
+"""How a sweep scales with devices: what they exchange, how much memory each uses, and predicted times on many devices.
 
     python experiments/scaling.py --data-dir DIR --overwrite
 
-A few minutes on two CPU cores. What devices exchange and hold is read off programs compiled for simulated ones; the rate of
-one device is measured on the real one; times on many are predicted from it, and labelled so.
+It takes a few minutes on two CPU cores. Exchanges and memory are read from programs that are compiled for simulated devices.
+The rate of one device is measured on this machine. Times on many devices are predicted from this rate, and labelled as
+predictions.
 """
 
 import json
@@ -33,7 +34,7 @@ UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"))  # of time, in secon
 
 @dataclass(frozen=True)
 class Peak:
-    """A device's rate of float32 matrix products, as its data sheet has it."""
+    """A device's rate of float32 matrix products, by its data sheet."""
 
     name: str
     count: int
@@ -44,13 +45,19 @@ class Peak:
 
 PEAKS = (
     Peak("NVIDIA H100 SXM", 8, "GPUs", 67.0, "float32, without tensor cores"),
-    Peak("TPU v4", 256, "cores", 137.5 / 6, "bfloat16 peak of a core by the six passes that float32 takes"),
+    Peak(
+        "TPU v4",
+        256,
+        "cores",
+        137.5 / 6,
+        "bfloat16 peak of a core, divided by the six passes of a float32 product",
+    ),
 )
 
 
 @dataclass(frozen=True)
 class ScalingOptions(DatasetOptions):
-    """What to measure, and where the report goes."""
+    """The options: what is measured, and the folder of the report."""
 
     out: Path = Path("reports/scaling")
     """Folder of the report."""
@@ -59,13 +66,13 @@ class ScalingOptions(DatasetOptions):
     configs: int = 100_000
     """Configurations of the predicted sweep."""
     rounds: int = 5
-    """Times that the rate of the device is measured."""
+    """How many times the rate of the device is measured."""
     simulate: int | None = None
-    """Print, as JSON, what a program for this many devices exchanges and holds, and exit. The script calls itself so."""
+    """Print the exchanges and the memory of a program for this many devices, as JSON, and exit. The script calls itself with it."""
 
 
 def measure(options: ScalingOptions, experiment: Experiment) -> None:
-    """The programs of all numbers of devices, the rate of one, and the report."""
+    """Reads the programs for all numbers of devices, measures the rate of one device, and writes the report."""
     dataset = experiment.dataset
     assert dataset is not None
     programs = []
@@ -106,7 +113,7 @@ def read_in_a_process(options: ScalingOptions, count: int) -> dict[str, Any]:
 
 
 def read_programs(dataset: Dataset) -> dict[str, Any]:
-    """For the training program on all devices: what it exchanges inside and outside its loop, and bytes for each device."""
+    """The exchanges of the training program on all devices, inside and outside its loop, and the bytes of each device."""
     programs: dict[str, Any] = {"devices": jax.device_count()}
     for axis, data_parallel in (("config", 1), ("data", jax.device_count())):
         whole = replace(COURSE_GRID, chunk_size=COURSE_GRID.num_configurations)
@@ -124,7 +131,7 @@ def read_programs(dataset: Dataset) -> dict[str, Any]:
 
 
 def measure_rate(dataset: Dataset) -> float:
-    """Configurations times steps a second of one device, on the course's grid."""
+    """Configurations × steps per second of one device, on the course's grid."""
     config = replace(COURSE_GRID, num_iters=60)
     return config.num_configurations * config.num_iters / sweep(dataset, config).seconds.train
 
@@ -168,8 +175,8 @@ def write_readme(
 def tabulate_programs(programs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """A row for each number of devices."""
     header = (
-        "devices", "exchanged in the loop, axis config", "MB a device", "of them for configurations",
-        "exchanged in the loop, axis data", "MB a device",
+        "devices", "exchanged in the loop, axis config", "MB per device", "of which for configurations",
+        "exchanged in the loop, axis data", "MB per device",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [header]
     for program in programs:

@@ -1,7 +1,7 @@
-"""Runs the tutorial from its first cell to its last, and writes the outputs into it: `python experiments/tutorial.py`.
+"""Runs all cells of the tutorial and writes their outputs into it: `python experiments/tutorial.py`.
 
-A warning in a cell is an error, and so is a connection beyond this machine. What differs from run to run, the times at
-which cells ran and the version of Python, is not written.
+A warning in a cell is an error, and so is a network connection to another machine. The times at which cells ran and the
+version of Python are not written, because they differ from run to run.
 """
 
 from dataclasses import dataclass
@@ -29,19 +29,19 @@ def offline(event, args):
 sys.addaudithook(offline)
 warnings.resetwarnings()
 warnings.simplefilter("error")
-warnings.filterwarnings("ignore", module="ipykernel")  # its own affairs
+warnings.filterwarnings("ignore", module="ipykernel")  # its own warnings
 del sys, warnings, offline
 """
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which notebook is run, and where it goes."""
+    """The options: the notebook to run, and the file to write."""
 
     notebook: tyro.conf.Positional[Path] = NOTEBOOK
     """Notebook to run."""
     out: Path | None = None
-    """Where it is written with its outputs, and in whose folder it runs; in its own place by default."""
+    """File of the notebook with its outputs. The notebook runs in the folder of this file. By default it replaces the notebook."""
 
 
 def main(config: Config) -> None:

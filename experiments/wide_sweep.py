@@ -1,9 +1,10 @@
-"""Where the best linear classifier of CIFAR-10's pixels lies: the course's grid, wide ones, and the minimum itself.
+"""Searches for the best linear classifier of CIFAR-10's pixels: on the course's grid, on wide grids, and at the minimum.
 
     python experiments/wide_sweep.py --data-dir DIR --overwrite
 
-About ten minutes on two CPU cores. Every search but the course's is chosen on --val-images of the training images, and
-the chosen one trained again on all but the course's 1,000; no test image is looked at before.
+Takes about ten minutes on two CPU cores. Except for the course's, every search chooses on --val-images of the training
+images. The chosen configuration is trained again on all training images but the course's 1,000. No test image is used
+before.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ WIDE = SweepConfig(
 STANDARDIZED = replace(
     WIDE, standardize=True, learning_rates=parse_range("log:3e-4:3e-2:5"), regs=parse_range("log:1e-3:10:9")
 )
-# from too weak to too strong: standardized pixels have a variance of 1, pixels one of about 4,000
+# from too weak to too strong; standardized pixels have a variance of 1, pixels a variance of about 4,000
 PATH = SweepConfig(regs=parse_range("log:1:1e4:17"))
 PATH_STANDARDIZED = SweepConfig(regs=parse_range("log:1e-3:1:13"), standardize=True)
 
@@ -49,18 +50,18 @@ PATHS = (
 
 @dataclass(frozen=True)
 class WideSweepOptions(DatasetOptions):
-    """What to search, and where the report goes."""
+    """The options: what is searched, and the folder of the report."""
 
     out: Path = Path("reports/wide_sweep")
     """Folder of the report."""
     dataset: str = "cifar10"
-    """cifar10, or another that softjax sweep takes, for a trial."""
+    """Data set: cifar10, or for a trial another one that softjax sweep takes."""
     num_seeds: int = 5
     """Runs of each configuration."""
     val_images: int = 10_000
-    """cifar10: training images on which the searches choose."""
+    """Number of training images on which the searches choose, for cifar10."""
     num_iters: int | None = None
-    """Steps of every run, for a trial; 1,500 of the course's grid and 6,000 of the others by default."""
+    """Steps of every run, for a trial. The default is 1,500 for the course's grid and 6,000 for the others."""
 
     def load(self) -> Dataset:
         """The data with the course's split, and all test images."""
@@ -75,7 +76,7 @@ class WideSweepOptions(DatasetOptions):
         return course
 
     def limit(self, config: SweepConfig) -> SweepConfig:
-        """A grid with as many seeds and steps as asked for."""
+        """A grid with the number of seeds and steps of these options."""
         num_iters = self.num_iters or config.num_iters
         return replace(config, num_seeds=self.num_seeds, num_iters=num_iters)
 
@@ -94,7 +95,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a search chose, and how good it is, trained again."""
+    """The configuration that a search chose, and its accuracy after it was trained again."""
 
     name: str
     lr: float | None
@@ -111,7 +112,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Findings:
-    """All searches, and the data sets they are on."""
+    """All searches, and their data sets."""
 
     course: Dataset
     held_out: Dataset
@@ -119,7 +120,7 @@ class Findings:
 
     @cached_property
     def choices(self) -> list[Choice]:
-        """What each search chose."""
+        """The choice of each search."""
         return [summarize(search) for search in self.searches]
 
     @property
@@ -155,7 +156,7 @@ def run_searches(options: WideSweepOptions, experiment: Experiment) -> None:
 
 
 def summarize(search: Search) -> Choice:
-    """What it chose."""
+    """The choice of a search."""
     result, again = search.result, search.again
     best, best_again = result.best, again.best
     return Choice(
@@ -179,7 +180,7 @@ def add_seconds(result: SweepResult | PathResult) -> float:
 
 
 def write(options: WideSweepOptions, experiment: Experiment, findings: Findings) -> None:
-    """The report."""
+    """Writes the report."""
     pictures = draw(findings)
     captions = {file: caption for file, (caption, _) in pictures.items()}
     results = {id(each): each for search in findings.searches for each in (search.result, search.again)}
@@ -242,8 +243,8 @@ def write_readme(
     how = [
         ("", ""),
         ("data", f"{course.title}: all {len(course.test):,} test images; {len(held_out.train):,} training images and "
-         f"{len(held_out.val):,} for validation in the searches, {len(course.train):,} when trained again and in the "
-         "course's grid"),
+         f"{len(held_out.val):,} validation images in the searches; {len(course.train):,} training images when trained again "
+         "and in the course's grid"),
         ("course's grid", describe_grid(COURSE_GRID)),
         ("wide grid, pixels", describe_grid(WIDE)),
         ("wide grid, standardized", describe_grid(STANDARDIZED)),
@@ -303,17 +304,17 @@ def compare_with_course(wide: SweepResult | PathResult) -> str:
     inside = (wide.learning_rate >= min(rates)) & (wide.learning_rate <= max(rates))
     inside &= (wide.reg >= min(regs)) & (wide.reg <= max(regs))
     if not inside.any():
-        return "None of the wide grid's configurations lie in the course's."
+        return "None of the wide grid's configurations lies inside the course's grid."
     return (
-        f"Of the wide grid's {len(wide.reg)} configurations {int(inside.sum())} lie in the course's, with validation accuracies "
-        f"up to {wide.val_accuracy[inside].mean(axis=1).max():.3f}; the best of all has "
-        f"{wide.val_accuracy[wide.best].mean():.3f}, at {min(regs) / wide.reg[wide.best]:,.3g} times less penalty than the "
-        "course's least."
+        f"Of the wide grid's {len(wide.reg)} configurations, {int(inside.sum())} lie inside the course's grid. Their validation "
+        f"accuracies are at most {wide.val_accuracy[inside].mean(axis=1).max():.3f}. The best configuration of the wide grid has "
+        f"{wide.val_accuracy[wide.best].mean():.3f}. The smallest penalty strength of the course's grid is "
+        f"{min(regs) / wide.reg[wide.best]:,.3g} times that of this configuration."
     )
 
 
 def describe_grid(config: SweepConfig) -> str:
-    """Its values and its training, in a line."""
+    """The values and the training of a grid, in one line."""
     return (
         f"lr {format_range(config.learning_rates)} × reg {format_range(config.regs)}, penalty reg ΣW², "
         f"{config.num_iters:,} steps of {config.batch_size}, {config.schedule} lr"

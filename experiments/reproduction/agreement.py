@@ -11,24 +11,26 @@ from softjax.evaluation.intervals import prediction_intervals
 
 @dataclass(frozen=True)
 class Agreement:
-    """A published run of C cells, and S runs of ours for each cell."""
+    """How a published run of C cells compares with our S runs of each cell."""
 
     published: Float[np.ndarray, " C"]
     mean: Float[np.ndarray, " C"]
     sd: Float[np.ndarray, " C"]  # over the seeds; NaN of one seed
     median_sd: float
-    interval: Float[np.ndarray, "C 2"]  # for one run more
-    inside: Bool[np.ndarray, " C"]  # whether the published number lies there
+    interval: Float[np.ndarray, "C 2"]  # the prediction interval for one more run
+    inside: Bool[np.ndarray, " C"]  # whether the published number lies in it
     num_inside: int
     misses: int  # cells where it does not
     offset: float  # ours less the published, mean over the cells
     offset_error: float  # the standard error of that mean, from the spread over the cells
-    num_inside_less_offset: int  # once the published numbers are all moved by the offset
-    # The mean square of published + offset − mean in units of what one run more is to scatter by, sd √(1 + 1/S):
-    # about (S − 1) / (S − 3) where the published runs scatter as ours do.
+    num_inside_less_offset: int  # after the offset is added to all published numbers
+    # The mean of (published + offset − mean)² / (sd² (1 + 1/S)); the denominator is the variance of one more run.
+    # It is about (S − 1) / (S − 3) if the published runs scatter as ours do.
     scatter: float
-    misses_of_ours: Int[np.ndarray, " S"]  # of each seed against the others; none of less than three
-    rank: float  # the share of our seeds, and the published run with them, that have as many misses as it or more
+    misses_of_ours: Int[
+        np.ndarray, " S"
+    ]  # of each seed against the others; empty if there are fewer than three
+    rank: float  # of our seeds and the published run, the share with as many misses as the published run or more
 
 
 def compare(published: Float[np.ndarray, " C"], runs: Float[np.ndarray, "C S"]) -> Agreement:
@@ -51,7 +53,7 @@ def compare(published: Float[np.ndarray, " C"], runs: Float[np.ndarray, "C S"]) 
 
 
 def lie_inside(values: Float[np.ndarray, "..."], ends: Float[np.ndarray, "... 2"]) -> Bool[np.ndarray, "..."]:
-    """Which values lie in their intervals; none in one that is NaN."""
+    """Which values lie in their intervals. No value lies in an interval of NaN."""
     return np.asarray((ends[..., 0] <= values) & (values <= ends[..., 1]))
 
 
@@ -78,7 +80,7 @@ def summarize(runs: Float[np.ndarray, " S"]) -> Summary:
 
 @dataclass(frozen=True)
 class Choice:
-    """What each seed's run of a grid chooses by its validation accuracy: the first of the best."""
+    """The cell of a grid that each seed chooses: the first of those with the highest validation accuracy."""
 
     config: Int[np.ndarray, " S"]
     val: Float[np.ndarray, " S"]

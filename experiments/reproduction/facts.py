@@ -22,7 +22,7 @@ TEMPLATES = "\n\n![Softmax's class templates](templates_softmax.png)\n\n![The SV
 
 
 def gather(dataset: Dataset, results: Mapping[str, SweepResult], measured: Mapping[str, Any]) -> Facts:
-    """All of them, of the sweeps by name and of what was measured besides."""
+    """All values for the texts, from the results of the sweeps (by name) and from the other measurements."""
     facts = {
         "dataset": dataset,
         "sizes": {split: len(getattr(dataset, split)) for split in ("train", "val", "test")},
@@ -44,7 +44,7 @@ def gather(dataset: Dataset, results: Mapping[str, SweepResult], measured: Mappi
 
 
 def summarize_runs(facts: Facts) -> Facts:
-    """What each seed chooses: of 000's grids, of 003's, of the wider one; and losses at random W."""
+    """What each seed chooses from 000's grids, from 003's grid and from the wider grid; and the losses at random W."""
     results = facts["results"]
     grid, wide = choose(results[INDEPENDENT]), choose(results["wide-softmax"])
     softmax, svm = (choose(results[name_assignment(kind, "l2")]).val for kind in KINDS)
@@ -75,7 +75,7 @@ def summarize_runs(facts: Facts) -> Facts:
 
 
 def compare_grid(facts: Facts) -> Facts:
-    """003's grid: every run with minibatches of its own, and shared."""
+    """003's grid, with independent and with shared minibatches."""
     tables: dict[str, dict[str, Agreement]] = {}
     rows: list[Facts] = []
     for way, name in WAYS.items():
@@ -90,7 +90,7 @@ def compare_grid(facts: Facts) -> Facts:
         "ranges": {split: (each.mean.min(), each.mean.max()) for split, each in own.items()},
         "grid": render_table(HERE / "table_grid.md", rows),
         "freedom": S - 1,
-        "usual": f"{(S - 1) / (S - 3):.2f}" if S > 3 else "a few",
+        "usual": f"{(S - 1) / (S - 3):.2f}" if S > 3 else "a small number",
         "misses": count_misses(rows, len(facts["dataset"].val)),
         "explanation": explain_misses(own),
         "variances": {split: compare_variances(facts, split) for split in SPLITS},
@@ -99,11 +99,11 @@ def compare_grid(facts: Facts) -> Facts:
 
 
 def count_misses(rows: list[Facts], num_images: int) -> str:
-    """The misses of our own seeds, one left out at a time; and their spread if cells were independent (binomial)."""
+    """The text on the misses of our own seeds, each left out in turn, and on their spread if cells were independent (binomial)."""
     for row in rows:
         ours, C = row["each"].misses_of_ours, len(row["each"].inside)
         if not len(ours):
-            return "At least three seeds are needed to tell."
+            return "At least three seeds are needed to answer this question."
         row |= {"mean": ours.mean(), "sd": ours.std(ddof=1), "most": ours.max()}
         row["sd_alone"] = np.sqrt(ours.mean() * (1 - ours.mean() / C))
     table = render_table(HERE / "table_misses.md", rows)
@@ -111,17 +111,17 @@ def count_misses(rows: list[Facts], num_images: int) -> str:
 
 
 def explain_misses(tables: dict[str, Agreement]) -> str:
-    """What differs, where too few cells are inside."""
+    """A text on the offset of each split in which too few cells are inside."""
     few = []
     for split, each in tables.items():
         if each.num_inside < ENOUGH:
             values = {"name": SPLITS[split].capitalize(), "share": abs(each.offset) / each.median_sd}
             few.append(render(HERE / "offset.md", each=each, minus=-each.offset, **values).rstrip("\n"))
-    return f"\nFewer than {ENOUGH} cells are inside. {' '.join(few)}\n" if few else ""
+    return f"\nFewer than {ENOUGH} of the 100 cells are inside. {' '.join(few)}\n" if few else ""
 
 
 def compare_variances(facts: Facts, split: str) -> tuple[float, float, str]:
-    """Of differences between neighbouring cells, the median: independent, shared, and their ratio."""
+    """The median variance of the difference between neighbouring cells: independent, shared, and their ratio."""
     accuracies = [getattr(facts["results"][way], f"{split}_accuracy") for way in WAYS]
     shape = len(LEARNING_RATES), len(REGS)
     own, common = (float(np.median(compare_neighbours(each, shape))) for each in accuracies)
@@ -129,7 +129,7 @@ def compare_variances(facts: Facts, split: str) -> tuple[float, float, str]:
 
 
 def compare_curves(facts: Facts) -> Facts:
-    """001's loss curves, and the penalty on the initial weights, which is most of their fall."""
+    """001's loss curves, and the penalty of the initial weights, which makes up most of the fall of the curves."""
     config, data = facts["results"]["curve-softmax"].config, facts["dataset"]
     curves = {kind: facts["results"][f"curve-{kind}"].loss_history[0, 0] for kind in KINDS}
     lr, reg, scale = config.learning_rates[0], config.regs[0], config.init_scale
@@ -143,7 +143,7 @@ def compare_curves(facts: Facts) -> Facts:
 
 
 def scan_wide_grid(facts: Facts) -> Facts:
-    """001's accuracy and weights."""
+    """The accuracies and weights of the wider grid, for comparison with 001's."""
     result, svm = (facts["results"][f"wide-{kind}"] for kind in KINDS)
     rates, regs, means = result.config.learning_rates, result.config.regs, result.val_accuracy.mean(axis=1)
     off = np.abs(means - read_figures()["tutorial"].value)
@@ -171,7 +171,7 @@ def scan_wide_grid(facts: Facts) -> Facts:
 
 
 def check_gradients(facts: Facts) -> Facts:
-    """003's gradient checks, ours, and between which the middle 95 % of our repeats lie, as `describe_check` has them."""
+    """003's gradient checks, ours, and the range of the middle 95 % of our repeats, each as `describe_check` returns it."""
     compared, texts, smaller = {}, [], []
     for check in facts["measurements"]["checks"]:
         reg, ours, repeats = check["reg"], np.array(check["naive"]), np.array(check["repeats"])
@@ -193,7 +193,7 @@ def check_gradients(facts: Facts) -> Facts:
 
 
 def describe_check(lines: Float[np.ndarray, "... n 3"]) -> tuple[Any, Any, Any]:
-    """The least and the largest relative error, and the root mean square of the analytic derivatives."""
+    """The smallest and the largest relative error, and the root mean square of the analytic derivatives."""
     errors = lines[..., 2]
     return errors.min(axis=-1), errors.max(axis=-1), np.sqrt((lines[..., 1] ** 2).mean(axis=-1))
 
@@ -222,7 +222,7 @@ def check_formulas(facts: Facts) -> Facts:
 
 
 def compare_times(facts: Facts) -> Facts:
-    """Medians, and how many times as fast as the loops."""
+    """The median times, and how many times as fast as the loops each way is."""
     versus = facts["measurements"]["versus"]
     ours = {way: np.median(versus[way]) for way in ("naive", "vectorized", "jax")}
     theirs = {way: read_figures()[f"{way}-time"].value for way in ("naive", "vectorized")}
@@ -237,12 +237,12 @@ def compare_times(facts: Facts) -> Facts:
 
 
 def answer_questions(facts: Facts) -> Facts:
-    """003's second inline question."""
+    """The values for 003's second inline question."""
     point = facts["added_point"]
     n, factor = point["num_examples"], point["factor"]
     changes = [after - before for before, after in (point["svm"], point["softmax"])]
     return {
-        "as_it_is": "as it is" if factor == 1 else f"its features multiplied by {factor:.2g}",
+        "as_it_is": "unchanged" if factor == 1 else f"with its features multiplied by {factor:.2g}",
         "one_more": n + 1,
         "changes": [f"{change:.6f}" if abs(change) > 1e-9 else "0" for change in changes],
         "mean_losses": (point["svm"][0] / n, point["svm"][1] / (n + 1)),
@@ -250,7 +250,7 @@ def answer_questions(facts: Facts) -> Facts:
 
 
 def explain_penalty(facts: Facts) -> Facts:
-    """000 with each penalty, and the prior that its penalty corresponds to."""
+    """000's accuracy with each penalty, and the prior that each penalty corresponds to."""
     rows = []
     for (kind, loss), (penalty, name) in product(KINDS.items(), PENALTIES.items()):
         theirs = read_figures()[loss.lower()].value

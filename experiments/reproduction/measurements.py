@@ -33,17 +33,17 @@ CLIP = 700.0  # below log of the largest float64, 709
 
 @dataclass(frozen=True)
 class Notebook:
-    """A data set as the course's notebook has it: float64, centred, with a column of ones."""
+    """A data set as in the course's notebook: float64, centred, with a column of ones."""
 
     dataset: Dataset
     mean: Float[np.ndarray, " F"]  # of the training examples
 
     def prepare(self, X: Any) -> Float[np.ndarray, "N D"]:
-        """Rows as the data set holds them, prepared."""
+        """Centres rows of the data set and adds the column of ones."""
         return np.hstack([X - self.mean, np.ones((len(X), 1))])
 
     def draw(self, seed: int) -> tuple[Any, Any, Any]:
-        """Its W (D, K), X_dev (N, D) and y_dev (N,), anew for every seed."""
+        """Draws W (D, K), X_dev (N, D) and y_dev (N,), other ones for each seed."""
         shape = (self.dataset.num_features + 1, self.dataset.num_classes)
         W = SCALE * np.random.default_rng([seed, 1]).normal(size=shape)
         split = self.dataset.development(NUM_DEVELOPMENT, seed)
@@ -108,7 +108,10 @@ def check_gradient(notebook: Notebook, reg: float, num_repeats: int) -> dict[str
 
 
 def time_losses(notebook: Notebook, num_repeats: int) -> dict[str, Any]:
-    """Seconds in turns of the loss in loops, a tenth as often, in matrix products, and in JAX; and what they differ in."""
+    """The seconds of each call of the loss in loops, in matrix products and in JAX, and the differences of their results.
+
+    The three take turns; the loops take part in a tenth of the rounds.
+    """
     W, X, y = notebook.draw(0)
     W32, X32, labels = jnp.asarray(W, jnp.float32), jnp.asarray(X, jnp.float32), jnp.asarray(y)
     ways: dict[str, Callable[[], Any]] = {
@@ -136,7 +139,7 @@ def time_losses(notebook: Notebook, num_repeats: int) -> dict[str, Any]:
 
 
 def derive(notebook: Notebook) -> dict[str, Any]:
-    """002's example of three classes, the first of which is the right one: the first such in training. W is 3 × D, as there."""
+    """002's example with three classes. x is the first training example of class 0, the right one; W is 3 × D, as in the note."""
     train = notebook.dataset.train
     row = int(np.flatnonzero(train.y == 0)[0])
     x = notebook.prepare(train.X[row : row + 1])[0]
@@ -198,7 +201,7 @@ def correct(notebook: Notebook) -> dict[str, float]:
 
 
 def add_point(notebook: Notebook, result: SweepResult) -> dict[str, Any]:
-    """Summed losses over the development examples, without and with the example of which the best classifier is surest."""
+    """The summed losses over the development examples, without and with the example of the best classifier's largest margin."""
     W = result.best_weights.astype(np.float64)
     _, X, y = notebook.draw(0)
     train = notebook.dataset.train
@@ -216,7 +219,7 @@ def add_point(notebook: Notebook, result: SweepResult) -> dict[str, Any]:
 
     return {
         "margin": float(margins[best]) * factor,
-        "factor": factor,  # what its features were multiplied by, so that the margin is at least 1
+        "factor": factor,  # of its features, so that the margin is at least 1
         "num_examples": len(y),
         "svm": add_up(svm_loss_vectorized),
         "softmax": add_up(softmax_loss_vectorized),
@@ -224,7 +227,10 @@ def add_point(notebook: Notebook, result: SweepResult) -> dict[str, Any]:
 
 
 def disturb_pixels(dataset: Dataset, result: SweepResult, num_draws: int = 20) -> dict[str, float] | None:
-    """What noise as strong as re-encoding's error does to `result`'s best classifier; None of images as published."""
+    """How noise of the strength of the JPEG error changes the predictions of `result`'s best classifier.
+
+    None if the images are not re-encoded.
+    """
     if dataset.title != "CIFAR-10 (JPEG)":
         return None
     sd = 255 / 10 ** (JPEG_DECIBELS / 20)
@@ -236,7 +242,7 @@ def disturb_pixels(dataset: Dataset, result: SweepResult, num_draws: int = 20) -
     shifts = (after == y).mean(axis=1) - (before == y).mean()
     return {
         "grey_levels": sd,
-        "changed": (after != before).mean(),  # share of the images that are classified otherwise
+        "changed": (after != before).mean(),  # share of the images whose prediction changed
         "accuracy_shift": shifts.mean(),
         "accuracy_sd": shifts.std(ddof=1),
     }

@@ -19,13 +19,13 @@ NAMES = {"train": "training", "val": "validation"}
 
 
 def draw(facts: Facts) -> dict[str, Figure]:
-    """All of them by name."""
+    """All pictures by name."""
     data, choice = facts["dataset"], choose(facts["results"][INDEPENDENT])
     wide = {kind: facts["results"][f"wide-{kind}"] for kind in KINDS}
     chance = {
         "loss at random W": ("initial", np.array(facts["measurements"]["initial"]["losses"])),
         "best validation accuracy of the grid": ("best", choice.val),
-        "test accuracy of the chosen": ("test", choice.test),
+        "test accuracy of the chosen cell": ("test", choice.test),
     }
     best = ", ".join(
         f"{KINDS[kind]} lr {r.learning_rate[r.best]:.2g}, reg {r.reg[r.best]:.2g}" for kind, r in wide.items()
@@ -41,7 +41,7 @@ def draw(facts: Facts) -> dict[str, Figure]:
         "loss_curves": draw_loss_curves(panels),
     }
     compared = "003's grid, published and ours"
-    titles = (compared, compared, "what chance does to a figure", "objective with ½ reg ΣW²")
+    titles = (compared, compared, "how much a figure varies from run to run", "objective with ½ reg ΣW²")
     for figure, title in zip(figures.values(), titles, strict=True):
         figure.suptitle(f"{data.title}: {title}")
     for kind, result in wide.items() if data.image_shape is not None else ():
@@ -52,7 +52,7 @@ def draw(facts: Facts) -> dict[str, Figure]:
 
 
 def draw_cells(tables: Mapping[str, Agreement]) -> Figure:
-    """Every cell's published accuracy with ours and its prediction interval: a panel a split, a block a learning rate."""
+    """Every cell's published accuracy, ours, and its prediction interval: one panel per split, one block per learning rate."""
     figure, block = Figure(figsize=(11, 7), layout="constrained"), len(REGS)
     for axes, (split, each) in zip(figure.subplots(len(tables), sharex=True), tables.items(), strict=True):
         x = np.arange(len(each.published))
@@ -78,7 +78,7 @@ def draw_cells(tables: Mapping[str, Agreement]) -> Figure:
 
 
 def draw_heat_maps(tables: Mapping[str, Agreement], num_seeds: int) -> Figure:
-    """Published and ours side by side, on one scale a split."""
+    """Published and our accuracies side by side, with one colour scale per split."""
     figure, shape = Figure(figsize=(11, 9.6), layout="constrained"), (len(LEARNING_RATES), len(REGS))
     for row, (split, each) in zip(figure.subplots(len(tables), 2), tables.items(), strict=True):
         low, high = min(each.published.min(), each.mean.min()), max(each.published.max(), each.mean.max())
@@ -98,7 +98,7 @@ def draw_heat_maps(tables: Mapping[str, Agreement], num_seeds: int) -> Figure:
 
 
 def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]) -> Figure:
-    """Histograms of our runs beside published figures, to show how much they vary by chance: (key, ours) for each."""
+    """Histograms of our runs, with the published figure as a line. A panel is given as (key of the figure, our runs)."""
     figure = Figure(figsize=(3.6 * len(panels), 3.4), layout="constrained")
     for axes, (name, (key, ours)) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         theirs = read_figures()[key].value
@@ -111,7 +111,7 @@ def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]
 
 
 def draw_loss_curves(panels: Mapping[str, Mapping[Kind, Float[np.ndarray, " T"]]]) -> Figure:
-    """Softmax's and the SVM's objective over the steps, a panel for each of their pairs."""
+    """The objectives of softmax and the SVM over the steps, one panel for each pair of curves."""
     figure, colors = Figure(figsize=(5.2 * len(panels), 4), layout="constrained"), (ACCENT, BLUE)
     for axes, (name, curves) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for color, (kind, curve) in zip(colors, curves.items(), strict=True):

@@ -1,8 +1,8 @@
 """The figures that the four accounts report, quoted as they print them. All other numbers in the report are computed.
 
-- `figures.csv`: all but 003's cells, each with how the report states ours and what it is judged by.
-- `grid.csv`: 003's hundred lines, what the scan misread put right.
-- `checks.csv`: what `grad_check_sparse` printed in 003, of the loss without penalty and with 50 ΣW².
+- `figures.csv`: all figures but 003's cells. Each row also has the templates of our figure and of how it is judged.
+- `grid.csv`: 003's hundred lines, with the misread characters of the scan corrected.
+- `checks.csv`: the output of `grad_check_sparse` in 003, for the loss without penalty and with 50 ΣW².
 """
 
 import csv
@@ -21,13 +21,13 @@ REGS = tuple(np.linspace(2.5e4, 5e4, 10).tolist())
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of an account, or a formula, as it prints it."""
+    """One figure of an account, or a formula, as the account prints it."""
 
     key: str
     account: str
     figure: str
     printed: str
-    ours: str  # to be filled by str.format, like
+    ours: str  # a template for `markdown.fill`, like
     judged_by: str
 
     @property

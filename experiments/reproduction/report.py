@@ -1,4 +1,4 @@
-"""The report: for every published figure a row with our figure and whether they agree; and the text."""
+"""The report: its text, and a table with a row for every published figure, our figure, and whether they agree."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from softjax.reports.markdown import fill, render, render_table, table
 YES, NO, OPEN = "yes", "**no**", "–"
 EXACT = 1e-9  # a formula's largest difference from autodiff, relative, in float64
 SIX_DECIMALS = 5e-7
-HEADER = ("seed", "figure", "the seed's", "ours", "judged by", "agrees")
+HEADER = ("account", "figure", "published", "ours", "judged by", "agrees")
 
 
 class Row(NamedTuple):
-    """A line of the table."""
+    """A row of the table."""
 
-    seed: str
+    account: str
     figure: str
     theirs: str
     ours: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 def judge(facts: Facts) -> dict[str, Any]:
-    """Whether each published figure agrees with ours, by its key; None if that cannot be decided."""
+    """Whether each published figure agrees with ours, by its key; None if it is not judged."""
     published = read_figures()
     versus, initial = facts["measurements"]["versus"], facts["measurements"]["initial"]
     reg = read_grid().reg[read_grid().val.argmax()]
@@ -57,7 +57,7 @@ def judge(facts: Facts) -> dict[str, Any]:
 
 
 def list_rows(facts: Facts) -> list[Row]:
-    """The table, 003's cells last. Raises `KeyError` where a published figure has no verdict."""
+    """The rows of the table; 003's cells are the last. Raises `KeyError` if a published figure has no verdict."""
     rows, agrees, tables = [], judge(facts), facts["own"].values()
     for key, figure in read_figures().items():
         ours, judged_by = (fill(text, **facts) for text in (figure.ours, figure.judged_by))
@@ -74,16 +74,16 @@ def list_rows(facts: Facts) -> list[Row]:
 
 
 def write_readme(facts: Facts, rows: Sequence[Row], stages: Sequence[Stage], run: dict[str, Any]) -> str:
-    """The text."""
+    """The text of README.md."""
     others = rows[: len(read_figures())]
     counts = Counter(row.agrees for row in others)
-    named = "; ".join(f"{row.seed}'s {row.figure} ({row.theirs})" for row in others if row.agrees == NO)
+    named = "; ".join(f"{row.account}'s {row.figure} ({row.theirs})" for row in others if row.agrees == NO)
     sweeps = ({"stage": stage, "seconds": run["seconds"][stage.name]} for stage in stages)
     return render(
         HERE / "report.md",
         num_figures=len(others),
         counts=counts,
-        differing=f"{counts[NO] or 'none'} {'does' if counts[NO] == 1 else 'do'} not agree{': ' + named if named else ''}",
+        differing=f"{counts[NO] or 'none'} disagree{'' if counts[NO] > 1 else 's'}{': ' + named if named else ''}",
         figures=table([HEADER, *rows]),
         sweeps=render_table(HERE / "table_sweeps.md", sweeps),
         run=run,

@@ -27,21 +27,21 @@ class Stage(NamedTuple):
 
 
 def name_assignment(kind: Kind, penalty: PenaltyName) -> str:
-    """The name of 000's sweep of that loss and penalty."""
+    """The name of 000's sweep with this loss and penalty."""
     return f"assignment-{kind}-{penalty.replace('_', '-')}"
 
 
 def plan_sweeps(num_seeds: int, num_iters: int | None) -> list[Stage]:
-    """All of them; `num_iters` in place of each account's own number of steps.
+    """All sweeps. `num_iters` replaces each account's own number of steps.
 
-    003's runs are those of the seeds 0, 1, ...; 000's have other ones for each loss, so that they are independent.
+    003's runs have the seeds 0, 1, ...; 000's sweeps have other seeds, different for each, so that they are independent.
     """
     course = SweepConfig(LEARNING_RATES, REGS, batch_size=200, init_scale=1e-3)
     shared = replace(course, num_iters=num_iters or 1500, num_seeds=num_seeds)
     grid = replace(shared, minibatches="independent")
     four = replace(grid, learning_rates=(1e-7, 5e-7), regs=(2.5e4, 5e4), num_iters=num_iters or 1600)
     stages = [
-        Stage(INDEPENDENT, "003's grid, each run with weights and minibatches of its own", grid),
+        Stage(INDEPENDENT, "003's grid, each run with its own weights and minibatches", grid),
         Stage(SHARED, "003's grid, weights and minibatches shared within a seed", shared),
     ]
     for number, (kind, penalty) in enumerate(product(KINDS, PENALTIES), start=1):
@@ -60,7 +60,7 @@ def plan_sweeps(num_seeds: int, num_iters: int | None) -> list[Stage]:
 
 
 def train(experiment: Experiment, dataset: Dataset, stages: Sequence[Stage]) -> dict[str, SweepResult]:
-    """The results of all sweeps by name. Finished sweeps are loaded; the others are announced and run."""
+    """The results of all sweeps by name. Finished sweeps are loaded; each sweep is announced."""
     results = {}
     for number, stage in enumerate(stages, start=1):
         runs = stage.config.num_configurations * stage.config.num_seeds

@@ -22,19 +22,19 @@ from softjax.cli.options import describe_command, read_ranges, show_defaults, su
 from softjax.cli.sweep import Sweep
 from softjax.errors import InputError
 
-INTERRUPTED = 128  # and the number of the signal, as shells have it
+INTERRUPTED = 128  # plus the number of the signal, as in shells
 DESCRIPTION = (
-    "A linear softmax classifier with its gradient by hand: swept over lr × reg × seed, checked, and compared "
-    "with that of other frameworks."
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients, and "
+    "compares autodiff frameworks."
 )
 
 COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "compare": Compare}
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
-    """`main` for a process of its own, and the end of that process.
+    """Runs `main` as the program of this process, and ends the process.
 
-    Compiled programs stay in the user's cache: the next run of these shapes need not compile.
+    Compiled programs are kept in the user's cache, so the next run with these shapes does not compile.
     """
     os.environ.setdefault(
         "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("softjax") / "compiled")
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = main(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # as of `softjax --help | head`: nobody reads on
+    except BrokenPipeError:  # the reader closed the pipe, as in `softjax --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
     except BaseException as error:
@@ -56,7 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     if code > INTERRUPTED or (code and one_of_several):
         sys.stdout.flush()
         sys.stderr.flush()
-        # XLA may still compile in another thread, under which Python's own way out would crash; and it would wait for
+        # XLA may still compile in another thread, and then Python's ordinary exit would crash. It would also wait for
         # the other processes, which may be waiting for this one.
         os._exit(code)
     sys.exit(code)
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (that of the process by default) and returns its exit code.
 
-    0: done; 1: a check failed; 2: the input cannot be used, said in one line on stderr; 130: interrupted (143: by SIGTERM).
+    0: done; 1: a check failed; 2: an error in the input, printed in one line on stderr; 130: interrupted (143: by SIGTERM).
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments == ["--version"]:
@@ -86,10 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: list[str]) -> Any:
-    """The command. Raises `InputError` for values no run can have, `SystemExit` after help and usage errors."""
+    """The command. Raises `InputError` for invalid values, and `SystemExit` after the help and after usage errors."""
     parse = partial(
         tyro.cli,
-        description="",  # printed here, since the parser does not wrap it
+        description="",  # printed below, because the parser does not wrap it
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         registry=read_ranges(),
     )
@@ -104,7 +104,7 @@ def _parse(arguments: list[str]) -> Any:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             return parse()
     except SystemExit as ending:
-        # The parser wraps what the records raise into its own usage error: our line says it better.
+        # The parser turns our errors into its own usage errors. Our message is clearer.
         reason: BaseException | None = ending
         while reason is not None:
             if isinstance(reason, InputError):
@@ -112,11 +112,11 @@ def _parse(arguments: list[str]) -> Any:
             reason = reason.__context__
     if {"-h", "--help"} & set(arguments):
         print(f"{text}\n")
-    return parse()  # not our error: once more, aloud
+    return parse()  # an error of the parser's own: parse again, with its output
 
 
 def _overview() -> Any:
-    """All commands, with a line each."""
+    """All commands, with one line for each."""
     union: Any = Union
     return union[
         tuple(

@@ -4,13 +4,16 @@ from softjax.errors import InputError
 
 ADVICE = {
     ("softjax.runs.run_folder", "ReportExistsError"): "give --overwrite to replace it, or another --out",
-    ("softjax.runs.run_folder", "UnfinishedRunError"): "--resume goes on with it, --overwrite discards it",
+    ("softjax.runs.run_folder", "UnfinishedRunError"): "--resume continues it, --overwrite discards it",
     ("softjax.runs.run_folder", "RunInProgressError"): "wait for it, or give another --out",
     ("softjax.runs.run_folder", "ForeignFileError"): "move it, or give another --out",
     ("softjax.runs.checkpoint", "OtherRunError"): (
-        "give its options to go on with it, --overwrite without --resume to discard it, or another --out"
+        "give its options to continue it, --overwrite without --resume to discard it, or another --out"
     ),
-    ("softjax.runs.checkpoint", "DamagedCheckpointError"): "--overwrite without --resume starts afresh",
+    (
+        "softjax.runs.checkpoint",
+        "DamagedCheckpointError",
+    ): "--overwrite without --resume starts again from the beginning",
     ("softjax.runs.checkpoint", "CheckpointNotWrittenError"): "make room, then --resume",
     ("softjax.datasets.cifar10", "DownloadError"): (
         "put its cifar-10-batches-bin there, name a folder with --data-dir, or use --dataset digits"

@@ -28,8 +28,8 @@ class Check:
       softjax check --function mine:loss --gradient mine:grad --inputs data.npz
 
     Attributes:
-        data: Which data set.
-        check: What is checked.
+        data: The data set.
+        check: The options of the check.
     """
 
     data: DataConfig = field(default_factory=DataConfig)

@@ -12,8 +12,8 @@ from softjax.comparison.config import CompareConfig
 class Compare:
     """Compare autodiff frameworks on the softmax loss: accuracy, edge cases, derivative modes, speed.
 
-    Each framework runs in a process of its own. Those that are not installed are listed with the line that installs
-    them.
+    Each framework runs in a process of its own. The report lists frameworks that are not installed, with the command
+    that installs them.
 
     Examples:
       softjax compare --quick
@@ -23,12 +23,12 @@ class Compare:
       softjax compare --show label-minus-1 optax-integer
 
     Attributes:
-        comparison: What is compared.
-        show: CASE FRAMEWORK: print a short script that puts an edge case to that framework alone, and run nothing.
-        out: Folder of the report. By default a new one in runs/: runs/frameworks-001. What is known so far is kept
-            beside it, in a folder of that name ending in .partial.
-        resume: Go on where an interrupted comparison with these options stopped. Without out, the last
-            such run in runs/ is found.
+        comparison: The options of the comparison.
+        show: CASE FRAMEWORK: print a short script that runs an edge case with that framework alone, and do nothing else.
+        out: Folder of the report. By default a new one in runs/: runs/frameworks-001. Finished cases are kept
+            beside it, in a folder with the same name and the ending .partial.
+        resume: Continue an interrupted comparison with these options. Without out, the last such run in
+            runs/ is used.
         overwrite: Replace an earlier report in that folder, and discard an unfinished comparison.
     """
 
@@ -50,7 +50,7 @@ class Compare:
         from softjax.runs.checkpoint import identify
         from softjax.runs.run_folder import RunFolder, choose_folder
 
-        plan(self.comparison)  # names a wrong name before anything else
+        plan(self.comparison)  # raises an error for a wrong name before anything else
         identity = identify(asdict(self.comparison))
         ways = {"overwrite": self.overwrite, "resume": self.resume}
         folder = RunFolder(self.out, **ways) if self.out else choose_folder("frameworks", identity, **ways)

@@ -1,4 +1,4 @@
-"""What the commands show: tables, a progress bar, messages; and the data set they load."""
+"""The output of the commands (tables, a progress bar, messages), and the loading of their data set."""
 
 import os
 import sys

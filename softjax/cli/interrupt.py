@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which end a run between two of its segments."""
+"""Handles Ctrl-C and SIGTERM, which end a run between two segments."""
 
 import os
 import signal

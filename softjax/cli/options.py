@@ -1,6 +1,4 @@
-"""Command lines as the parser reads them: ranges of numbers, and a help that wraps its lines and shows defaults that say
-something.
-"""
+"""Options of the command line: ranges of numbers as values, and a help with wrapped lines and without empty defaults."""
 
 import inspect
 import shutil
@@ -13,17 +11,17 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from softjax.ranges import format_range, parse_range
 
-SILENT = ("None", "", "False", "True", "()")  # defaults of which there is nothing to say
-WIDTH = 100  # of the help, at most
+SILENT = ("None", "", "False", "True", "()")  # defaults that the help does not show
+WIDTH = 100  # the largest width of the help
 
 
 def describe_default(text: str) -> str:
-    """What the help says of a default."""
+    """The text for a default in the help."""
     return "" if text in SILENT else f"(default: {text})"
 
 
 def describe_command(record: type) -> str:
-    """The docstring of a command up to its attributes: paragraphs wrapped to the terminal, indented lines as they are."""
+    """The docstring of a command up to its attributes: paragraphs are wrapped to the terminal, indented lines are unchanged."""
     text = (inspect.getdoc(record) or "").split("\nAttributes:")[0].strip()
     paragraphs = []
     for paragraph in text.split("\n\n"):
@@ -44,7 +42,7 @@ def summarize_command(record: type) -> str:
 
 
 def show_defaults(record: type) -> type:
-    """`record`, a dataclass of options or of such records, with defaults shown as `describe_default` has them."""
+    """`record`, a dataclass of options or of such dataclasses, with the defaults as `describe_default` writes them."""
     hints = get_type_hints(record, include_extras=True)
     option: Any = tyro.conf.arg(help_behavior_hint=describe_default)
     annotations: dict[str, Any] = {}
@@ -62,7 +60,7 @@ def show_defaults(record: type) -> type:
 
 
 def read_ranges() -> ConstructorRegistry:
-    """Tuples of floats are written as ranges."""
+    """A registry for the parser in which tuples of floats are written as ranges."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule

@@ -91,7 +91,7 @@ def run_path(
     keep_last: bool = False,
     desc: str = "converged",
 ) -> "PathResult":
-    """The regularization path's result; all else as `run_sweep`."""
+    """Runs the regularization path in the same way. Arguments and errors are those of `run_sweep`."""
     from softjax.path.checkpoint import load_path, save_path
     from softjax.path.solve import regularization_path
 
@@ -132,7 +132,7 @@ def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
     except KeyboardInterrupt:
         if folder.checkpoint.exists:
             out = "" if "--out" in command else f" --out {shlex.quote(str(folder.out))}"
-            say(f"to go on: {command}{out} --resume")
+            say(f"to continue: {command}{out} --resume")
         raise
     finally:
         if is_first() and not folder.checkpoint.exists:

@@ -1,4 +1,4 @@
-"""softjax sweep. Its options are the fields of the records below, each in the `config` of its room."""
+"""softjax sweep. Its options are the fields of the dataclasses below, each from the `config` module of its package."""
 
 import time
 from contextlib import ExitStack, nullcontext
@@ -20,10 +20,11 @@ from softjax.training.config import DeviceConfig, SweepConfig
 class Sweep:
     """Train a linear classifier for every learning rate × penalty strength × seed, and write a report.
 
-    With --converge it minimizes the objective itself, for every penalty strength.
+    With --converge, it minimizes the objective to convergence instead, for every penalty strength.
 
-    While a sweep trains, a checkpoint is kept in a folder beside the report, OUT.partial. Ctrl-C lets the segment of
-    about a second end, saves, and prints the command that goes on. A run that was killed can be resumed too.
+    While a sweep trains, a checkpoint is kept in a folder beside the report, OUT.partial. After Ctrl-C, the current
+    segment of about a second ends, a checkpoint is saved, and the command that continues the run is printed. A run that
+    was killed can be resumed too.
 
     Examples:
       softjax sweep
@@ -39,17 +40,18 @@ class Sweep:
       srun softjax sweep --dataset features.npz --num-seeds 10 --distributed
 
     Attributes:
-        data: Which data set.
-        training: How a sweep trains.
-        converge: Minimize the objective to convergence for every one of regs, by full-batch L-BFGS. The options of
-            SGD do not count then. For linear probes, where only the penalty strength is to be chosen.
-        solver: How a path is minimized.
-        devices: On which devices.
+        data: The data set.
+        training: The options of training.
+        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD then
+            have no effect. This suits linear probes, for which only the penalty strength has to be chosen.
+        solver: The options of the path's solver.
+        devices: The devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
         overwrite: Replace an earlier report in that folder, and discard an unfinished run.
-        resume: Go on where a run with these options stopped. Without out, the last such run in runs/ is found. Where
-            there is none, start; where its report is complete, do nothing.
-        checkpoint_every: Seconds between checkpoints. Longer where writing one takes more than a twentieth of that.
+        resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
+            is none, a new run starts. If its report is complete, nothing is done.
+        checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
+            twentieth of it.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -71,20 +73,20 @@ class Sweep:
             )
 
     def run(self, command: str) -> int:
-        """Trains, prints the best cells, writes the report: the first process, if there are several."""
+        """Trains, prints the best cells, writes the report. Of several processes, only the first prints and writes."""
         from softjax.training import devices
 
         devices.join_processes(self.devices)
         command = command.replace(" --resume", "")
         with nullcontext() if devices.is_first() else mute():
-            if self.out is not None:  # said before anything takes time
+            if self.out is not None:  # before anything takes time
                 devices.run_on_first(RunFolder(self.out, self.overwrite, self.resume).check)
             folder, done = _follow(self, command) if self.converge else _train(self, command)
             print(f"{'report' if done else 'complete'}: {folder.out / 'README.md'}")
             return 0
 
     def folder(self, identity: dict[str, Any]) -> RunFolder:
-        """Where the run of that identity writes."""
+        """The folder of the run with that identity."""
         from softjax.training.devices import run_on_first
 
         if self.out is not None:
@@ -96,7 +98,7 @@ class Sweep:
 
 
 def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
-    """Trains the sweep, prints its best cells and writes its report; the folder, and False where the report is there already."""
+    """Trains the sweep, prints its best cells and writes its report. Returns the folder, and False if the report existed."""
     from softjax.reports import sweep as report
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
@@ -126,7 +128,7 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
             result = replace(result, seconds=seconds)
             if is_first():
                 if result.diverged.any(axis=1).all():
-                    folder.checkpoint.discard()  # what could be resumed from it is no use
+                    folder.checkpoint.discard()  # a resumed run would diverge too
                 report.write_sweep(result, dataset, folder, command=command)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
@@ -137,7 +139,7 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
 
 
 def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
-    """Follows the regularization path, prints it and writes its report; the folder, and False where the report is there already."""
+    """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
     from softjax.path.solve import check_smooth
     from softjax.reports import path as report
 
@@ -163,8 +165,8 @@ def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
             )
             report.write_path(result, dataset, folder, command=command)
     left = len(result.reg) - int(result.converged.sum())
-    but = f", but for {left} of {len(result.reg)} penalty strengths" if left else ""
-    say(f"converged in {result.seconds.solve:.1f} s{but}\n")
+    but = f"; {left} of {len(result.reg)} penalty strengths did not converge" if left else ""
+    say(f"solved in {result.seconds.solve:.1f} s{but}\n")
     print_table([row[:7] for row in report.path_rows(result)])
     print()
     return folder, True

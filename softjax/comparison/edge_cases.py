@@ -1,6 +1,6 @@
-"""The edge cases: small problems at the limits of the formula, each with its one right outcome.
+"""The edge cases: small problems at the limits of the formula, each with its right outcome.
 
-The right outcome follows from the mathematics. It was decided without running any framework.
+The right outcome follows from the mathematics. It was decided before any framework ran.
 """
 
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ INF, NAN = float("inf"), float("nan")
 
 @dataclass(frozen=True)
 class EdgeCase:
-    """A problem at a limit of the formula, and the one outcome that is right.
+    """A problem at a limit of the formula, and its right outcome.
 
     **Fields:**
 
     - `name`, `what`: the name and the description in tables.
-    - `expected`: `"value"`: the formula has a value, and the oracle computes it. `"undefined"`: the formula has no
-      value, so the loss must not be finite, and the gradient must not hide this; an error is right too.
-      `"refused"`: the arguments do not describe a problem, so an error must be raised.
-    - `reason`: why this outcome is right.
+    - `expected`: `"value"`: the formula has a value, which the oracle computes. `"undefined"`: the formula has no
+      value, so the loss must not be finite; an error is right too. `"refused"`: the arguments do not describe a
+      problem, so the framework must raise an error.
+    - `reason`: why this outcome is right, for the table.
     - `problem`: in float32, unless the case is about types.
     - `judge_gradient`: whether the gradient of an undefined problem must not be finite either.
     - `forward`: whether forward mode computes the gradient, with one tangent for each entry of W.
@@ -41,7 +41,7 @@ class EdgeCase:
 
     @cached_property
     def truth(self) -> oracle.Truth | None:
-        """The true loss and gradient; None where the formula has no value."""
+        """The true loss and gradient; None if the formula has no value."""
         if self.expected != "value":
             return None
         problem = self.problem
@@ -79,28 +79,28 @@ def _with_nan(a: np.ndarray, row: int, column: int) -> np.ndarray:
 
 X, W, y = six_examples().X, six_examples().W, six_examples().y
 
-LIMIT = "the loss is log Σ exp(s) − s[y], finite for finite scores however large"
-NO_SHARE = "exp(∞) has no share in ∞: the softmax is not defined there"
+LIMIT = "the loss is log Σ exp(s) − s[y], which is finite for finite scores of any size"
+INF_BY_INF = "the softmax is ∞/∞, which is not defined"
 SAME_IN_EVERY_MODE = "a derivative is the same in every mode"
-NOT_KNOWN = "what is not known must not vanish"
-BAD_LABEL = "labels are 0..K − 1; any other is a fault of the data, which no loss may hide"
+NAN_SHOWS = "NaN in the input must show in the output"
+BAD_LABEL = "labels are 0..K − 1; any other label is an error in the data and must be reported"
 
 _TABLE = (
-    EdgeCase("ordinary", "six examples, three classes", "value", "nothing is special", six_examples()),
+    EdgeCase("ordinary", "six examples, three classes", "value", "an ordinary problem", six_examples()),
     EdgeCase(
         "float64",
         "six examples, in float64",
         "value",
-        "float64 has sixteen digits",
+        "the result must have the sixteen digits of float64",
         six_examples(X=X.astype(np.float64), W=W.astype(np.float64)),
     ),
     EdgeCase("large-scores", "scores ±10⁴", "value", LIMIT, one_example([1e4, -1e4, 0.0])),
     EdgeCase("scores-3e38", "scores ±3·10³⁸", "value", LIMIT, one_example([3e38, -3e38, 0.0])),
     EdgeCase(
         "minus-inf-other",
-        "a score of −∞ at another class",
+        "a score of −∞ for a wrong class",
         "value",
-        "exp(−∞) = 0: the class is ruled out, as masks do, and its derivative is 0",
+        "exp(−∞) = 0: the class has probability 0 and derivative 0, like a masked class",
         one_example([1.0, -INF, 2.0]),
     ),
     EdgeCase(
@@ -113,7 +113,7 @@ _TABLE = (
     ),
     EdgeCase(
         "minus-inf-forward",
-        "a score of −∞ at another class, in forward mode",
+        "a score of −∞ for a wrong class, in forward mode",
         "value",
         SAME_IN_EVERY_MODE,
         one_example([1.0, -INF, 2.0]),
@@ -121,30 +121,30 @@ _TABLE = (
     ),
     EdgeCase(
         "minus-inf-label",
-        "a score of −∞ at the label",
+        "a score of −∞ for the label",
         "value",
-        "−log 0 = ∞, and p − onehot(y) is finite: p[y] is 0",
+        "the loss is −log 0 = ∞; the gradient p − onehot(y) is finite, with p[y] = 0",
         one_example([1.0, -INF, 2.0], label=1),
     ),
     EdgeCase(
         "minus-inf-all",
-        "scores of −∞ everywhere",
+        "scores of −∞ for all classes",
         "undefined",
-        "0/0: no class is left",
+        "the softmax is 0/0, which is not defined",
         one_example([-INF] * 3),
     ),
     EdgeCase(
         "plus-inf-other",
-        "a score of +∞ at another class",
+        "a score of +∞ for a wrong class",
         "undefined",
-        NO_SHARE,
+        INF_BY_INF,
         one_example([1.0, INF, 2.0]),
     ),
     EdgeCase(
-        "plus-inf-label", "a score of +∞ at the label", "undefined", NO_SHARE, one_example([INF, 1.0, 2.0])
+        "plus-inf-label", "a score of +∞ for the label", "undefined", INF_BY_INF, one_example([INF, 1.0, 2.0])
     ),
-    EdgeCase("nan-X", "NaN in X", "undefined", NOT_KNOWN, six_examples(X=_with_nan(X, 2, 1))),
-    EdgeCase("nan-W", "NaN in W", "undefined", NOT_KNOWN, six_examples(W=_with_nan(W, 1, 2))),
+    EdgeCase("nan-X", "NaN in X", "undefined", NAN_SHOWS, six_examples(X=_with_nan(X, 2, 1))),
+    EdgeCase("nan-W", "NaN in W", "undefined", NAN_SHOWS, six_examples(W=_with_nan(W, 1, 2))),
     EdgeCase("label-K", "a label of K", "refused", BAD_LABEL, one_example([1.0, 0.5, 2.0], label=3)),
     EdgeCase("label-minus-1", "a label of −1", "refused", BAD_LABEL, one_example([1.0, 0.5, 2.0], label=-1)),
     EdgeCase(
@@ -152,7 +152,7 @@ _TABLE = (
     ),
     EdgeCase(
         "label-minus-100-batch",
-        "a label of −100 among six",
+        "one label of −100 among six",
         "refused",
         BAD_LABEL,
         six_examples(y=np.array([0, 1, -100, 2, 1, 0])),
@@ -161,66 +161,82 @@ _TABLE = (
         "label-float",
         "labels as floats, one of them 0.5",
         "refused",
-        "a label is a class, not a number between two",
+        "a label is the number of a class, and 0.5 is not",
         six_examples(y=np.array([0.5, 1, 2, 2, 1, 0], np.float32)),
     ),
     EdgeCase(
         "label-count",
         "one label more than examples",
         "refused",
-        "it cannot be said which label is whose",
+        "it is not known which label belongs to which example",
         six_examples(y=np.append(y, 0)),
     ),
     EdgeCase(
         "N-0",
         "no examples",
         "undefined",
-        "the mean of nothing, 0/0",
+        "the mean over no examples is 0/0, which is not defined",
         six_examples(X=X[:0], y=y[:0]),
         judge_gradient=False,
     ),
-    EdgeCase("N-1", "one example", "value", "a mean of one", six_examples(X=X[:1], y=y[:1])),
     EdgeCase(
-        "K-1", "one class", "value", "p = 1: loss 0, gradient 0", six_examples(W=W[:, :1], y=0 * y, reg=0.0)
+        "N-1", "one example", "value", "the mean over one example is its loss", six_examples(X=X[:1], y=y[:1])
+    ),
+    EdgeCase(
+        "K-1",
+        "one class",
+        "value",
+        "p = 1, so loss and gradient are 0",
+        six_examples(W=W[:, :1], y=0 * y, reg=0.0),
     ),
     EdgeCase(
         "X-integer",
-        "X of integers, as pixels are",
+        "X of integers, like pixels",
         "value",
-        "an integer is a number too",
+        "every integer is a valid feature",
         six_examples(X=np.round(10 * X).astype(np.int64)),
     ),
     EdgeCase(
         "X-half",
         "X in float16, W in float32",
         "value",
-        "every float16 is a float32",
+        "every float16 number is also a float32 number",
         six_examples(X=X.astype(np.float16)),
     ),
     EdgeCase(
-        "ties", "equal scores", "value", "p = 1/K; the maximum is taken by all", one_example([2.0, 2.0, 2.0])
+        "ties",
+        "equal scores",
+        "value",
+        "p = 1/K for each class; each score is the maximum",
+        one_example([2.0, 2.0, 2.0]),
     ),
     EdgeCase(
         "denormal-scores",
         "scores of 10⁻⁴⁰",
         "value",
-        "p = 1/K to rounding",
+        "p = 1/K to within rounding",
         one_example([1e-40, -1e-40, 2e-40]),
     ),
     EdgeCase(
         "denormal-X",
         "X of 10⁻⁴⁰",
         "value",
-        "the gradient is of the order of 10⁻⁴⁰; 0 is within rounding, by flushing",
+        "the gradient is of the order of 10⁻⁴⁰; 0 is right too, because hardware may round such numbers to 0",
         six_examples(X=X * np.float32(1e-40), reg=0.0),
     ),
     EdgeCase("reg-0", "reg = 0", "value", "no penalty", six_examples(reg=0.0)),
-    EdgeCase("reg-inf", "reg = ∞", "value", "∞ ΣW² = ∞, of slope ±∞", six_examples(reg=INF)),
+    EdgeCase(
+        "reg-inf",
+        "reg = ∞",
+        "value",
+        "the penalty is ∞ ΣW² = ∞, and its gradient is ±∞",
+        six_examples(reg=INF),
+    ),
     EdgeCase(
         "reg-negative",
         "reg = −0.1",
         "value",
-        "the formula holds, if nothing bounds it",
+        "the objective has no minimum, but it has a value",
         six_examples(reg=-0.1),
     ),
 )

@@ -73,7 +73,7 @@ MODES: dict[str, ModeCase] = {
     for case in (
         ModeCase("forward", "⟨∇L, V⟩ in forward mode"),
         ModeCase("hvp", "∇²L V"),
-        ModeCase("hessian", "∇²L, all of it"),
+        ModeCase("hessian", "the whole ∇²L"),
         ModeCase("per_example", "the gradient of each example"),
         ModeCase("vmap", "loss and gradient of a stack of W, vectorized"),
     )

@@ -12,12 +12,12 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 # From blue through grey to red: colour-blind readers can tell them apart, and the cells have words too.
 LEVELS = {
-    "right": ("#4393c3", "right, or refused as it must be"),
+    "right": ("#4393c3", "right, including a required error"),
     "loud": (
         "#fddbc7",
-        "NaN, ∞ or an error where there is a value (or, in italics, NaN instead of a refusal)",
+        "NaN, ∞ or an error instead of the value (in italics: NaN instead of a required error)",
     ),
-    "wrong": ("#d6604d", "a wrong value, silently"),
+    "wrong": ("#d6604d", "a wrong value, without an error"),
     "dead": ("#67001f", "the process crashed or hung"),
     "absent": ("#f7f7f7", "not installed, or not offered"),
 }

@@ -23,9 +23,9 @@ SUMMARY_HEADER = (
     "framework",
     "version",
     "edge cases right",
-    "loud",
+    "visibly wrong",
     "silently wrong",
-    "died",
+    "crashed or hung",
     "worst entry, roundings",
     "development, × fastest",
 )
@@ -38,11 +38,11 @@ def write_comparison(
 
     **Arguments:**
 
-    - `comparison`, `config`: the records, and what was asked.
-    - `folder`: where it goes.
-    - `command`: the command line that regenerates it.
+    - `comparison`, `config`: the records, and the options of the comparison.
+    - `folder`: the folder of the report.
+    - `command`: the command line that regenerates the report.
 
-    Raises `InputError` where the folder is taken or cannot be written.
+    Raises `InputError` if the folder exists or cannot be written.
     """
     duration = {"seconds": round(comparison.seconds, 1), "resumed": comparison.resumed}
     run = {"command": command, "config": asdict(config)} | duration | describe_environment()
@@ -60,7 +60,7 @@ def write_comparison(
 
 
 def summary(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A header and one row a framework: its edge cases by outcome, and the worst entry of its gradients in roundings."""
+    """A header and one row per framework: its edge cases by outcome, and the worst entry of its gradients in roundings."""
     fastest = speed.find_fastest(comparison.speeds, "development")
     names = list_frameworks((*comparison.records, *comparison.speeds))
     return [SUMMARY_HEADER, *(_summarize(name, comparison, fastest) for name in names)]
@@ -92,7 +92,7 @@ def _summarize(name: str, comparison: Comparison, fastest: float) -> tuple[str, 
 
 
 def _write_results(comparison: Comparison, versions: dict[str, str], folder: Path) -> None:
-    """Writes results.json, results.csv and, where there are speeds, speed.csv."""
+    """Writes results.json and results.csv, and speed.csv if speeds were measured."""
     groups = {
         group: [_make_json(record) for record in comparison.of(group)]
         for group in ("accuracy", "edge_cases", "modes")
@@ -114,7 +114,7 @@ def _write_csv(path: Path, kind: type[Record | Speed], rows: Sequence[Record | S
 
 
 def _make_json(record: Record) -> dict[str, Any]:
-    """The fields that a record has; NaN and ∞ as texts, as JSON lacks them."""
+    """The fields of a record that have a value. NaN and ∞ are texts, because JSON lacks them."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Describes in one sentence what is wrong with a gradient, if its error has a known pattern."""
+"""Describes what is wrong with a gradient, if its error has a known pattern."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Masks = list[Bool[np.ndarray, "..."]]
 
 
 def diagnose(evidence: Evidence) -> tuple[float | None, str]:
-    """The constant factor between claim and gradient, None if the error is not such a factor; and the sentence."""
+    """The constant factor between claim and gradient (None if the error is not such a factor), and a text on the error."""
     bad = [~np.isfinite(leaf) for leaf in evidence.claimed]
     if any(mask.any() for mask in bad):
         return (
@@ -31,22 +31,19 @@ def diagnose(evidence: Evidence) -> tuple[float | None, str]:
         inside = evidence.select([np.full(mask.shape, mask.any()) for mask in wrong])
         reason = _find_reason(inside)
         if reason:
-            return None, f"the claim is wrong only in {_name_wrong_leaves(evidence, wrong)}: there {reason}"
+            return None, f"the claim is wrong only in {_name_wrong_leaves(evidence, wrong)}. There {reason}"
     place = _locate(evidence, wrong)
     if not place:
-        return None, f"{_count_entries(wrong)} are wrong, in no known pattern"
+        return None, f"{_count_entries(wrong)} are wrong, and the errors have no known pattern"
     reason = _find_reason(evidence.select(wrong))
-    return None, f"the claim is wrong only in {place}" + (f": there {reason}" if reason else "")
+    return None, f"the claim is wrong only in {place}" + (f". There {reason}" if reason else "")
 
 
 def _find_reason(inside: Evidence) -> str:
-    """What is wrong with a part of a claim; empty if the pattern is not known."""
+    """What is wrong with a part of a claim, as the end of a sentence; empty if the pattern is not known."""
     factor = _fit_factor(inside)
-    return (
-        _say_factor(factor, inside).replace("the claim is", "it is")
-        if factor is not None
-        else _find_penalty(inside)
-    )
+    reason = _say_factor(factor, inside) if factor is not None else _find_penalty(inside)
+    return reason.replace("the claim", "it")
 
 
 def _name_wrong_leaves(evidence: Evidence, wrong: Masks) -> str:
@@ -106,11 +103,11 @@ def _say_factor(factor: float, evidence: Evidence) -> str:
             return f"the claim is {text} the gradient"
     for name, size in _list_sizes(evidence.args):
         if close(size):
-            return f"the claim is {size} times the gradient, {size} being {name}: it is a sum, and should be a mean"
+            return f"the claim is {size} times the gradient, and {size} is {name}: the claim is a sum instead of a mean"
         if close(1 / size):
-            return f"the claim is 1/{size} of the gradient, {size} being {name}: it is divided by {size} once too often"
+            return f"the claim is 1/{size} of the gradient, and {size} is {name}: the claim is divided by {size} twice instead of once"
         if size > 1 and close(size / (size - 1)):
-            return f"the claim is {size}/{size - 1} times the gradient, {size} being {name}: divided by N − 1, not N"
+            return f"the claim is {size}/{size - 1} times the gradient, and {size} is {name}: the claim is divided by N − 1 instead of N"
     digits = 6 if abs(factor - 1) > 1e-3 else 12
     return f"the claim is {factor:.{digits}g} times the gradient"
 
@@ -136,7 +133,7 @@ def _find_transpose(evidence: Evidence) -> str:
 
 
 def _find_penalty(evidence: Evidence) -> str:
-    """Finds the gradient of a penalty that the claim lacks, or has once too often; empty if there is none."""
+    """Finds the gradient of a penalty that the claim lacks, or that it should not have; empty if there is none."""
     claimed, true, allowed, params = _take_known(evidence)
     scalars = [
         float(arg) for arg in evidence.args if np.ndim(arg) == 0 and _is_number(arg) and float(arg) != 0
@@ -145,16 +142,16 @@ def _find_penalty(evidence: Evidence) -> str:
         coefficient = _fit(true - claimed, direction, allowed)
         if coefficient is None or (np.abs(coefficient * direction) <= allowed).all():
             continue
-        verb = "lacks" if coefficient > 0 else "has once too often"
-        text = f"the claim {verb} the term {abs(coefficient):.6g} {symbol} of a penalty"
+        verb = "lacks the" if coefficient > 0 else "has an extra"
+        text = f"the claim {verb} term {abs(coefficient):.6g} {symbol}"
         for scalar in scalars:
             if symbol == "w" and np.isclose(abs(coefficient), 2 * scalar, rtol=1e-3):
-                return f"{text}: all of the gradient of {scalar:g} Σw²"
+                return f"{text}, which is the gradient of a penalty {scalar:g} Σw²"
             if symbol == "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
-                return f"{text}: half of the gradient of {scalar:g} Σw², all of that of ½ · {scalar:g} Σw²"
+                return f"{text}. A penalty {scalar:g} Σw² has the gradient {2 * scalar:g} w, and ½ · {scalar:g} Σw² has {scalar:g} w"
             if symbol != "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
-                return f"{text}: the gradient of {scalar:g} Σ|w|"
-        return text
+                return f"{text}, which is the gradient of a penalty {scalar:g} Σ|w|"
+        return f"{text}, as of a penalty"
     return ""
 
 

@@ -185,7 +185,7 @@ def _find_disagreement(
 ) -> str:
     """The first disagreement between two references; empty if there is none."""
     if not function.is_repeatable():
-        return "two evaluations at the same point give different values (randomness?)"
+        return "two evaluations at the same point give different values"
     for derivative in derivatives:
         complaint = _compare_methods(derivative, function.coarseness)
         if complaint and derivative.entry is None:

@@ -64,7 +64,7 @@ class GradientCheck:
     - `dtype`: the type whose rounding errors are allowed; `num_entries`: the number of parameters.
     - `references`: how each reference was computed.
     - `factor`: claimed / true, if that is the same number in all entries and not 1; else None.
-    - `diagnosis`: one sentence on what is wrong or right.
+    - `diagnosis`: what is wrong or right, in one or two sentences.
     - `samples`: some entries by central differences, by the claim and by autodiff, as in the course's table.
 
     Examples:

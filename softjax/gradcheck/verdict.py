@@ -18,7 +18,7 @@ class Verdict:
     word: Literal["right", "wrong", "undecided"]
     diagnosis: str
     evidence: Evidence
-    """the evidence that the report shows: on the claim in its own type, or in float64"""
+    """the evidence in the report: on the claim in its own type, or in float64"""
     factor: float | None = None
     """claimed / true, if it is the same in all entries and nothing else is wrong"""
 
@@ -37,29 +37,32 @@ def reach_verdict(
     if references.disagreement:
         text = (
             f"the references disagree: {references.disagreement}. The function may not be "
-            "differentiable here, or may be random; so the claim was not judged"
+            "differentiable here, or it may be random. Therefore the claim was not judged"
         )
         return Verdict("undecided", text, in_type)
     wrong = in_type.any_wrong or (not references.by_autodiff and _is_wrong_along(references, in_type))
     if wrong and in_float64 is not None and in_float64.relative_error < 1e-3 * in_type.relative_error:
         text = (
-            "the formula is right (in float64 the error almost disappears), but it loses more digits than "
-            f"{dtype.name} has to: look for a type that is too short, or for cancellation"
+            "the formula is right: in float64 the error almost disappears. But the claim loses more digits than "
+            f"rounding to {dtype.name} explains. Look for a less precise type in the computation, or for cancellation"
         )
         return Verdict("wrong", text, in_type)
     formula_wrong = in_float64 is not None and in_float64.any_wrong
     if not wrong and not formula_wrong:
         text = "the claim agrees with the references to within rounding"
         if not references.by_autodiff:
-            text += ", as far as differences can tell: JAX cannot trace this function"
+            text += ". JAX cannot trace this function, so the check did not use autodiff"
         return Verdict("right", text, in_type)
-    factor, text = None, "the claim is wrong along a random direction, in entries that were not sampled"
+    factor, text = (
+        None,
+        "the claim is wrong along a random direction. Its wrong entries are not among the sampled ones",
+    )
     clearest = in_float64 if in_float64 is not None else in_type
     if clearest.any_wrong:
         factor, text = diagnose(clearest)
     if wrong:
         return Verdict("wrong", text, in_type, factor)
-    text += f" (the error is too small for {dtype.name} to show; it was found in float64)"
+    text += f". The error is smaller than the rounding of {dtype.name}; it was found in float64"
     return Verdict("wrong", text, clearest, factor)
 
 

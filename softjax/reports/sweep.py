@@ -105,11 +105,11 @@ def _write_sections(result: SweepResult) -> str:
     spread = (
         "The intervals include the variation over the examples of a split and over the seeds"
         if config.num_seeds > 1
-        else "The intervals include only the variation over the examples of a split: one seed does not show that over seeds"
+        else "The intervals include only the variation over the examples of a split. One seed does not show the variation over seeds"
     )
     steps_done, steps_all = int(result.steps.sum()), len(result.reg) * config.num_iters
     halved = (
-        f"\n\nSuccessive halving trained {steps_done:,} of {steps_all:,} steps per seed, and saved "
+        f"\n\nSuccessive halving stopped configurations early. It trained {steps_done:,} of {steps_all:,} steps per seed, and saved "
         f"{1 - steps_done / steps_all:.0%}. The values of a stopped configuration are those of its last step."
     )
     return render(

@@ -44,8 +44,8 @@ class SweepConfig:
             uniformly in their logarithms between the smallest and the largest; random: drawn uniformly in the values
             themselves. A drawn search suits a first look, a fixed budget, or a case where one of the two hardly matters.
         num_configs: random, log_uniform: how many pairs are drawn. 64 by default.
-        halvings: Rounds of successive halving h. After T/2ʰ, ..., T/4, T/2 steps only the better half of the
-            configurations, by validation accuracy, goes on. It saves time when many configurations are bad from the start.
+        halvings: Rounds of successive halving h. After T/2ʰ, ..., T/4 and T/2 steps, only the better half of the
+            configurations, by validation accuracy, continues. This saves time if many configurations are bad from the start.
         num_iters: Steps T of every run.
         batch_size: Examples in a minibatch, drawn with replacement.
         minibatches: shared: all configurations of a seed have the same initial weights and the same minibatches. This is

@@ -262,7 +262,7 @@ def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_pa
     assert process.returncode == 130
     assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
-    assert not list(tmp_path.iterdir()) or "to go on: softjax sweep" in error
+    assert not list(tmp_path.iterdir()) or "to continue: softjax sweep" in error
 
 
 LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "12000", "--chunk-size", "2")
@@ -299,17 +299,17 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     assert process.returncode == code
     assert printed == ""
     assert "Traceback" not in error
-    *_, stopped, to_go_on, last = error.rstrip("\n").split("\n")
+    *_, stopped, to_continue, last = error.rstrip("\n").split("\n")
     assert re.fullmatch(r"stopped after [\d,]+ of 24,000 steps", stopped)
     assert last == "softjax: interrupted; no report was written"
     monkeypatch.chdir(tmp_path)  # what trains nothing needs no process of its own
     for options, message in (
-        ((), "out.partial holds an unfinished run; --resume goes on with it, --overwrite discards it"),
+        ((), "out.partial holds an unfinished run; --resume continues it, --overwrite discards it"),
         (("--seed", "3", "--resume"), "seed 0 there and 3 here"),
     ):
         assert cli.main(["sweep", *LONG, "--out", "out", *options]) == 2
         assert message in capsys.readouterr().err
-    resumed = run("-m", *shlex.split(to_go_on.removeprefix("to go on: ")), cwd=tmp_path)
+    resumed = run("-m", *shlex.split(to_continue.removeprefix("to continue: ")), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert contents(tmp_path / "out") == long_results
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

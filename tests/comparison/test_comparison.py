@@ -423,7 +423,7 @@ def test_ctrl_c_keeps_what_is_known_and_resume_goes_on(tmp_path, start_process):
     _, error = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert (
-        "to go on: softjax compare --frameworks numpy-vectorized --cases edge_cases --out out --resume"
+        "to continue: softjax compare --frameworks numpy-vectorized --cases edge_cases --out out --resume"
         in error
     )
     assert "Traceback" not in error

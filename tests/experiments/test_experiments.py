@@ -48,8 +48,8 @@ def test_an_interrupted_experiment_computes_no_stage_twice_and_a_complete_one_sa
         start()
     command = f"python experiments/sums.py --terms 1 2 --out {out}"
     assert ending.value.code == 130
-    assert capsys.readouterr().err == f"to go on: {command} --resume\n"
-    with pytest.raises(SystemExit, match="holds an unfinished run; --resume goes on with it"):
+    assert capsys.readouterr().err == f"to continue: {command} --resume\n"
+    with pytest.raises(SystemExit, match="holds an unfinished run; --resume continues it"):
         start()
     start("--resume")
     assert computed == [1, 2]
@@ -165,7 +165,7 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
     with np.load(partial / "stage-grid-independent" / "state.npz") as state:
         trained = state["seconds"][2]
     monkeypatch.setattr(sys, "argv", command)  # what trains nothing needs no process of its own
-    with pytest.raises(SystemExit, match="holds an unfinished run; --resume goes on with it"):
+    with pytest.raises(SystemExit, match="holds an unfinished run; --resume continues it"):
         run_path(command[0], run_name="__main__")
     resumed = run(*command, "--resume")
     assert resumed.returncode == 0, resumed.stderr
@@ -183,7 +183,7 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
         ("003", f"lr {cell.lr:.6e}, reg {cell.reg:.6e}: train, validation accuracy")
         for cell in published.read_grid()
     ]
-    assert [(row["seed"], row["figure"]) for row in rows] == figures + cells
+    assert [(row["account"], row["figure"]) for row in rows] == figures + cells
     for row in rows:
         assert " | ".join(row.values()) in text
         assert row["ours"]

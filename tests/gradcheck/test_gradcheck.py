@@ -178,8 +178,8 @@ def damaged(change):
 
 
 FAULTS = [
-    (lambda g, W, r: 30 * g, 30, "30 times the gradient, 30 being the length of axis 0 of argument 1"),
-    (lambda g, W, r: g * 30 / 29, 30 / 29, "30/29 times the gradient.* divided by N − 1, not N"),
+    (lambda g, W, r: 30 * g, 30, "30 times the gradient, and 30 is the length of axis 0 of argument 1"),
+    (lambda g, W, r: g * 30 / 29, 30 / 29, "30/29 times the gradient.* divided by N − 1 instead of N"),
     (lambda g, W, r: -g, -1, "its sign is wrong"),
     (lambda g, W, r: g / 2, 0.5, "half the gradient"),
     (lambda g, W, r: 0 * g, 0, "the claim is zero"),
@@ -187,16 +187,20 @@ FAULTS = [
     (
         lambda g, W, r: g - 2 * r * W,
         None,
-        "lacks the term 0.6 w of a penalty: all of the gradient of 0.3 Σw²",
+        "lacks the term 0.6 w, which is the gradient of a penalty 0.3 Σw²",
     ),
-    (lambda g, W, r: g - r * W, None, "lacks the term 0.3 w of a penalty"),
-    (lambda g, W, r: g + 2 * r * W, None, "has once too often the term 0.6 w"),
-    (lambda g, W, r: g - r * jnp.sign(W), None, r"lacks the term 0.3 sign\(w\) of a penalty: .* 0.3 Σ\|w\|"),
-    (lambda g, W, r: g.at[-1].add(-2 * r * W[-1]), None, r"only in row 6 \(the last\) of params: .*lacks"),
+    (lambda g, W, r: g - r * W, None, "lacks the term 0.3 w. A penalty 0.3 Σw² has the gradient 0.6 w"),
+    (lambda g, W, r: g + 2 * r * W, None, "has an extra term 0.6 w"),
+    (lambda g, W, r: g - r * jnp.sign(W), None, r"lacks the term 0.3 sign\(w\), which .* 0.3 Σ\|w\|"),
+    (
+        lambda g, W, r: g.at[-1].add(-2 * r * W[-1]),
+        None,
+        r"only in row 6 \(the last\) of params. There it lacks",
+    ),
     (
         lambda g, W, r: g.at[:, 1].multiply(2),
         None,
-        "only in column 1 of params: there it is twice the gradient",
+        "only in column 1 of params. There it is twice the gradient",
     ),
     (lambda g, W, r: g.at[2, 3].multiply(1.01), None, r"only in row 2 and column 3 \(the last\)"),
     (
@@ -204,7 +208,11 @@ FAULTS = [
         None,
         r"not finite in 1 of 28 entries, first at params\[0, 0\]",
     ),
-    (lambda g, W, r: g + jnp.sin(7 * g), None, "28 of 28 entries are wrong, in no known pattern"),
+    (
+        lambda g, W, r: g + jnp.sin(7 * g),
+        None,
+        "28 of 28 entries are wrong, and the errors have no known pattern",
+    ),
 ]
 
 
@@ -237,7 +245,7 @@ def test_a_wrong_leaf_is_named():
         return gradient | {"shift": 2 * gradient["shift"]}
 
     check = check_gradient(fun, wrong, params)
-    assert "wrong only in params['shift']: there it is twice the gradient" in check.diagnosis
+    assert "wrong only in params['shift']. There it is twice the gradient" in check.diagnosis
     assert check.worst.path == "params['shift']"
     assert check.worst.claimed == 2 * check.worst.true
 

@@ -177,7 +177,7 @@ def test_the_report_of_a_search_says_how_it_was_drawn_and_what_halving_saved(dig
     assert "trained 64 of 128 steps per seed, and saved 50%" in text  # 4 × 4 + 2 × 8 + 2 × 16
     assert "drawn, log-uniform from 0.001 to 1" in text
     assert "independent minibatches" in text
-    assert "one seed does not show that over seeds" in text
+    assert "One seed does not show the variation over seeds" in text
 
 
 def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):

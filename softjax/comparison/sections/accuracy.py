@@ -26,7 +26,7 @@ def write(records: Sequence[Record]) -> str:
 
 
 def draw(records: Sequence[Record], folder: Path) -> None:
-    """The relative errors, accuracy.png, where any were measured."""
+    """Draws the relative errors, accuracy.png, if any were measured."""
     measured = _choose_measured(records)
     if not measured:
         return

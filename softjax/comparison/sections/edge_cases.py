@@ -77,13 +77,13 @@ def _list_disagreements(cells: Cells) -> str:
         if odd:
             lines.append(f"- **{case.what}** (`{name}`; {case.expected}: {case.reason})")
             lines += [f"  - {FRAMEWORKS[record.framework].title}: {_describe(record)}" for record in odd]
-    return "\n".join(lines) if lines else "Nowhere, in these cases."
+    return "\n".join(lines) if lines else "They agree in all cases."
 
 
 def _describe(record: Record) -> str:
     if record.status in ("crash", "hang"):
         return f"{record.status}: {record.message}"
-    text = f"{'**wrong**' if record.status == 'wrong' else 'loud'}: loss {format_number(record.loss)}"
+    text = f"{'**wrong**' if record.status == 'wrong' else 'not finite'}: loss {format_number(record.loss)}"
     if record.grad is not None and len(record.grad) == 1:
         text += f", gradient [{', '.join(map(format_number, record.grad[0]))}]"
     elif record.grad is not None:

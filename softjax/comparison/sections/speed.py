@@ -31,7 +31,7 @@ def write(speeds: Sequence[Speed]) -> str:
 
 
 def draw(speeds: Sequence[Speed], folder: Path) -> None:
-    """The pictures speed.png, first_call.png and memory.png, where anything was measured."""
+    """Draws speed.png, first_call.png and memory.png, if anything was measured."""
     measured = [speed for speed in speeds if speed.status == "measured"]
     if not measured:
         return
@@ -78,7 +78,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
 
 
 def find_fastest(speeds: Sequence[Speed], case: str) -> float:
-    """The seconds of the fastest framework at a size, NaN where there is none."""
+    """The seconds of the fastest framework at a size; NaN if none was measured."""
     return min((s.seconds for s in speeds if s.case == case and s.seconds is not None), default=math.nan)
 
 
