@@ -1,9 +1,13 @@
 """Confidence intervals of an accuracy. They include the variation over the images of a split and over the seeds.
 
 An accuracy is a mean over N images and S runs. Other images and other seeds would give another value. Each of B
-bootstrap replicates draws N images with replacement, the same ones for all configurations (a paired bootstrap). It then
-adds a random error of the mean over the seeds, t · sd / √S, with t from Student's distribution with S − 1 degrees of
-freedom, because sd is uncertain for few seeds. With one seed, sd is unknown and the interval includes the images only.
+bootstrap replicates draws N images with replacement. It then adds a random error of the mean over the seeds, t · sd / √S,
+with t from Student's distribution with S − 1 degrees of freedom, because sd is uncertain for few seeds. With one seed, sd is
+unknown and the interval includes the images only.
+
+The mean over the drawn images depends only on how often each value occurs among them. An image counts how many of the S
+runs classify it correctly, 0 to S; in a paired difference, −S to S. These frequencies have a multinomial distribution, so
+memory and time of a replicate grow with S and not with N.
 
 Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 8 and 13.
 """
@@ -26,8 +30,7 @@ def accuracy_intervals(
     - `accuracy`: the accuracy of each run, NaN if it diverged. The interval of such a configuration is NaN.
     - `seed`: seed of the replicates.
     """
-    means = _means_over_images(hits, accuracy.shape[1], seed)
-    return _interval(means, accuracy, seed).clip(0, 1)
+    return _intervals(hits, None, accuracy, seed).clip(0, 1)
 
 
 def difference_intervals(
@@ -38,8 +41,7 @@ def difference_intervals(
     The difference is paired: both accuracies are of the same images and the same seeds. If the configurations share
     their minibatches, the difference varies less over the seeds than each accuracy.
     """
-    means = _means_over_images(hits, accuracy.shape[1], seed)
-    return _interval(means - means[reference], accuracy - accuracy[reference], seed)
+    return _intervals(hits, reference, accuracy - accuracy[reference], seed)
 
 
 def find_tied(
@@ -70,23 +72,28 @@ def prediction_intervals(runs: Float[np.ndarray, "... S"]) -> Float[np.ndarray, 
     return np.stack([mean - half, mean + half], axis=-1)
 
 
-def _means_over_images(
-    hits: Integer[np.ndarray, "C N"], num_seeds: int, seed: int
-) -> Float[np.ndarray, "C B"]:
-    num_images = hits.shape[1]
-    draws = np.random.default_rng(seed).multinomial(
-        num_images, np.full(num_images, 1 / num_images), size=REPLICATES
-    )
-    scale = np.float32(1 / (num_images * num_seeds))
-    return (hits.astype(np.float32) @ draws.T.astype(np.float32)) * scale
-
-
-def _interval(
-    means: Float[np.ndarray, "C B"], runs: Float[np.ndarray, "C S"], seed: int
+def _intervals(
+    hits: Integer[np.ndarray, "C N"], reference: int | None, runs: Float[np.ndarray, "C S"], seed: int
 ) -> Float[np.ndarray, "C 2"]:
-    num_seeds = runs.shape[1]
-    if num_seeds > 1:
-        t = np.random.default_rng(seed + 1).standard_t(num_seeds - 1, size=means.shape[1])
-        means = means + runs.std(axis=1, ddof=1, keepdims=True) / np.sqrt(num_seeds) * t[None]
-    ends = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1).T
-    return np.where(np.isnan(runs).any(axis=1, keepdims=True), np.nan, ends)
+    """The interval of each configuration's mean of `runs`; hits are less those of `reference`, if there is one."""
+    num_seeds, rng = runs.shape[1], np.random.default_rng(seed)
+    t = rng.standard_t(num_seeds - 1, size=REPLICATES) if num_seeds > 1 else np.zeros(REPLICATES)
+    error = runs.std(axis=1, ddof=1) / np.sqrt(num_seeds) if num_seeds > 1 else np.zeros(len(runs))
+    ends = np.full((len(runs), 2), np.nan)
+    for c in np.flatnonzero(~np.isnan(runs).any(axis=1)):
+        values = hits[c].astype(np.int32)
+        if reference is not None:
+            values -= hits[reference]
+        means = _draw_means(values, rng) / num_seeds + error[c] * t
+        ends[c] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return ends
+
+
+def _draw_means(values: Integer[np.ndarray, " N"], rng: np.random.Generator) -> Float[np.ndarray, " B"]:
+    """The means of B draws of N of the `values` with replacement."""
+    least = values.min()
+    frequency = np.bincount(values - least)
+    distinct = np.flatnonzero(frequency)
+    drawn = rng.multinomial(len(values), frequency[distinct] / len(values), size=REPLICATES)
+    means: np.ndarray = drawn @ ((distinct + least) / len(values))
+    return means

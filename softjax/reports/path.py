@@ -17,6 +17,7 @@ from softjax.reports.report import (
     interval,
     loss_name,
     penalty_name,
+    time_intervals,
     write_report,
 )
 from softjax.runs.run_folder import RunFolder
@@ -26,6 +27,7 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 
 def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
     """Writes the report of a regularization path. Arguments and errors are those of `write_sweep`."""
+    seconds = time_intervals(result)
     best, config, solver = result.best, result.config, result.solver
     of_best = {
         "reg": float(result.reg[best]),
@@ -52,7 +54,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
                 f"L-BFGS in the features' principal axes, {result.order}; tolerance {solver.tolerance:g}, {config.dtype}",
             ),
         ],
-        seconds=result.seconds,
+        seconds=seconds,
         figures={
             "path": (
                 plots.path(result, f"{dataset.title}: accuracy along the regularization path"),

@@ -18,6 +18,7 @@ from softjax.reports.report import (
     interval,
     loss_name,
     penalty_name,
+    time_intervals,
     write_report,
 )
 from softjax.runs.run_folder import RunFolder
@@ -53,6 +54,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
 
     Raises `InputError` if the folder exists or cannot be written, or if every configuration diverged.
     """
+    seconds = time_intervals(result)
     config, best = result.config, _describe_best(result)
     over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
     contents = ReportContents(
@@ -67,7 +69,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
         tables={"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
         sections=_write_sections(result),
         how=_describe_training(result),
-        seconds=result.seconds,
+        seconds=seconds,
         figures={
             "heat_map": (
                 plots.heat_map(result, f"{dataset.title}: validation accuracy"),

@@ -100,7 +100,7 @@ def test_a_gradient_of_one_s_own_is_checked(capsys, inputs):
     assert cli.main([*own, "--gradient", "my_gradients:grad"]) == 0
     assert "RIGHT (float64, 3 entries)" in capsys.readouterr().out
     assert cli.main([*own, "--gradient", "my_gradients:wrong"]) == 1
-    assert "all of the gradient of 0.5 Σw²" in capsys.readouterr().out
+    assert "a penalty 0.5 Σw²" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("mine", "own_messages")

@@ -37,6 +37,18 @@ def test_of_one_seed_it_is_the_interval_of_a_binomial_proportion():
     np.testing.assert_allclose((low, high), expected, atol=0.002)
 
 
+def test_drawing_frequencies_is_drawing_images():
+    """Against SciPy's bootstrap, which draws the images themselves."""
+    hits = np.random.default_rng(1).binomial(3, [[0.4], [0.7]], (2, 400))
+    accuracy = np.repeat(hits.mean(axis=1, keepdims=True) / 3, 3, axis=1)  # the seeds agree
+    for found, values in (
+        (intervals.accuracy_intervals(hits, accuracy)[1], hits[1] / 3),
+        (intervals.difference_intervals(hits, accuracy, 0)[1], (hits[1] - hits[0]) / 3),
+    ):
+        drawn = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
+        np.testing.assert_allclose(found, drawn, atol=0.003)
+
+
 def test_seeds_count_by_student_s_distribution():
     """With images that all runs agree on, the seeds alone are left: a t interval of their mean."""
     accuracy = np.array([[0.52, 0.48, 0.5]])

@@ -87,7 +87,7 @@ def test_run_json_says_how_it_was_made(written, digits, small_result):
     assert run["dataset"]["fingerprint"] == digits.fingerprint
     assert run["versions"]["softjax-suite"] == softjax.__version__
     assert run["device"]["platform"] == "cpu"
-    assert set(run["seconds"]) == {"load", "compile", "train", "evaluate"}
+    assert set(run["seconds"]) == {"load", "compile", "train", "evaluate", "intervals"}
     best, seed = small_result.best, small_result.best_seed
     assert run["best"]["test_accuracy"] == pytest.approx(small_result.test_accuracy[best, seed], abs=1e-6)
     assert 0 < run["best"]["test_negative_log_likelihood"] < np.log(10)
