@@ -19,7 +19,7 @@ def load(path: Path, split_seed: int) -> Dataset:
 
     The file contains either X and y, or X_train, y_train, X_val, y_val, X_test and y_test. X and y are split
     80 : 10 : 10, with the same share of every class in each part. The array `class_names` is optional. uint8 and
-    float64 features keep their type; all others become float32.
+    float64 features keep their type; all others become float32, or float64 where float32 cannot hold the values.
 
     Raises `InputError` if the file is missing or damaged, an array is missing, or shapes, types, features or labels
     cannot be used.
@@ -81,7 +81,19 @@ def _examples(
         raise InputError(f"{title}: {y_name} must hold labels 0..K-1, got {y.min()} to {y.max()}")
     is_image = X.ndim == 3 or (X.ndim == 4 and X.shape[3] in (1, 3))
     image_shape = X.shape[1:3] + ((3,) if X.shape[3:] == (3,) else ()) if is_image else None
-    X = X.reshape(len(X), -1)
-    if X.dtype not in (np.uint8, np.float32, np.float64):
-        X = X.astype(np.float32)
-    return X, y.astype(np.int32), image_shape
+    return _as_floats(title, X_name, X.reshape(len(X), -1)), y.astype(np.int32), image_shape
+
+
+def _as_floats(title: str, name: str, X: np.ndarray) -> np.ndarray:
+    """uint8 as it is, all else as float32 where that holds every value, or as float64."""
+    if X.dtype in (np.uint8, np.float32, np.float64):  # of the machine's byte order
+        return X
+    if X.dtype.kind == "f" or X.size == 0:
+        return X.astype(np.float32 if X.dtype.itemsize <= 4 else np.float64)
+    largest = max(-int(X.min()), int(X.max()))
+    if largest > 2**53:
+        raise InputError(
+            f"{title}: {name} holds integers up to {largest:.3g}, but a float64 holds all integers only up to 2**53: "
+            "subtract an offset, or save them as float64"
+        )
+    return X.astype(np.float32 if largest <= 2**24 else np.float64)

@@ -15,7 +15,7 @@ from jaxtyping import Array
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, evaluate, take_examples
+from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, evaluate, prepare
 from softjax.objective.config import Objective
 from softjax.path.axes import find_axes
 from softjax.path.config import PathConfig
@@ -75,7 +75,8 @@ def regularization_path(
 
     **Returns:** a `PathResult`.
 
-    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), or `dtype` is bfloat16.
+    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), `dtype` is bfloat16, or the
+    features are out of its range.
 
     Source: Liu and Nocedal, *On the Limited Memory BFGS Method for Large Scale Optimization*, 1989.
 
@@ -117,9 +118,7 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
     start = time.perf_counter()
     dtype, num_classes = weight_dtype(config.dtype), dataset.num_classes
     fitted = fit(dataset.train.X, config.standardize)
-    splits = (dataset.train, dataset.val, dataset.test)
-    train, *held_out = (jax.tree.map(jnp.asarray, take_examples(split, dtype)) for split in splits)
-    preprocessing = jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted)
+    preprocessing, train, *held_out = jax.tree.map(jnp.asarray, prepare(dataset, fitted, dtype))
     loaded = time.perf_counter()
     axes = find_axes(train, preprocessing)
     seconds = PathSeconds(load=loaded - start, axes=time.perf_counter() - loaded)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import take_examples
+from softjax.evaluation.examples import prepare
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.devices import CONFIG, DATA, fetch, place
 from softjax.training.plan import Chunk, plan_chunks, rungs
@@ -36,7 +36,7 @@ class SweepRun:
     - `grid` (2, C): learning rates and penalty strengths.
     - `factors` (T,): the factor of the learning rate at each step.
     - `fitted`: the preprocessing in float64.
-    - `setting`: the preprocessing in the type of the weights, the data and all other numbers, on the devices.
+    - `setting`: the preprocessing that is left to do, the data and all other numbers, on the devices.
     - `chunks`: the chunks, in order.
     - `history_steps` (H,): the steps whose losses are kept.
     - `load_seconds`: seconds to prepare all this.
@@ -67,7 +67,8 @@ class SweepRun:
 def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
     """Copies the data to the devices, and plans chunks of at most `chunk_size` configurations.
 
-    Raises `InputError` if a minibatch cannot be divided among the devices along "data".
+    Raises `InputError` if a minibatch cannot be divided among the devices along "data", or the features are out of the
+    range of the weights' type.
     """
     start = time.perf_counter()
     if config.batch_size % mesh.shape[DATA]:
@@ -77,15 +78,16 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
     grid = np.array(config.configurations())
     fitted = fit(dataset.train.X, config.standardize)
     dtype = weight_dtype(config.dtype)
+    prepared = prepare(dataset, fitted, dtype)
     numbers = (config.init_scale, config.momentum, config.beta2, config.eps)
     objective = config.objective
     setting = Setting(
         replace(objective, l1_ratio=jnp.asarray(objective.l1_ratio, dtype)),
         Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)),
-        take_examples(dataset.train, dtype),
-        take_examples(dataset.val, dtype),
-        take_examples(dataset.test, dtype),
-        jax.tree.map(lambda each: each.astype(dtype), fitted),
+        prepared.train,
+        prepared.val,
+        prepared.test,
+        prepared.preprocessing,
     )
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     return SweepRun(
