@@ -112,9 +112,9 @@ def _imported(name: str) -> Any:
 def _inputs(name: str) -> tuple[Any, ...]:
     """Params and args, from a .npz file or from package.module:name."""
     if name.endswith(".npz"):
-        from softjax.datasets.arrays import read
+        from softjax.npz import read_arrays
 
-        values = tuple(read(Path(name)).values())
+        values = tuple(read_arrays(Path(name)).values())
         # a single number is a number, not an array
         values = tuple(value.item() if value.ndim == 0 else value for value in values)
     else:

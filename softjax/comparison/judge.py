@@ -17,6 +17,7 @@ from softjax.comparison.modes import MODES
 from softjax.comparison.oracle import Truth
 from softjax.comparison.records import Job, Record
 from softjax.gradcheck.rounding import Rounding
+from softjax.npz import read_arrays
 
 ROUNDINGS_ALLOWED = 100.0
 
@@ -37,8 +38,7 @@ class Judge:
             return Record(
                 **asdict(job), status=status, error=answer.get("error"), message=answer.get("message")
             )
-        with np.load(file) as saved:
-            arrays = tuple(saved.values())
+        arrays = tuple(read_arrays(file).values())
         match job.group:
             case "edge_cases":
                 approximate = FRAMEWORKS[job.framework].approximate

@@ -1,7 +1,5 @@
 """Features of the user from a .npz file, for example for a linear probe."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +7,10 @@ import numpy as np
 from softjax.datasets.dataset import Dataset, Split, build_dataset
 from softjax.datasets.split import split_stratified
 from softjax.errors import InputError
+from softjax.npz import list_arrays, read_arrays, shorten
 
-PARTS = ("train", "val", "test")
-NAMES = "X and y, or X_train, y_train, X_val, y_val, X_test and y_test"
+PARTS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
+NAMES = "class_names"
 
 
 def load(path: Path, split_seed: int) -> Dataset:
@@ -24,46 +23,36 @@ def load(path: Path, split_seed: int) -> Dataset:
     Raises `InputError` if the file is missing or damaged, an array is missing, or shapes, types, features or labels
     cannot be used.
     """
-    arrays = read(path)
     title = path.name
-    if "X" in arrays and "y" in arrays:
+    found = list_arrays(path)
+    optional = [NAMES] if NAMES in found else []
+    if {"X", "y"} <= set(found):
+        arrays = read_arrays(path, ["X", "y", *optional])
         X, y, image_shape = _examples(title, arrays, "X", "y")
-        splits = split_stratified(title, X, y, val=0.1, test=0.1, seed=split_seed)
-    elif all(f"{letter}_{part}" in arrays for letter in "Xy" for part in PARTS):
-        examples = [_examples(title, arrays, f"X_{part}", f"y_{part}") for part in PARTS]
-        shapes = {part: X.shape[1:] for part, (X, _, _) in zip(PARTS, examples, strict=True)}
+        splits = split_stratified(title, X, y, val=10, test=10, seed=split_seed)
+    elif set(PARTS) <= set(found):
+        arrays = read_arrays(path, [*PARTS, *optional])
+        shapes = {name: arrays[name].shape[1:] for name in PARTS if name.startswith("X")}
         if len(set(shapes.values())) > 1:
-            raise InputError(f"{title}: the parts differ in their number of features: {shapes}")
-        train, val, test = (Split(X, y) for X, y, _ in examples)
+            raise InputError(f"{title}: the parts differ in the shape of an example: {shapes}")
+        (X, y, image_shape), *held_out = (
+            _examples(title, arrays, *names) for names in zip(PARTS[::2], PARTS[1::2], strict=True)
+        )
+        train, val, test = Split(X, y), *(Split(X, y) for X, y, _ in held_out)
         splits = (train, val, test)
-        image_shape = examples[0][2]
     else:
-        raise InputError(f"{path} holds {', '.join(arrays) or 'no arrays'}; expected {NAMES}")
-    names = None
-    if "class_names" in arrays:
-        if arrays["class_names"].ndim != 1:
-            raise InputError(f"{title}: class_names must be K names, got shape {arrays['class_names'].shape}")
-        names = [str(name) for name in arrays["class_names"]]
-    return build_dataset(str(path), title, splits, names, image_shape)
+        raise InputError(f"{path} holds {shorten(found)}; expected X and y, or {', '.join(PARTS)}")
+    class_names = _class_names(title, arrays[NAMES]) if optional else None
+    return build_dataset(str(path), title, splits, class_names, image_shape)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file. Raises `InputError` if it is missing, damaged or contains objects."""
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
+def _class_names(title: str, names: np.ndarray) -> list[str]:
+    if names.ndim != 1 or names.dtype.kind not in "USiu":
+        raise InputError(f"{title}: class_names must be K strings, got {names.dtype} {names.shape}")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(f"{path} is damaged, or no .npz file of plain arrays: {error}") from error
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{title}: class_names holds bytes that are no UTF-8: save strings") from error
 
 
 def _examples(
@@ -75,13 +64,26 @@ def _examples(
     if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
         raise InputError(
             f"{title}: {y_name} must be integers ({len(X)},), as {X_name} is {X.shape}, "
-            f"got {y.dtype} {y.shape}"
+            f"got {y.dtype} {y.shape}{_label_advice(y_name, y)}"
         )
     if y.size and (y.min() < 0 or y.max() > np.iinfo(np.int32).max):
         raise InputError(f"{title}: {y_name} must hold labels 0..K-1, got {y.min()} to {y.max()}")
     is_image = X.ndim == 3 or (X.ndim == 4 and X.shape[3] in (1, 3))
     image_shape = X.shape[1:3] + ((3,) if X.shape[3:] == (3,) else ()) if is_image else None
     return _as_floats(title, X_name, X.reshape(len(X), -1)), y.astype(np.int32), image_shape
+
+
+def _label_advice(name: str, y: np.ndarray) -> str:
+    """What to do with labels of that type and shape, where it is plain."""
+    if y.dtype.kind in "US":
+        return f": map the names to 0..K-1, for example with numpy.unique({name}, return_inverse=True)"
+    if y.dtype.kind in "fb":
+        return f": if they are labels 0..K-1, save {name}.astype(int)"
+    if y.ndim == 2 and y.shape[1] == 1:
+        return f": save {name}[:, 0]"
+    if y.ndim == 2:
+        return f": if the rows are one-hot, save {name}.argmax(axis=1)"
+    return ""
 
 
 def _as_floats(title: str, name: str, X: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from softjax.datasets.config import DataConfig
 from softjax.datasets.dataset import Dataset
+from softjax.errors import InputError
 
 
 def load_dataset(
@@ -71,4 +72,8 @@ def load_dataset(
         case path:
             from softjax.datasets import arrays
 
-            return arrays.load(Path(path).expanduser(), config.split_seed)
+            try:
+                file = Path(path).expanduser()
+            except RuntimeError as error:
+                raise InputError(f"{path} cannot be read: there is no such user") from error
+            return arrays.load(file, config.split_seed)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from softjax.errors import InputError
-from softjax.runs.files import raise_as_input_error, read_arrays, write_arrays, write_file
+from softjax.npz import read_arrays
+from softjax.runs.files import raise_as_input_error, write_arrays, write_file
 
 IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
@@ -22,7 +22,7 @@ STAGE = "stage-"
 OURS = re.compile(
     rf"(identity\.json|state\.npz|journal\.jsonl|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+"
 )
-UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
+UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError)
 
 
 class OtherRunError(InputError):
@@ -146,8 +146,10 @@ class Checkpoint:
 
     def load(self, name: str) -> dict[str, np.ndarray]:
         """The arrays that were saved under a name. Raises `DamagedCheckpointError` if they cannot be read."""
-        with self.readable():
+        try:
             return read_arrays(self._path(name))
+        except InputError as error:
+            raise DamagedCheckpointError(f"the checkpoint in {self.folder} is damaged ({error})") from error
 
     def discard(self) -> None:
         """Deletes the checkpoint, and the folder if it is empty then. The state goes first, so a killed deletion leaves none."""

@@ -41,9 +41,3 @@ def write_file(path: Path, write: Callable[[Any], Any]) -> None:
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Writes a .npz file."""
     write_file(path, lambda file: np.savez(file, **arrays))
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file. Raises the errors of NumPy if it is missing or damaged."""
-    with path.open("rb") as file, np.load(file) as found:
-        return dict(found)
