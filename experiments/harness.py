@@ -23,7 +23,7 @@ from softjax.cli.advice import add_advice
 from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
-from softjax.runs.checkpoint import Checkpoint, identify
+from softjax.runs.checkpoint import Checkpoint, describe_data, identify
 from softjax.runs.run_folder import RunFolder
 from softjax.training.checkpoint import estimate_bytes
 
@@ -94,7 +94,7 @@ class Experiment:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The settings, the data set and the versions of the packages."""
-        return identify(self.settings, self.dataset.fingerprint if self.dataset is not None else None)
+        return identify(self.settings, self.dataset)
 
     def has(self, name: str) -> bool:
         """Whether a stage was started."""
@@ -111,7 +111,7 @@ class Experiment:
     def sweep(self, name: str, dataset: Dataset, config: SweepConfig) -> SweepResult:
         """The result of a sweep. The sweep continues from the last checkpoint of the stage `name`, and is loaded if it is finished."""
         needed = estimate_bytes(config, dataset)
-        stage = self._stage(name, identify(asdict(config), dataset.fingerprint), needed)
+        stage = self._stage(name, identify(asdict(config), dataset), needed)
         return run_sweep(dataset, config, stage, keep_last=True, desc=name)
 
     def path(
@@ -119,7 +119,7 @@ class Experiment:
     ) -> PathResult:
         """The result of a regularization path, in the same way."""
         solver = solver or PathConfig()
-        stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset.fingerprint))
+        stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset))
         return run_path(dataset, config, solver, stage, keep_last=True, desc=name)
 
     def write(
@@ -144,7 +144,7 @@ class Experiment:
         """
         about: dict[str, Any] = {"command": self.command, "config": self.settings}
         if self.dataset is not None:
-            about["dataset"] = {"title": self.dataset.title, "fingerprint": self.dataset.fingerprint}
+            about["dataset"] = describe_data(self.dataset)
         about |= dict(run or {}) | describe_environment()
         about["versions"] |= dict(versions or {})
         with self.folder.write() as out:

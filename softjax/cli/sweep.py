@@ -107,7 +107,7 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     start = time.perf_counter()
     dataset = load(options.data)
     load_seconds = time.perf_counter() - start
-    identity = identify(asdict(config), dataset.fingerprint)
+    identity = identify(asdict(config), dataset)
     folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
     with ExitStack() as work:
@@ -146,7 +146,7 @@ def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     config = options.training
     check_smooth(config)
     dataset = load(options.data)
-    identity = identify(asdict(config) | asdict(options.solver), dataset.fingerprint)
+    identity = identify(asdict(config) | asdict(options.solver), dataset)
     folder = options.folder(identity)
     with folder.lock():
         if folder.begin(identity):

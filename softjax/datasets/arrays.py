@@ -59,6 +59,8 @@ def _examples(
     title: str, arrays: dict[str, np.ndarray], X_name: str, y_name: str
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
     X, y = arrays[X_name], arrays[y_name]
+    if len(X.shape) > 1 and len(X) == 0:
+        raise InputError(f"{title}: {X_name} holds no examples, its shape is {X.shape}")
     if X.ndim < 2 or X.dtype.kind not in "fiub" or X[0:1].size == 0:
         raise InputError(f"{title}: {X_name} must be numbers (N, features), got {X.dtype} {X.shape}")
     if y.shape != X.shape[:1] or y.dtype.kind not in "iu":

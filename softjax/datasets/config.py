@@ -1,6 +1,8 @@
 """The options of `load_dataset`, which are also those of the command line."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +50,7 @@ class DataConfig:
         if self.dataset not in DATASETS and not self.dataset.endswith(".npz"):
             raise InputError(
                 f"unknown dataset {self.dataset!r}: expected {', '.join(DATASETS)} or a path ending in .npz"
+                + _suggest(self.dataset)
             )
         if self.data_dir is not None and self.dataset != "cifar10":
             raise InputError(f"data_dir is for the dataset cifar10, not for {self.dataset!r}")
@@ -67,3 +70,14 @@ class DataConfig:
                 if self.dataset != "synthetic":
                     raise InputError(f"{name} is for the dataset synthetic, not for {self.dataset!r}")
                 check_count(name, value, least=least)
+
+
+def _suggest(name: str) -> str:
+    """What an unknown name may mean; empty if nothing is like it."""
+    with suppress(OSError, ValueError):  # no possible name of a file
+        if Path(f"{name}.npz").is_file():
+            return f"; did you mean {name}.npz?"
+        if Path(name).is_file():
+            return f"; {name} is no .npz file: save its arrays X and y with numpy.savez"
+    near = get_close_matches(name.lower(), DATASETS, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

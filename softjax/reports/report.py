@@ -19,6 +19,7 @@ from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
+from softjax.runs.checkpoint import describe_data
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
@@ -117,11 +118,9 @@ def _describe_run(contents: ReportContents, dataset: Dataset, command: str, nll:
         "config": contents.config,
         "dataset": {
             "name": dataset.name,
-            "title": dataset.title,
-            "fingerprint": dataset.fingerprint,
+            **describe_data(dataset),
             **{split: len(getattr(dataset, split)) for split in SPLITS},
             "features": dataset.num_features,
-            "classes": list(dataset.class_names),
         },
         "best": contents.best | {"test_negative_log_likelihood": nll},
         "seconds": contents.seconds,

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError
 from softjax.npz import read_arrays
 from softjax.runs.files import raise_as_input_error, write_arrays, write_file
 
 IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
+DATA = ("title", "fingerprint", "image_shape", "classes")
 STAGE = "stage-"
 OURS = re.compile(
     rf"(identity\.json|state\.npz|journal\.jsonl|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+"
@@ -37,11 +39,29 @@ class CheckpointNotWrittenError(InputError):
     """The checkpoint cannot be written. An earlier one is kept."""
 
 
-def identify(config: dict[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
-    """Everything that a result depends on: options, data set, versions. The values are those after a round trip via JSON."""
+def identify(config: dict[str, Any], dataset: Dataset | None = None) -> dict[str, Any]:
+    """Everything that a report depends on: options, data set, versions. The values are those after a round trip via JSON."""
     versions = {name: version(name) for name in VERSIONS}
-    run = {"config": config, "data": {"dataset": fingerprint}, "versions": versions}
+    data = describe_data(dataset) if dataset is not None else {}
+    run = {"config": config, "data": {name: data.get(name) for name in DATA}, "versions": versions}
     return json.loads(json.dumps(run, default=str))  # type: ignore[no-any-return]
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What run.json holds of a data set, and an identity: the numbers by their fingerprint, and all that a report shows.
+
+    Examples:
+        >>> from softjax import load_dataset
+        >>> describe_data(load_dataset("digits"))["image_shape"]
+        [8, 8]
+    """
+    shape = dataset.image_shape
+    return {
+        "title": dataset.title,
+        "fingerprint": dataset.fingerprint,
+        "image_shape": None if shape is None else list(shape),
+        "classes": list(dataset.class_names),
+    }
 
 
 def identify_report(out: Path) -> dict[str, Any] | None:
@@ -49,9 +69,9 @@ def identify_report(out: Path) -> dict[str, Any] | None:
     try:
         run = json.loads((out / "run.json").read_text())
         versions = {name: run["versions"].get(name) for name in VERSIONS}
-        fingerprint = run.get("dataset", {}).get("fingerprint")
-        return {"config": run["config"], "data": {"dataset": fingerprint}, "versions": versions}
-    except (OSError, KeyError, AttributeError, json.JSONDecodeError):
+        data = {name: run.get("dataset", {}).get(name) for name in DATA}
+        return {"config": run["config"], "data": data, "versions": versions}
+    except (OSError, KeyError, AttributeError, ValueError):
         return None
 
 

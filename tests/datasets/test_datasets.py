@@ -145,9 +145,9 @@ def test_own_arrays_that_cannot_be_used_are_refused(own, arrays, message):
         load_dataset(own(**arrays))
 
 
-@pytest.mark.parametrize("num_examples", [10, 20, 60, 90, 300, 600, 1200, 3000, 49_000])
+@pytest.mark.parametrize("num_examples", [20, 60, 90, 300, 600, 1200, 3000, 49_000])
 def test_a_split_is_exact_where_it_divides(own, num_examples):
-    dataset = load_dataset(own(X=np.zeros((num_examples, 1), np.uint8), y=np.arange(num_examples) % 2 * 1))
+    dataset = load_dataset(own(X=np.zeros((num_examples, 1), np.uint8), y=np.arange(num_examples) % 2))
     assert [10 * len(part) for part in parts(dataset)] == [8 * num_examples, num_examples, num_examples]
 
 
