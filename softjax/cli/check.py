@@ -60,6 +60,7 @@ class Check:
         import numpy as np
 
         from softjax.datasets import preprocess
+        from softjax.evaluation.examples import check_range
         from softjax.gradcheck.check import check_gradient
         from softjax.objective.gradient import loss_and_grad
         from softjax.objective.objective import loss
@@ -67,8 +68,9 @@ class Check:
         config = self.check
         dataset = load(self.data)
         dev = dataset.development(seed=config.seed)
-        features = dev.X - preprocess.fit(dataset.train.X, standardize=False).mean
-        X = np.hstack([features, np.ones((len(dev), 1))])
+        fitted = preprocess.fit(dataset.train.X, standardize=False)
+        check_range("training", dev, fitted, "float64")
+        X = np.hstack([preprocess.centre(fitted, dev.X, "float64"), np.ones((len(dev), 1))])
         rng = np.random.default_rng(config.seed)
         W = config.init_scale * rng.standard_normal((X.shape[1], dataset.num_classes))
         print(

@@ -93,7 +93,7 @@ def limits(dtype: str) -> tuple[float, float]:
 
     Examples:
         >>> ["{:.1e} to {:.1e}".format(*limits(dtype)) for dtype in ("float32", "float64")]
-        ['4.2e-16 to 2.6e+15', '8.7e-124 to 2.0e+123']
+        ['6.7e-16 to 2.6e+15', '8.7e-124 to 2.0e+123']
     """
     own = np.finfo(dtype)
     return float(own.tiny) ** 0.4, float(own.max) ** 0.4

@@ -51,8 +51,9 @@ def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
     Raises `InputError` if `dtype` cannot compute with the preprocessed features, because they are too large or too small.
     """
     splits = (dataset.train, dataset.val, dataset.test)
+    remedies = ["set standardize"] * (fitted.scale is None) + ["set dtype float64"] * (dtype != "float64")
     for name, split in zip(("training", "validation", "test"), splits, strict=True):
-        _check_range(name, split, fitted, dtype)
+        check_range(name, split, fitted, dtype, ", or ".join(["rescale the features", *remedies]))
     if all(can_apply(fitted, split.X, dtype) for split in splits):
         left = jax.tree.map(lambda each: each.astype(dtype), fitted)
         pixels_or = (
@@ -63,25 +64,28 @@ def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
     return Prepared(nothing, *(Examples(centre(fitted, split.X, dtype), split.y) for split in splits))
 
 
-def _check_range(name: str, split: Split, fitted: Preprocessing, dtype: str) -> None:
+def check_range(
+    name: str, split: Split, fitted: Preprocessing, dtype: str, remedy: str = "rescale the features"
+) -> None:
+    """Raises `InputError` if `dtype` cannot compute with the preprocessed features of the split of that name.
+
+    Too large is a single feature, too small only all of them: beside larger ones a small one has no weight.
+    """
     least, most = limits(dtype)
     if split.X.dtype.kind != "f" or np.finfo(split.X.dtype).max <= most:
         return
     distance = farthest(fitted, split.X)
     worst = int(np.argmax(distance))
-    remedies = "rescale the features" + ", or set standardize" * (fitted.scale is None)
-    if dtype != "float64":
-        remedies += " or dtype float64"
     if distance[worst] > most:
         unit = "" if fitted.scale is None else " standard deviations"
         raise InputError(
             f"column {worst} of the {name} features lies up to {distance[worst]:.3g}{unit} from its training mean, and "
-            f"{dtype} computes with at most {most:.2g}: {remedies}"
+            f"{dtype} computes with at most {most:.2g}: {remedy}"
         )
     if name == "training" and fitted.scale is None and 0 < distance[worst] < least:
         raise InputError(
             f"the {name} features lie at most {distance[worst]:.3g} from their means, and {dtype} computes with at "
-            f"least {least:.2g}: {remedies}"
+            f"least {least:.2g}: {remedy}"
         )
 
 

@@ -226,7 +226,20 @@ def test_the_command_line_says_what_to_do_about_the_range(tmp_path, capsys):
     for converge in ([], ["--converge"]):
         command = ["sweep", "--dataset", str(tmp_path / "own.npz"), "--out", str(tmp_path / "out"), *converge]
         assert main(command) == 2
-        assert "set standardize or dtype float64" in capsys.readouterr().err
+        assert "set standardize, or set dtype float64" in capsys.readouterr().err
+
+
+def test_a_check_on_features_that_float64_cannot_square_is_refused(tmp_path, capsys):
+    X, y = separable()
+    for scale, code in ((1e60, 0), (1e-60, 0), (1e300, 2)):
+        np.savez(tmp_path / "own.npz", X=scale * X, y=y)
+        assert (
+            main(["check", "--dataset", str(tmp_path / "own.npz"), "--num-checks", "2", "--regs", "0"])
+            == code
+        )
+    error = capsys.readouterr().err
+    assert "column" in error
+    assert "rescale the features" in error
 
 
 def test_the_largest_features_within_the_range_converge(own):
