@@ -1,5 +1,6 @@
 """Features of the user from a .npz file, for example for a linear probe."""
 
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,7 +26,7 @@ def load(path: Path, split_seed: int) -> Dataset:
     cannot be used.
     """
     arrays = read(path)
-    title = path.name
+    title = os.fsencode(path.name).decode(errors="replace")  # as a font can show it, in any locale
     if "X" in arrays and "y" in arrays:
         X, y, image_shape = _examples(title, arrays, "X", "y")
         splits = split_stratified(title, X, y, val=0.1, test=0.1, seed=split_seed)

@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from softjax.compilation import types_of
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
@@ -87,7 +88,7 @@ def regularization_path(
     """
     config, solver = config or SweepConfig(), solver or PathConfig()
     check_smooth(config)
-    with jax.enable_x64(config.dtype == "float64"):
+    with types_of(config.dtype):
         run = _prepare(dataset, config, solver)
         state = state or PathState((), None, 0, float("nan"), PathSeconds())
         if on_progress is not None:

@@ -152,7 +152,9 @@ def test_a_reader_who_stops_reading_is_no_error():
 
 
 def test_help_does_not_import_jax():
-    code = "import sys; from softjax import cli; cli._parse(['sweep']); assert 'jax' not in sys.modules"
+    code = (
+        "import sys; from softjax.cli.parse import parse; parse(['sweep']); assert 'jax' not in sys.modules"
+    )
     assert run("-c", code).returncode == 0
 
 
