@@ -21,14 +21,14 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     one_of_several = "--distributed" in given
     with handle_signals() as stop:
+        stop.at_once = True
         try:
             code = _run(given)
         except BaseException:
-            if stop.requested:  # while modules were imported, or twice
-                sys.stderr.write("softjax: interrupted; no report was written\n")
+            if stop.requested:  # twice
                 code = INTERRUPTED + stop.requested
             elif one_of_several:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                sys.excepthook(*sys.exc_info())
                 code = 1
             else:
                 raise

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from softjax.cli.console import print_table, progress_bar
-from softjax.cli.running import begin, keep_unfinished
+from softjax.cli.running import begin, claim
 from softjax.cli.surroundings import start_jax
 from softjax.comparison.config import CompareConfig
 
@@ -57,7 +57,7 @@ class Compare:
         ways = {"overwrite": self.overwrite, "resume": self.resume}
         folder = RunFolder(self.out, **ways) if self.out else choose_folder("frameworks", identity, **ways)
         folder.check()
-        with folder.lock(), keep_unfinished(folder, called):
+        with claim(folder, called):
             if begin(folder, identity):
                 print(f"complete: {folder.out / 'README.md'}")
                 return 0

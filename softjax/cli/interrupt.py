@@ -9,12 +9,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 RETRY_SECONDS = 0.02
+INTERRUPTED_TEXT = b"softjax: interrupted; no report was written\n"
 
 
 class Stop:
-    """What signals have asked of a command. A signal raises `KeyboardInterrupt` with its number.
+    """What signals have asked of a command. What a signal does depends on what there is to lose:
 
-    Where `deferred` is set, the first signal is only stored, for the command to look at; a second one raises all the same.
+    - nothing (`at_once`): it ends the process. An exception in the middle of an import can crash it instead.
+    - files that have to be cleared away: it raises `KeyboardInterrupt` with its number.
+    - a result (`deferred`): the first signal is only stored, for the command to look at; a second one raises.
 
     Python ignores exceptions in some callbacks, such as those of the garbage collector, which JAX uses. An interruption
     that is ignored there is raised again, shortly afterwards.
@@ -23,6 +26,7 @@ class Stop:
     def __init__(self) -> None:
         self.requested = 0
         """the signal's number, 0 before"""
+        self.at_once = False
         self.deferred = False
         self._earlier: dict[int, Any] = {}
 
@@ -49,6 +53,7 @@ class Stop:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in self._earlier:
             signal.signal(number, signal.SIG_IGN)
+        self._earlier = {}  # which are not put back
 
     def raise_request(self) -> None:
         """Raises `KeyboardInterrupt` for the signal that is stored."""
@@ -56,6 +61,12 @@ class Stop:
         raise KeyboardInterrupt(self.requested)
 
     def _note(self, number: int, _: Any) -> None:
+        if self.at_once:
+            with suppress(Exception):  # what the signal may have interrupted
+                sys.stdout.flush()
+            with suppress(OSError):
+                os.write(2, INTERRUPTED_TEXT)
+            os._exit(128 + number)
         again, self.requested = self.requested, number
         if again or not self.deferred:
             raise KeyboardInterrupt(number)
@@ -90,3 +101,14 @@ def handle_signals() -> Iterator[Stop]:
     finally:
         _active.remove(stop)
         stop.remove()
+
+
+@contextmanager
+def unwind() -> Iterator[Stop]:
+    """In the block a signal raises, so that the blocks within it can clear away what they wrote."""
+    with handle_signals() as stop:
+        earlier, stop.at_once = stop.at_once, False
+        try:
+            yield stop
+        finally:
+            stop.at_once = earlier

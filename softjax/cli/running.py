@@ -4,11 +4,11 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from softjax.cli.console import progress_bar, say
-from softjax.cli.interrupt import handle_signals
+from softjax.cli.interrupt import handle_signals, unwind
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -134,6 +134,17 @@ def begin(folder: "RunFolder", identity: dict[str, Any], needed_bytes: int = 0) 
 
 
 @contextmanager
+def claim(folder: "RunFolder", command: str) -> Iterator[None]:
+    """The folder of a run for the block: locked, and left as `keep_unfinished` does."""
+    from softjax.training.devices import run_on_first
+
+    with unwind(), ExitStack() as stack:
+        run_on_first(lambda: stack.enter_context(folder.lock()))
+        stack.enter_context(keep_unfinished(folder, command))
+        yield
+
+
+@contextmanager
 def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
     """If the block is interrupted, prints the command that resumes it; if there is no checkpoint, removes the folder."""
     from softjax.training.devices import is_first
@@ -141,7 +152,9 @@ def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
     with handle_signals() as stop:
         try:
             yield
+            stop.deferred = True  # all is done but the last lines
         except BaseException as error:
+            stop.deferred = False
             interrupted = stop.requested or isinstance(error, KeyboardInterrupt)
             if interrupted and folder.checkpoint.exists:
                 named = any(word.partition("=")[0] == "--out" for word in shlex.split(command))
@@ -149,7 +162,6 @@ def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
                 say(f"to continue: {command}{out} --resume")
             raise
         finally:
-            stop.deferred = False
             if is_first() and not folder.checkpoint.exists:
                 folder.checkpoint.discard()
 

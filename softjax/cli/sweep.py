@@ -1,13 +1,13 @@
 """softjax sweep. Its options are the fields of the dataclasses below, each from the `config` module of its package."""
 
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, mute, print_table, say
-from softjax.cli.running import begin, keep_unfinished, run_path, run_sweep
+from softjax.cli.running import begin, claim, run_path, run_sweep
 from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
@@ -116,9 +116,7 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     identity = identify(asdict(config), dataset.fingerprint)
     folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
-    with ExitStack() as work:
-        run_on_first(lambda: work.enter_context(folder.lock()))
-        work.enter_context(keep_unfinished(folder, called))
+    with claim(folder, called):
         if run_on_first(lambda: begin(folder, identity, needed)):
             return folder, False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
@@ -154,7 +152,7 @@ def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]
     dataset = load(options.data)
     identity = identify(asdict(config) | asdict(options.solver), dataset.fingerprint)
     folder = options.folder(identity)
-    with folder.lock(), keep_unfinished(folder, called):
+    with claim(folder, called):
         if begin(folder, identity):
             return folder, False
         say(
