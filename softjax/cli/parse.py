@@ -9,7 +9,7 @@ import tyro
 
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
-from softjax.cli.options import describe_command, read_ranges, show_defaults, summarize_command, wrap
+from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
 from softjax.cli.sweep import Sweep
 from softjax.errors import InputError
 
@@ -27,7 +27,7 @@ def parse(arguments: list[str]) -> Any:
         tyro.cli,
         description="",  # printed below, because the parser does not wrap it
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
-        registry=read_ranges(),
+        registry=read_values(),
     )
     command = COMMANDS.get(arguments[0]) if arguments else None
     if command is not None:
@@ -46,6 +46,9 @@ def parse(arguments: list[str]) -> Any:
             if isinstance(reason, InputError):
                 raise reason from None
             reason = reason.__context__
+        word = arguments[1] if command is not None and len(arguments) > 1 else "-"
+        if ending.code and not word.startswith("-"):
+            raise InputError(f"{word!r} is no option: a data set is given as --dataset {word}") from None
     if {"-h", "--help"} & set(arguments):
         print(f"{text}\n")
     return read()  # an error of the parser's own: parse again, with its output

@@ -60,7 +60,8 @@ def sweep(
 
     **Returns:** a `SweepResult`. It marks the runs that diverged; they do not affect the others.
 
-    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch.
+    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch, or the sweep cannot fit
+    into memory.
 
     Examples:
         >>> from softjax import SweepConfig, load_dataset, sweep
