@@ -4,7 +4,6 @@ An experiment is a function of its options and an `Experiment`. Each stage is sa
 or a kill, the same command with --resume continues from there and computes no finished stage again.
 """
 
-import csv
 import json
 import shlex
 import sys
@@ -24,6 +23,7 @@ from softjax.cli.running import keep_unfinished, run_path, run_sweep
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
 from softjax.runs.checkpoint import Checkpoint, describe_data, identify
+from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.checkpoint import estimate_bytes
 
@@ -149,15 +149,14 @@ class Experiment:
         about["versions"] |= dict(versions or {})
         with self.folder.write() as out:
             for name, rows in (tables or {}).items():
-                with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                    csv.writer(file).writerows(rows)
+                write_table(out / f"{name}.csv", rows)
             for name, figure in (figures or {}).items():
                 figure.savefig(out / f"{name}.png", dpi=150)
             for name, text in (files or {}).items():
-                (out / name).write_text(text, encoding="utf-8")
+                write_text(out / name, text)
             content = json.dumps(about, indent=2, ensure_ascii=False, default=_plain)
-            (out / "run.json").write_text(content + "\n", encoding="utf-8")
-            (out / "README.md").write_text(readme(about), encoding="utf-8")
+            write_text(out / "run.json", content + "\n")
+            write_text(out / "README.md", readme(about))
 
     def _stage(self, name: str, identity: dict[str, Any], needed_bytes: int = 0) -> Checkpoint:
         stage = self.folder.checkpoint.stage(name)

@@ -1,6 +1,8 @@
 """`InputError`, and the checks that raise it."""
 
 import math
+from collections import Counter
+from decimal import Decimal
 from typing import get_args
 
 
@@ -21,8 +23,11 @@ def check_choice(name: str, value: object, choices: object) -> None:
         raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
 
 
+LARGEST_COUNT = 2**31 - 1  # of JAX's 32-bit integers
+
+
 def check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
-    """Raises `InputError` unless `value` is an integer from `least` to `most`; without `most` there is no upper limit."""
+    """Raises `InputError` unless `value` is an integer from `least` to `most`, which is that of 32 bits by default."""
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
     if (
         isinstance(value, bool)
@@ -31,6 +36,15 @@ def check_count(name: str, value: int, least: int = 1, most: int | None = None) 
         or (most is not None and value > most)
     ):
         raise InputError(f"{name} must be a whole number {bound}, got {value!r}")
+    if value > LARGEST_COUNT:
+        raise InputError(
+            f"{name} must be at most {LARGEST_COUNT}, as JAX counts with 32 bits, got {shorten(value)}"
+        )
+
+
+def shorten(value: int) -> str:
+    """A whole number as text, a long one as 1.2e+30."""
+    return str(value) if abs(value) < 10**15 else f"{Decimal(value):.2g}"
 
 
 def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
@@ -42,4 +56,5 @@ def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
             least = "positive" if positive else "zero or positive"
             raise InputError(f"{name} must be finite and {least}, got {value!r}")
     if len(set(values)) < len(values):
-        raise InputError(f"{name} holds a value twice: {', '.join(map(str, values))}")
+        twice = next(value for value, count in Counter(values).items() if count > 1)
+        raise InputError(f"{name} holds a value twice: {twice}")

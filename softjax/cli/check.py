@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, print_table
+from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.gradcheck.config import CheckConfig
@@ -35,8 +36,9 @@ class Check:
     data: DataConfig = field(default_factory=DataConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 
-    def run(self, command: str) -> int:
+    def run(self, command: str, called: str) -> int:
         """Prints the tables and the verdict."""
+        start_jax()
         return self._own() if self.check.function is not None else self._by_hand()
 
     def _own(self) -> int:

@@ -1,13 +1,14 @@
 """softjax sweep. Its options are the fields of the dataclasses below, each from the `config` module of its package."""
 
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, mute, print_table, say
-from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.cli.running import begin, claim, run_path, run_sweep
+from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.path.config import PathConfig
@@ -72,16 +73,21 @@ class Sweep:
                 "a path to convergence runs on one device: leave out --distributed and --data-parallel"
             )
 
-    def run(self, command: str) -> int:
+    def run(self, command: str, called: str) -> int:
         """Trains, prints the best cells, writes the report. Of several processes, only the first prints and writes."""
+
+        def join() -> None:
+            from softjax.training.devices import join_processes
+
+            join_processes(self.devices)
+
+        start_jax(join)
         from softjax.training import devices
 
-        devices.join_processes(self.devices)
-        command = command.replace(" --resume", "")
         with nullcontext() if devices.is_first() else mute():
             if self.out is not None:  # before anything takes time
                 devices.run_on_first(RunFolder(self.out, self.overwrite, self.resume).check)
-            folder, done = _follow(self, command) if self.converge else _train(self, command)
+            folder, done = _follow(self, command, called) if self.converge else _train(self, command, called)
             print(f"{'report' if done else 'complete'}: {folder.out / 'README.md'}")
             return 0
 
@@ -97,7 +103,7 @@ class Sweep:
         )
 
 
-def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Trains the sweep, prints its best cells and writes its report. Returns the folder, and False if the report existed."""
     from softjax.reports import sweep as report
     from softjax.training.checkpoint import estimate_bytes
@@ -110,9 +116,8 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     identity = identify(asdict(config), dataset)
     folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
-    with ExitStack() as work:
-        run_on_first(lambda: work.enter_context(folder.lock()))
-        if run_on_first(lambda: folder.begin(identity, needed)):
+    with claim(folder, called):
+        if run_on_first(lambda: begin(folder, identity, needed)):
             return folder, False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
         say(
@@ -120,16 +125,15 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
             f"{len(dataset.test):,} test examples\n{report.describe_grid(config)}, "
             f"{config.num_iters:,} steps of {config.batch_size} examples{on}"
         )
-        with keep_unfinished(folder, command):
-            result = run_sweep(
-                dataset, config, folder.checkpoint, checkpoint_every=options.checkpoint_every, mesh=mesh
-            )
-            seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
-            result = replace(result, seconds=seconds)
-            if is_first():
-                if result.diverged.any(axis=1).all():
-                    folder.checkpoint.discard()  # a resumed run would diverge too
-                report.write_sweep(result, dataset, folder, command=command)
+        result = run_sweep(
+            dataset, config, folder.checkpoint, checkpoint_every=options.checkpoint_every, mesh=mesh
+        )
+        seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
+        result = replace(result, seconds=seconds)
+        if is_first():
+            if result.diverged.any(axis=1).all():
+                folder.checkpoint.discard()  # a resumed run would diverge too
+            report.write_sweep(result, dataset, folder, command=command)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")
@@ -138,7 +142,7 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     return folder, True
 
 
-def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
     from softjax.path.solve import check_smooth
     from softjax.reports import path as report
@@ -148,22 +152,16 @@ def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     dataset = load(options.data)
     identity = identify(asdict(config) | asdict(options.solver), dataset)
     folder = options.folder(identity)
-    with folder.lock():
-        if folder.begin(identity):
+    with claim(folder, called):
+        if begin(folder, identity):
             return folder, False
         say(
             f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
             f"K = {dataset.num_classes}\n{len(config.regs)} penalty strengths to convergence"
         )
-        with keep_unfinished(folder, command):
-            result = run_path(
-                dataset,
-                config,
-                options.solver,
-                folder.checkpoint,
-                checkpoint_every=options.checkpoint_every,
-            )
-            report.write_path(result, dataset, folder, command=command)
+        every = options.checkpoint_every
+        result = run_path(dataset, config, options.solver, folder.checkpoint, checkpoint_every=every)
+        report.write_path(result, dataset, folder, command=command)
     left = len(result.reg) - int(result.converged.sum())
     but = f"; {left} of {len(result.reg)} penalty strengths did not converge" if left else ""
     say(f"solved in {result.seconds.solve:.1f} s{but}\n")

@@ -58,8 +58,8 @@ class Judge:
                 for name in arrays:
                     np.save(f"{stem}-{name}.npy", getattr(truth, name))
                 scalars = {name: getattr(truth, name) for name in ("loss", "loss_rest", "loss_unit")}
-                stem.with_suffix(".json").write_text(json.dumps(scalars))
-        scalars = json.loads(stem.with_suffix(".json").read_text())
+                stem.with_suffix(".json").write_text(json.dumps(scalars), encoding="utf-8")
+        scalars = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
         return Truth(**scalars, **{name: np.load(f"{stem}-{name}.npy", mmap_mode="r") for name in arrays})
 
 

@@ -1,5 +1,6 @@
 """Features of the user from a .npz file, for example for a linear probe."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def load(path: Path, split_seed: int) -> Dataset:
     Raises `InputError` if the file is missing or damaged, an array is missing, or shapes, types, features or labels
     cannot be used.
     """
-    title = path.name
+    title = os.fsencode(path.name).decode(errors="replace")  # as a font can show it, in any locale
     found = list_arrays(path)
     optional = [NAMES] if NAMES in found else []
     if {"X", "y"} <= set(found):

@@ -6,6 +6,7 @@ from typing import Literal
 from softjax.datasets.config import DataConfig
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError
+from softjax.memory import check_memory
 
 
 def load_dataset(
@@ -37,7 +38,7 @@ def load_dataset(
     **Returns:** a `Dataset`. Its features are not preprocessed: uint8 pixels or floats, without a bias column.
 
     Raises `InputError` if the data set is unknown, missing, incomplete or damaged, if its features are not finite or its
-    labels are not 0..K−1, or if an argument belongs to another data set.
+    labels are not 0..K−1, if an argument belongs to another data set, or if it cannot fit into memory.
 
     Examples:
         >>> from softjax import load_dataset
@@ -63,12 +64,10 @@ def load_dataset(
         case "synthetic":
             from softjax.datasets import synthetic
 
-            return synthetic.load(
-                config.num_examples or 51_000,
-                config.num_features or 3072,
-                config.num_classes or 10,
-                config.split_seed,
-            )
+            N, F, K = config.num_examples or 51_000, config.num_features or 3072, config.num_classes or 10
+            needed = {"features (examples × features)": N * F, "labels": 4 * N, "class means": K * F}
+            check_memory("the data set", needed)
+            return synthetic.load(N, F, K, config.split_seed)
         case path:
             from softjax.datasets import arrays
 

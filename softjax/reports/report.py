@@ -1,6 +1,5 @@
 """The common parts of all reports: the best classifier, its pictures, and how it was made."""
 
-import csv
 import json
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
 from softjax.runs.checkpoint import describe_data
+from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
@@ -75,9 +75,8 @@ def write_report(
     scaling = _describe_scaling(result.preprocessing, dataset)
     with folder.write() as out:
         for name, rows in contents.tables.items():
-            with (out / f"{name}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows(rows)
-        (out / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+            write_table(out / f"{name}.csv", rows)
+        write_text(out / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         classifier: dict[str, Any] = {
             "W": contents.weights,
             "class_names": np.array(dataset.class_names),
@@ -89,7 +88,7 @@ def write_report(
         for name, (figure, _) in figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)
         captions = {name: caption for name, (_, caption) in figures.items()}
-        (out / "README.md").write_text(_write_readme(contents, dataset, run, captions, scaling))
+        write_text(out / "README.md", _write_readme(contents, dataset, run, captions, scaling))
 
 
 def _draw_classifier(

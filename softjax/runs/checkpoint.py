@@ -15,7 +15,7 @@ import numpy as np
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError
 from softjax.npz import read_arrays
-from softjax.runs.files import raise_as_input_error, write_arrays, write_file
+from softjax.runs.files import raise_as_input_error, read_text, write_arrays, write_file
 
 IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
@@ -67,11 +67,11 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 def identify_report(out: Path) -> dict[str, Any] | None:
     """The identity of the run whose report is at `out`, or None if there is no complete report."""
     try:
-        run = json.loads((out / "run.json").read_text())
+        run = json.loads(read_text(out / "run.json"))
         versions = {name: run["versions"].get(name) for name in VERSIONS}
         data = {name: run.get("dataset", {}).get(name) for name in DATA}
         return {"config": run["config"], "data": data, "versions": versions}
-    except (OSError, KeyError, AttributeError, ValueError):
+    except (OSError, KeyError, TypeError, AttributeError, ValueError):
         return None
 
 
@@ -119,7 +119,7 @@ class Checkpoint:
     def identity(self) -> dict[str, Any] | None:
         """Whose it is; None where there is nothing to go on from, or that cannot be read."""
         try:
-            identity: dict[str, Any] = json.loads((self.folder / IDENTITY).read_text())
+            identity: dict[str, Any] = json.loads(read_text(self.folder / IDENTITY))
         except (OSError, ValueError):
             return None
         return identity if self.exists else None
@@ -148,7 +148,7 @@ class Checkpoint:
     def check(self, wanted: dict[str, Any]) -> None:
         """Raises `OtherRunError` if the state belongs to another run, `DamagedCheckpointError` if it cannot be read."""
         with self.readable():
-            found = json.loads((self.folder / IDENTITY).read_text())
+            found = json.loads(read_text(self.folder / IDENTITY))
             different = describe_difference(found, wanted)
         if different:
             raise OtherRunError(f"{self.folder} holds the checkpoint of another run ({different})")

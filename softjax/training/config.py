@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from softjax.errors import InputError, check_choice, check_count, check_rates
+from softjax.errors import InputError, check_choice, check_count, check_rates, shorten
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.ranges import parse_range
 
@@ -160,10 +160,11 @@ class SweepConfig:
         if self.search == "log_uniform" and 0 in self.regs:
             raise InputError("search log_uniform needs positive regs, got 0: its logarithm is infinite")
         check_count("halvings", self.halvings, least=0)
-        if 2**self.halvings > min(self.num_configurations, self.num_iters):
+        most = min(self.num_configurations, self.num_iters).bit_length() - 1
+        if self.halvings > most:
             raise InputError(
-                f"{self.halvings} halvings need at least {2**self.halvings} configurations and as many steps, got "
-                f"{self.num_configurations} configurations and {self.num_iters} steps"
+                f"halvings must be at most {most}, as each needs twice as many configurations and steps; got "
+                f"{shorten(self.halvings)} with {self.num_configurations} configurations and {self.num_iters} steps"
             )
 
     @property
@@ -194,6 +195,9 @@ class SweepConfig:
         drawn = rng.uniform(ends[:, 0], ends[:, 1], size=(self.num_configurations, 2)).T
         lr, reg = np.exp(drawn) if self.search == "log_uniform" else drawn
         return lr, reg
+
+
+LONGEST_HEARTBEAT = 86_400  # seconds: a day
 
 
 class NotDistributedError(InputError):
@@ -234,7 +238,7 @@ class DeviceConfig:
 
     def __post_init__(self) -> None:
         check_count("data_parallel", self.data_parallel)
-        check_count("heartbeat", self.heartbeat)
+        check_count("heartbeat", self.heartbeat, most=LONGEST_HEARTBEAT)
         named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
         given = [name for name, value in named.items() if value is not None]
         if given and not self.distributed:

@@ -16,15 +16,15 @@ from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import prepare
+from softjax.memory import check_memory
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.devices import CONFIG, DATA, fetch, place
+from softjax.training.memory import MOST_LOSSES, sweep_bytes
 from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
-
-MOST_LOSSES = 2**26  # in the histories of all runs; a larger sweep does not keep every step
 
 OnProgress = Callable[[Progress], None] | None
 
@@ -67,10 +67,13 @@ class SweepRun:
 def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
     """Copies the data to the devices, and plans chunks of at most `chunk_size` configurations.
 
-    Raises `InputError` if a minibatch cannot be divided among the devices along "data", or the features are out of the
-    range of the weights' type.
+    Raises `InputError` if a minibatch cannot be divided among the devices along "data", the features are out of the range of
+    the weights' type, or the sweep cannot fit into memory.
     """
     start = time.perf_counter()
+    held_out = len(dataset.val) + len(dataset.test)
+    sizes = {"num_features": dataset.num_features, "num_classes": dataset.num_classes}
+    check_memory("the sweep", sweep_bytes(config, num_held_out=held_out, **sizes))
     if config.batch_size % mesh.shape[DATA]:
         raise InputError(
             f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"

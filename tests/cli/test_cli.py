@@ -152,7 +152,9 @@ def test_a_reader_who_stops_reading_is_no_error():
 
 
 def test_help_does_not_import_jax():
-    code = "import sys; from softjax import cli; cli._parse(['sweep']); assert 'jax' not in sys.modules"
+    code = (
+        "import sys; from softjax.cli.parse import parse; parse(['sweep']); assert 'jax' not in sys.modules"
+    )
     assert run("-c", code).returncode == 0
 
 
@@ -162,7 +164,18 @@ def test_help_does_not_import_jax():
         (["--learning-rates", "-1,2"], "learning_rates must be finite and positive, got -1.0"),
         (["--learning-rates=nan"], "learning_rates must be finite and positive, got nan"),
         (["--learning-rates", "1:2"], "'1:2' is no range: expected start:stop:count"),
-        (["--regs", "1:2:0"], "regs is empty"),
+        (["--regs", "1:2:0"], "the count of '1:2:0' must be from 1 to 100000, got 0"),
+        (["--regs", "0:1:1000000000000"], "must be from 1 to 100000"),
+        (["--num-seeds", "1e10"], "num_seeds must be at most 2147483647"),
+        (["--num-iters", "1e12"], "num_iters must be at most 2147483647, as JAX counts with 32 bits"),
+        (["--halvings", "1e11"], "halvings must be at most"),
+        (["mine.npz"], "'mine.npz' is no option: a data set is given as --dataset mine.npz"),
+        (["--batch-size", "2e9"], "GB of it for a minibatch"),
+        (["--num-seeds", "1e8"], "checkpoints and report need about"),
+        (["--dataset", "synthetic", "--num-examples", "2e9"], "GB of it for features"),
+        (["--converge", "--regs", "1:2:100000", "--dataset", "synthetic"], "GB of it for"),
+        (["--out", "/"], "/ cannot be the folder of a report"),
+        (["--data-parallel", "2"], "data_parallel is the number of devices"),
         (["--num-iters", "0"], "num_iters must be a whole number of at least 1, got 0"),
         (["--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["--dataset", "nowhere.npz"], "no such file: nowhere.npz"),
@@ -172,7 +185,7 @@ def test_help_does_not_import_jax():
         (["--out", "."], ". exists; give --overwrite"),
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
         (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
-        (["--halvings", "9"], "9 halvings need at least 512 configurations"),
+        (["--halvings", "9"], "halvings must be at most 6"),
         (["--optimizer", "adamw", "--penalty", "l1"], "adamw uses reg as weight decay"),
         (["--search", "log_uniform", "--regs", "0,1"], "log_uniform needs positive regs"),
         (["--converge", "--kind", "hinge"], "to converge, kind must be softmax"),
@@ -208,7 +221,8 @@ def test_help_fits_a_screen_and_is_silent_where_there_is_nothing_to_say(capsys, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["train"], ["sweep", "--nonsense"], ["sweep", "--num-iters", "many"]]
+    "arguments",
+    [[], ["train"], ["sweep", "--nonsense"], ["sweep", "--num-iters", "many"], ["sweep", "--out", ""]],
 )
 def test_usage_errors_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ending:

@@ -24,10 +24,28 @@ def test_a_range_is_read(text, values):
 
 
 @pytest.mark.parametrize(
-    "text", ["1:2", "log:0:1:3", "log:1:2", "a,b", "", "1,,2", "1:2:x", "lin:1:2:3", "1:2:-1"]
+    "text",
+    ["1:2", "log:0:1:3", "log:1:2", "a,b", "", "1,,2", "1:2:x", "lin:1:2:3", "1:2:1.5", "log:-1:2:3", "1,"],
 )
 def test_what_is_no_range_is_refused_with_the_notation(text):
     with pytest.raises(InputError, match="expected start:stop:count, log:start:stop:count"):
+        parse_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1:2:-1", "must be from 1 to 100000, got -1"),
+        ("0:1:1000000000000", "must be from 1 to 100000"),
+        ("0:1:1e300", "must be from 1 to 100000"),
+        ("1:2:1", "holds both ends"),
+        ("0:inf:3", "must be finite"),
+        ("nan:1:3", "must be finite"),
+        ("-1e308:1e308:3", "must be finite"),
+    ],
+)
+def test_a_range_that_cannot_be_meant_is_refused_before_it_is_made(text, message):
+    with pytest.raises(InputError, match=message):
         parse_range(text)
 
 
@@ -64,7 +82,7 @@ def test_a_range_prints_in_its_shortest_form(text):
         ({"halvings": -1}, "halvings must be a whole number of at least 0, got -1"),
         (
             {"halvings": 7},
-            "7 halvings need at least 128 configurations and as many steps, got 100 configurations and 1000 steps",
+            "halvings must be at most 6.* got 7 with 100 configurations and 1000 steps",
         ),
         ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, momentum, nesterov, adam, adamw"),
         ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), got 1.0"),
