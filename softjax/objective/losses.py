@@ -89,7 +89,8 @@ def find_largest(
     """The largest score of each example, or NaN if its label is none; the label's score; and whether they are the same."""
     label = is_label(s, y, axis)
     at_label = jnp.where(label, s, 0).sum(axis)
-    is_first = at_label == s.max(axis)
+    top = s.max(axis)
+    is_first = (at_label == top) & (top < jnp.inf)  # ∞ − ∞ is no number
     largest = _largest(s, label & jnp.expand_dims(is_first, axis), axis)
     return jnp.where(_exists(s, y, axis), largest, jnp.nan), at_label, is_first
 

@@ -130,3 +130,15 @@ def test_the_objective_and_its_gradient_by_hand_report_the_same_value():
     X, W = rng.normal(size=(40, 5)).astype(np.float32), 30 * rng.normal(size=(5, 3)).astype(np.float32)
     y = (X @ W).argmax(axis=1)
     np.testing.assert_allclose(softjax.loss(W, X, y), softjax.loss_and_grad(W, X, y)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scores", [[INF, 1.0, 2.0], [1.0, INF, 2.0], [-INF, -INF, -INF], [INF, INF, 0.0]])
+def test_what_is_undefined_is_nan(scores):
+    """The softmax is ∞/∞ or 0/0."""
+    s, y = jnp.array(scores), jnp.array(0, jnp.int32)
+    for name, function in LOSSES.items():
+        assert np.isnan(function(s, y)), name
+        assert np.isnan(jax.grad(function)(s, y)).any(), name
+    value, gradient = softjax.loss_and_grad(s[None], np.ones((1, 1), np.float32), y[None])
+    assert np.isnan(value)
+    assert np.isnan(gradient).any()
