@@ -14,7 +14,10 @@ from softjax.errors import InputError
 from softjax.path.config import PathConfig
 from softjax.runs.checkpoint import identify
 from softjax.runs.run_folder import RunFolder, choose_folder
-from softjax.training.config import DeviceConfig, SweepConfig
+from softjax.training.config import DeviceConfig, SweepConfig, list_changed
+
+# The options of training that a path uses, or refuses itself.
+PATH_USES = ("regs", "kind", "penalty", "l1_ratio", "penalize_bias", "standardize", "dtype", "keep_weights")
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Sweep:
     Attributes:
         data: The data set.
         training: The options of training.
-        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD then
-            have no effect. This suits linear probes, for which only the penalty strength has to be chosen.
+        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD are
+            then refused. This suits linear probes, for which only the penalty strength has to be chosen.
         solver: The options of the path's solver.
         devices: The devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
@@ -72,6 +75,14 @@ class Sweep:
             raise InputError(
                 "a path to convergence runs on one device: leave out --distributed and --data-parallel"
             )
+        unused, when = list_changed(self.solver), "without --converge"
+        if self.converge:
+            unused, when = (
+                [each for each in list_changed(self.training) if each not in PATH_USES],
+                "with --converge",
+            )
+        if unused:
+            raise InputError(f"--{unused[0].replace('_', '-')} has no effect {when}: leave it out")
 
     def run(self, command: str, called: str) -> int:
         """Trains, prints the best cells, writes the report. Of several processes, only the first prints and writes."""

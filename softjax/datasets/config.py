@@ -64,6 +64,8 @@ class DataConfig:
             if self.test_images != "all":
                 check_count("test_images", self.test_images, most=10_000)
         check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
+        if self.split_seed != 0 and self.dataset == "cifar10":
+            raise InputError("split_seed is for digits, synthetic and .npz; the splits of cifar10 are fixed")
         for name, least in (("num_examples", 10), ("num_features", 1), ("num_classes", 2)):
             value = getattr(self, name)
             if value is not None:

@@ -1,8 +1,8 @@
 """How a sweep trains, and on which devices. Neither jax nor jaxtyping is imported."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,12 +23,23 @@ Schedule = Literal["constant", "cosine", "step"]
 Minibatches = Literal["shared", "independent"]
 
 
+# Options that only some values of another option use: the option, the other one, and these values.
+USED_BY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("momentum", "optimizer", ("momentum", "nesterov", "adam", "adamw")),
+    ("beta2", "optimizer", ("adam", "adamw")),
+    ("eps", "optimizer", ("adam", "adamw")),
+    ("decay_every", "schedule", ("step",)),
+    ("decay_rate", "schedule", ("step",)),
+    ("l1_ratio", "penalty", ("elastic_net",)),
+)
+
+
 @dataclass(frozen=True)
 class SweepConfig:
     """The runs of a sweep, lr × reg × seed, and how they are trained. The defaults suit the digits, whose pixels are 0 to 16.
 
     Raises:
-        InputError: for a value that no sweep can have.
+        InputError: for a value that no sweep can have, or one that has no effect with the others.
 
     Examples:
         >>> from softjax import SweepConfig
@@ -137,8 +148,6 @@ class SweepConfig:
             raise InputError(f"decay_rate must lie in (0, 1], got {self.decay_rate!r}")
         if self.decay_every is not None:
             check_count("decay_every", self.decay_every)
-            if self.schedule != "step":
-                raise InputError(f"decay_every is for the schedule step, not for {self.schedule!r}")
         if self.optimizer == "adamw" and self.penalty != "l2":
             raise InputError(
                 f"adamw uses reg as weight decay and has no penalty: leave penalty at its default l2, got {self.penalty!r}"
@@ -149,6 +158,15 @@ class SweepConfig:
             raise InputError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size)
+        self._check_used()
+
+    def _check_used(self) -> None:
+        """Raises `InputError` if an option is not at its default, and has no effect."""
+        given = list_changed(self)
+        for name, other, users in USED_BY:
+            if name in given and getattr(self, other) not in users:
+                text = " and ".join(filter(None, [", ".join(users[:-1]), users[-1]]))
+                raise InputError(f"{name} is for {text}; the {other} is {getattr(self, other)}")
 
     def _check_search(self) -> None:
         if self.num_configs is not None:
@@ -241,8 +259,9 @@ class DeviceConfig:
         check_count("heartbeat", self.heartbeat, most=LONGEST_HEARTBEAT)
         named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
         given = [name for name, value in named.items() if value is not None]
-        if given and not self.distributed:
-            raise NotDistributedError(f"{given[0]} is for a distributed sweep")
+        if not self.distributed:
+            for name in [name for name in list_changed(self) if name in (*named, "heartbeat")]:
+                raise NotDistributedError(f"{name} is for a distributed sweep")
         if given and len(given) < 3:
             missing = next(name for name in named if name not in given)
             raise InputError(f"coordinator, num_processes and process_id go together: {missing} is missing")
@@ -258,3 +277,8 @@ class DeviceConfig:
 def weight_dtype(dtype: str) -> str:
     """The type of the weights and their updates: at least float32, as bfloat16 would round small steps away."""
     return "float64" if dtype == "float64" else "float32"
+
+
+def list_changed(options: Any) -> list[str]:
+    """The names of the fields of a record of options that are not at their default."""
+    return [each.name for each in fields(options) if getattr(options, each.name) != each.default]
