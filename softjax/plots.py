@@ -14,6 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
 from softjax.path.result import PathResult
+from softjax.ranges import spacing_of
 from softjax.training.result import SweepResult
 
 COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
@@ -125,7 +126,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     axes = figure.subplots()
     rates = np.sort(result.learning_rate)
     log_rates = rates[0] < rates[-1] and (
-        result.config.search == "log_uniform" or _spacing(np.unique(rates)) == "log"
+        result.config.search == "log_uniform" or spacing_of(np.unique(rates)) == "log"
     )
     norm = (LogNorm if log_rates else Normalize)(
         rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
@@ -170,7 +171,10 @@ def _limits(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) ->
 
 
 def path(result: PathResult, title: str) -> Figure:
-    """Accuracy on the three splits over the penalty strength, with the interval of the validation accuracy and the best."""
+    """Accuracy on the three splits over the penalty strength, with the interval of the validation accuracy and the best.
+
+    Open markers are penalty strengths that did not converge.
+    """
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(result.reg)
@@ -190,6 +194,16 @@ def path(result: PathResult, title: str) -> Figure:
         ("test", result.test_accuracy, "black", ":"),
     ):
         axes.plot(reg, values[order], marker=".", label=name, color=color, linestyle=line)
+        if not result.converged.all():
+            left = ~result.converged[order]
+            once = "not converged" if name == "training" else None
+            open_marker: dict[str, Any] = {
+                "marker": "o",
+                "markersize": 7,
+                "markerfacecolor": "white",
+                "markeredgecolor": color,
+            }
+            axes.plot(reg[left], values[order][left], linestyle="none", zorder=3, label=once, **open_marker)
     best = result.best
     axes.plot(
         result.reg[best],
@@ -263,19 +277,11 @@ def _mappable(norm: Normalize) -> ScalarMappable:
     return ScalarMappable(norm=norm, cmap=COLOR_MAP)
 
 
-def _spacing(values: Float[np.ndarray, " n"]) -> str:
-    """How sorted values are spaced: "log", "linear" or "uneven"."""
-    log = len(values) > 1 and values[0] > 0 and np.allclose(np.diff(np.log(values), 2), 0, atol=1e-6)
-    if log and (len(values) > 2 or values[1] / values[0] >= 10):
-        return "log"
-    return "linear" if np.allclose(np.diff(values, 2), 0, atol=1e-6 * np.ptp(values)) else "uneven"
-
-
 def _axis(axes: Axes, which: str, values: Float[np.ndarray, " n"], label: str) -> Float[np.ndarray, " m"]:
     """Sets the scale and label of an axis for cells at `values`. Returns the n + 1 edges of the cells."""
     getattr(axes, f"set_{which}label")(label)
     axis = getattr(axes, f"{which}axis")
-    spacing = _spacing(values) if len(values) > 1 else "uneven"
+    spacing = spacing_of(values) if len(values) > 1 else "uneven"
     if spacing == "uneven":  # cells of equal width, with their values as tick labels
         axis.set_ticks(np.arange(len(values)), [f"{value:.3g}" for value in values])
         return np.arange(len(values) + 1) - 0.5
