@@ -67,3 +67,11 @@ def format_range(values: tuple[float, ...]) -> str:
             if (not prefix or min(values) > 0) and parse_range(text) == values:
                 return text
     return ",".join(f"{value:.17g}" if float(f"{value:g}") != value else f"{value:g}" for value in values)
+
+
+def spacing_of(values: np.ndarray) -> str:
+    """How sorted values are spaced: "log", "linear" or "uneven"."""
+    log = len(values) > 1 and values[0] > 0 and np.allclose(np.diff(np.log(values), 2), 0, atol=1e-6)
+    if log and (len(values) > 2 or values[1] / values[0] >= 10):
+        return "log"
+    return "linear" if np.allclose(np.diff(values, 2), 0, atol=1e-6 * np.ptp(values)) else "uneven"

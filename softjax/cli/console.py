@@ -30,6 +30,15 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
+def print_hints(hints: Sequence[tuple[str, str]]) -> None:
+    """Prints sentences, each with the command to run next, between empty lines."""
+    print()
+    for text, command in hints:
+        print(f"{text}\n    {command}")
+    if hints:
+        print()
+
+
 @contextmanager
 def mute() -> Iterator[None]:
     """Shows nothing while the block runs, because another process shows it."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from softjax.cli.console import load, mute, print_table, say
+from softjax.cli.console import load, mute, print_hints, print_table, say
 from softjax.cli.running import begin, claim, run_path, run_sweep
 from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
@@ -117,6 +117,8 @@ class Sweep:
 def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Trains the sweep, prints its best cells and writes its report. Returns the folder, and False if the report existed."""
     from softjax.reports import sweep as report
+    from softjax.reports.analysis import analyze_sweep
+    from softjax.reports.hints import make_hints
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
@@ -149,7 +151,7 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")
     print_table(report.best_cells(result, most=5))
-    print()
+    print_hints(make_hints(analyze_sweep(result), command))
     return folder, True
 
 
@@ -157,6 +159,8 @@ def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]
     """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
     from softjax.path.solve import check_smooth
     from softjax.reports import path as report
+    from softjax.reports.analysis import analyze_path
+    from softjax.reports.hints import make_hints
 
     config = options.training
     check_smooth(config)
@@ -176,6 +180,6 @@ def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]
     left = len(result.reg) - int(result.converged.sum())
     but = f"; {left} of {len(result.reg)} penalty strengths did not converge" if left else ""
     say(f"solved in {result.seconds.solve:.1f} s{but}\n")
-    print_table([row[:7] for row in report.path_rows(result)])
-    print()
+    print_table([row[:8] for row in report.path_rows(result)])
+    print_hints(make_hints(analyze_path(result), command))
     return folder, True
