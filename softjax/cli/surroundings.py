@@ -32,6 +32,10 @@ def prepare() -> None:
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
     os.environ["MPLBACKEND"] = "agg"  # pictures are only saved
+
+
+def keep_compiled() -> None:
+    """Has JAX, which is not imported yet, keep compiled programs in the user's cache, if that can be written."""
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     cache = platformdirs.user_cache_path("softjax") / "compiled"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and _can_write(cache):
