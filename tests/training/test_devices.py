@@ -129,7 +129,7 @@ def test_two_processes_give_what_one_gives_and_the_first_one_speaks(
     assert_same(tmp_path, alone)
 
 
-LONG = (*GRID, "--num-iters", "4000", "--checkpoint-every", "0")
+LONG = (*GRID, "--num-iters", "4000", "--chunk-size", "3", "--checkpoint-every", "0")  # three segments
 
 
 @pytest.fixture(scope="module")
