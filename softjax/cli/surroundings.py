@@ -14,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from softjax.cli.interrupt import handle_signals
 from softjax.errors import InputError
 
 NARROWEST = 40  # columns in which the help can be laid out
@@ -66,6 +67,8 @@ def start_jax(join: Callable[[], None] = lambda: None) -> None:
 
         join()
         jax.devices()
+        with handle_signals() as stop:
+            stop.catch()  # joining gives SIGTERM to JAX
     except InputError:
         raise
     except Exception as error:
