@@ -6,6 +6,7 @@ or a kill, the same command with --resume continues from there and computes no f
 
 import json
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,8 +19,10 @@ import tyro
 from matplotlib.figure import Figure
 
 from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult, load_dataset
+from softjax.cli import surroundings
 from softjax.cli.advice import add_advice
-from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.cli.interrupt import handle_signals
+from softjax.cli.running import begin, claim, run_path, run_sweep
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
 from softjax.runs.checkpoint import Checkpoint, describe_data, identify
@@ -185,23 +188,27 @@ def run_experiment(
 
     The exit code is 1 after an error in the input, which is printed in one line, and 130 after Ctrl-C.
     """
-    try:
-        options = tyro.cli(options_type, description=description, config=FLAGS)
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
-        folder = RunFolder(options.out, options.overwrite, options.resume)
-        folder.check()
-        experiment = Experiment(options, load(options) if load is not None else None, command)
-        with folder.lock():
-            complete = folder.begin(experiment.identity)
-            if not complete:
-                with keep_unfinished(folder, command):
+    surroundings.prepare()
+    with handle_signals() as stop:
+        try:
+            options = tyro.cli(options_type, description=description, config=FLAGS)
+            surroundings.start_jax()
+            words = [word for word in sys.argv[1:] if word != "--resume"]
+            command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
+            folder = RunFolder(options.out, options.overwrite, options.resume)
+            folder.check()
+            experiment = Experiment(options, load(options) if load is not None else None, command)
+            with claim(folder, shlex.join([*surroundings.describe_program(), *words])):
+                complete = begin(folder, experiment.identity)
+                if not complete:
                     run(options, experiment)
-        print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
-    except InputError as error:
-        sys.exit(f"error: {add_advice(error)}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+            print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
+        except InputError as error:
+            sys.exit(f"error: {add_advice(error)}")
+        except BaseException as error:
+            if not stop.requested and not isinstance(error, KeyboardInterrupt):
+                raise
+            sys.exit(128 + (stop.requested or signal.SIGINT))
 
 
 def _plain(value: Any) -> Any:

@@ -46,6 +46,7 @@ def _run(arguments: list[str]) -> int:
     from softjax.cli.console import say
 
     surroundings.prepare()
+    surroundings.keep_compiled()
     try:
         try:
             code = main(arguments, surroundings.describe_program())

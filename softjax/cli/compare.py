@@ -30,7 +30,8 @@ class Compare:
             beside it, in a folder with the same name and the ending .partial.
         resume: Continue an interrupted comparison with these options. Without out, the last such run in
             runs/ is used.
-        overwrite: Replace an earlier report in that folder, and discard an unfinished comparison.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished comparison. With resume, an
+            unfinished comparison is continued, and then replaces the report.
     """
 
     comparison: CompareConfig = field(default_factory=CompareConfig)

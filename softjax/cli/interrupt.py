@@ -32,14 +32,19 @@ class Stop:
 
     def install(self) -> None:
         """Handles the signals from now on, if this is the main thread."""
-        if threading.current_thread() is threading.main_thread():
-            handlers = {
-                signal.SIGINT: self._note,
-                signal.SIGTERM: self._note,
-                signal.SIGALRM: self._raise_again,
-            }
-            self._earlier = {number: signal.signal(number, each) for number, each in handlers.items()}
+        self._earlier = self.catch()
         self._hook, sys.unraisablehook = sys.unraisablehook, self._report
+
+    def catch(self) -> dict[int, Any]:
+        """Sets the handlers, also again after a library has set its own, and returns the earlier ones."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        handlers = {
+            signal.SIGINT: self._note,
+            signal.SIGTERM: self._note,
+            signal.SIGALRM: self._raise_again,
+        }
+        return {number: signal.signal(number, each) for number, each in handlers.items()}
 
     def remove(self) -> None:
         """Puts the earlier handlers back."""

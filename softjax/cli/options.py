@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -67,7 +67,8 @@ def read_values() -> ConstructorRegistry:
 
     @registry.primitive_rule
     def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
-        if info.type != tuple[float, ...]:
+        # a default of two numbers makes it a tuple of two
+        if get_origin(info.type) is not tuple or not set(get_args(info.type)) <= {float, ...}:
             return None
         return PrimitiveConstructorSpec(
             nargs=1,

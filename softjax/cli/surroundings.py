@@ -14,6 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
+from softjax.cli.interrupt import handle_signals
 from softjax.errors import InputError
 
 NARROWEST = 40  # columns in which the help can be laid out
@@ -32,6 +33,10 @@ def prepare() -> None:
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
     os.environ["MPLBACKEND"] = "agg"  # pictures are only saved
+
+
+def keep_compiled() -> None:
+    """Has JAX, which is not imported yet, keep compiled programs in the user's cache, if that can be written."""
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     cache = platformdirs.user_cache_path("softjax") / "compiled"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and _can_write(cache):
@@ -62,6 +67,8 @@ def start_jax(join: Callable[[], None] = lambda: None) -> None:
 
         join()
         jax.devices()
+        with handle_signals() as stop:
+            stop.catch()  # joining gives SIGTERM to JAX
     except InputError:
         raise
     except Exception as error:

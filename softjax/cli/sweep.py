@@ -51,7 +51,8 @@ class Sweep:
         solver: The options of the path's solver.
         devices: The devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
-        overwrite: Replace an earlier report in that folder, and discard an unfinished run.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished run. With resume, an unfinished
+            run is continued, and then replaces the report.
         resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
             is none, a new run starts. If its report is complete, nothing is done.
         checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
