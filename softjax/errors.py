@@ -10,6 +10,11 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 
+UNDECODED = frozenset(
+    map(chr, range(0xDC80, 0xDD00))
+)  # how Python keeps bytes that are no text in the names of files
+
+
 class InputError(ValueError):
     """The input cannot be used. The message is one line: what was wrong, and what is expected.
 
@@ -19,6 +24,20 @@ class InputError(ValueError):
         Traceback (most recent call last):
         softjax.errors.InputError: num_iters must be a whole number of at least 1, got 0
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(in_one_line(message))
+
+
+def in_one_line(text: str) -> str:
+    r"""`text` with control characters, such as a line break in the name of a file, as Python writes them in a string.
+
+    Examples:
+        >>> print(in_one_line("no such file: a" + chr(10) + "b.npz"))
+        no such file: a\nb.npz
+    """
+    shown = (char if char.isprintable() or char in UNDECODED else repr(char)[1:-1] for char in text)
+    return "".join(shown)
 
 
 def check_kinds(options: Any) -> None:

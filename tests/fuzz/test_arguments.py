@@ -9,16 +9,64 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.endings import new_folder, time_limit, tries
 
-from softjax import DataConfig, DeviceConfig, InputError, PathConfig, SweepConfig, check_gradient, load_dataset
+from softjax import (
+    DataConfig,
+    DeviceConfig,
+    InputError,
+    PathConfig,
+    SweepConfig,
+    check_gradient,
+    load_dataset,
+)
 from softjax.ranges import format_range, parse_range
 
 pytestmark = pytest.mark.usefixtures("own_messages")
-NUMBERS = (0, 1, 2, 3, -1, 10**9, 10**30, -(2**63), True, 0.0, 0.5, 1.0, -1.0, 1e308, 5e-324, float("nan"), float("inf"))
+NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    -1,
+    10**9,
+    10**30,
+    -(2**63),
+    True,
+    0.0,
+    0.5,
+    1.0,
+    -1.0,
+    1e308,
+    5e-324,
+    float("nan"),
+    float("inf"),
+)
 ANYTHING = st.one_of(
     st.sampled_from(NUMBERS),
     st.sampled_from(NUMBERS).map(lambda value: np.asarray(value)),
-    st.sampled_from([None, "", "sgd", "l2", "all", "nan", b"l2", (), [], {}, set(), object(), 1j, int, Path("x"), len, range(3)]),
-    st.sampled_from([np.zeros(3), np.array(["l2", "l1"]), np.float32(0.5), np.int64(3), np.array([], float), np.eye(2)]),
+    st.sampled_from(
+        [
+            None,
+            "",
+            "sgd",
+            "l2",
+            "all",
+            "nan",
+            b"l2",
+            (),
+            [],
+            {},
+            set(),
+            object(),
+            1j,
+            int,
+            Path("x"),
+            len,
+            range(3),
+        ]
+    ),
+    st.sampled_from(
+        [np.zeros(3), np.array(["l2", "l1"]), np.float32(0.5), np.int64(3), np.array([], float), np.eye(2)]
+    ),
     st.lists(st.sampled_from([*NUMBERS, None, "1", (), np.float32(0.5)]), max_size=3).map(tuple),
     st.text(max_size=5),
 )
@@ -32,10 +80,15 @@ def assert_clear(error: Exception, names: set[str]) -> None:
 
 
 @tries(300)
-@given(data=st.data(), record=st.sampled_from([SweepConfig, SweepConfig, PathConfig, DeviceConfig, DataConfig]))
+@given(
+    data=st.data(), record=st.sampled_from([SweepConfig, SweepConfig, PathConfig, DeviceConfig, DataConfig])
+)
 def test_options_are_taken_or_refused_by_name(data, record):
     names = [field.name for field in fields(record)]
-    options = {name: data.draw(ANYTHING) for name in data.draw(st.sets(st.sampled_from(names), min_size=1, max_size=3))}
+    options = {
+        name: data.draw(ANYTHING)
+        for name in data.draw(st.sets(st.sampled_from(names), min_size=1, max_size=3))
+    }
     with time_limit():
         try:
             record(**options)

@@ -70,14 +70,22 @@ OPTIONS = {name: list_options(record) for name, record in COMMANDS.items()}
 @st.composite
 def command_lines(draw) -> list[str]:
     """A command with options, most of them known, most values of the right kind."""
-    command = draw(st.sampled_from(["sweep"] * 5 + ["check"] * 2 + ["compare", "", "train", "--help", "--version"]))
+    command = draw(
+        st.sampled_from(["sweep"] * 5 + ["check"] * 2 + ["compare", "", "train", "--help", "--version"])
+    )
     words = [command] * bool(command)
     if command == "sweep" and not draw(st.integers(0, 3)):
         words += ["--converge"]
     options = OPTIONS.get(command, OPTIONS["sweep"])
     for name in draw(st.lists(st.sampled_from(sorted(options)), max_size=4)):
         values, kind = options[name], draw(st.integers(0, 19))
-        word = name if kind else draw(st.sampled_from([name[1:], name + "x", name.upper(), name.replace("-", "_"), name[:-1]]))
+        word = (
+            name
+            if kind
+            else draw(
+                st.sampled_from([name[1:], name + "x", name.upper(), name.replace("-", "_"), name[:-1]])
+            )
+        )
         value = draw(WRONG if values is None or kind in (1, 2, 3) else values)
         if values is None and kind > 3:
             words += [word]
@@ -88,7 +96,10 @@ def command_lines(draw) -> list[str]:
         else:
             words += [word, value]
     if not draw(st.integers(0, 9)):
-        words.insert(draw(st.integers(0, len(words))), draw(st.one_of(WRONG, st.sampled_from(["-h", "--help", "--", "--version"]))))
+        words.insert(
+            draw(st.integers(0, len(words))),
+            draw(st.one_of(WRONG, st.sampled_from(["-h", "--help", "--", "--version"]))),
+        )
     return words
 
 
@@ -166,7 +177,10 @@ def quick_sweeps(draw) -> list[str]:
     """A sweep or a path of a few steps on 60 examples, with values as odd as are accepted."""
     words = ["sweep", "--dataset", "own.npz", *draw(st.sampled_from([[], [], ["--converge"]]))]
     given_to_all = [] if "--converge" in words else ["--num-iters", "3"]
-    chosen = {name: draw(st.sampled_from(QUICK[name])) for name in draw(st.sets(st.sampled_from(sorted(QUICK)), max_size=4))}
+    chosen = {
+        name: draw(st.sampled_from(QUICK[name]))
+        for name in draw(st.sets(st.sampled_from(sorted(QUICK)), max_size=4))
+    }
     chosen.setdefault("--regs", "0.1")
     if given_to_all:
         chosen.setdefault("--learning-rates", "0.1,1")

@@ -13,16 +13,38 @@ from hypothesis import strategies as st
 from support.damage import damaged, damaged_npz
 from support.endings import judge, new_folder, run_here, tries
 
+from softjax.path import lbfgs, solve
 from softjax.training import devices, plan
 
 pytestmark = pytest.mark.usefixtures("own_messages")
 OUT = ("--dataset", "own.npz", "--out", "out", "--checkpoint-every", "0")
 RUNS = {
-    "sweep": ("sweep", *OUT, "--learning-rates", "0.1,1", "--regs", "0.1", "--num-iters", "3", "--chunk-size", "1"),
-    "path": ("sweep", *OUT, "--converge", "--regs", "0.1,1", "--path", "warm", "--tolerance", "1e-3"),
+    "sweep": (
+        "sweep",
+        *OUT,
+        "--learning-rates",
+        "0.1,1",
+        "--regs",
+        "0.1",
+        "--num-iters",
+        "3",
+        "--chunk-size",
+        "1",
+    ),
+    "path": ("sweep", *OUT, "--converge", "--regs", "0.001,0.01", "--path", "warm", "--dtype", "float64"),
 }
-# at which look for signals a run is interrupted: in the second chunk of the sweep, after the first iterations of the path
-INTERRUPTED = {"sweep": 4, "path": 2}
+# at which look for signals a run is interrupted: in the second chunk of the sweep, in the second batch of the path
+INTERRUPTED = {"sweep": 4, "path": 7}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_pieces():
+    """Runs are cut into pieces as large ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "segment_lengths", lambda *_: [1, 2])
+        patch.setattr(lbfgs, "iterations_per_segment", lambda *_: 1)
+        patch.setattr(solve, "WARM", 3)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +60,13 @@ def unfinished(tmp_path_factory):
                 return np.array([[signal.SIGINT if next(looks) == last else 0, 0]])
 
             patch.setattr(devices, "share_numbers", look)
-            patch.setattr(plan, "segment_lengths", lambda *_: [1, 2])
             patch.chdir(folders[kind])
             rng = np.random.default_rng(0)
             np.savez("own.npz", X=rng.normal(size=(60, 3)), y=np.arange(60) % 3)
             end = run_here(words)
             assert end.code == 130, end
-            assert Path("out.partial/state.npz").is_file()
+            with np.load("out.partial/state.npz") as state:
+                assert state["parts" if kind == "sweep" else "ends"] == 1
     return folders
 
 
@@ -81,7 +103,9 @@ def test_a_damaged_run_is_gone_on_from_or_refused(tmp_path, unfinished, data, ki
             case "missing":
                 file.unlink()
             case "foreign":
-                name = data.draw(st.sampled_from(["thesis.tex", ".hidden", "part-1.txt", "stage-", "ü", "a\nb"]))
+                name = data.draw(
+                    st.sampled_from(["thesis.tex", ".hidden", "part-1.txt", "stage-", "ü", "a\nb"])
+                )
                 (partial / name).write_bytes(content)
             case "folder":
                 file.unlink()

@@ -7,9 +7,34 @@ import numpy as np
 from hypothesis import strategies as st
 
 TYPES = ("f8", "f4", "f2", ">f8", "u1", "i1", "i8", "u8", ">i2", "?", "c16", "U3", "S3", "M8[s]", "V4", "g")
-SHAPES = ((60, 3), (60, 4, 4), (60, 4, 4, 3), (12, 3), (2, 3), (1, 3), (0, 3), (60, 0), (60,), (), (60, 1, 1, 1, 3))
+SHAPES = (
+    (60, 3),
+    (60, 4, 4),
+    (60, 4, 4, 3),
+    (12, 3),
+    (2, 3),
+    (1, 3),
+    (0, 3),
+    (60, 0),
+    (60,),
+    (),
+    (60, 1, 1, 1, 3),
+)
 FILLS = ("normal", "normal", "normal", "zero", "nan", "inf", "huge", "tiny", "count", "negative")
-LABELS = ("turn", "turn", "turn", "one class", "gap", "negative", "huge", "floats", "one-hot", "column", "names", "short")
+LABELS = (
+    "turn",
+    "turn",
+    "turn",
+    "one class",
+    "gap",
+    "negative",
+    "huge",
+    "floats",
+    "one-hot",
+    "column",
+    "names",
+    "short",
+)
 EXTREMES = (0, 1, -1, 2, 255, 2**31 - 1, 2**31, -(2**31), 2**62, 10**30)
 
 
@@ -20,7 +45,9 @@ def features(draw) -> np.ndarray:
     X = np.random.default_rng(draw(st.integers(0, 3))).normal(size=shape)
     spot = np.zeros(X.size, bool)
     spot[: draw(st.sampled_from([1, X.size]))] = True
-    value = {"zero": 0, "nan": np.nan, "inf": np.inf, "huge": 1e308, "tiny": 5e-324, "negative": -1e200}.get(fill)
+    value = {"zero": 0, "nan": np.nan, "inf": np.inf, "huge": 1e308, "tiny": 5e-324, "negative": -1e200}.get(
+        fill
+    )
     if value is not None:
         X = np.where(spot.reshape(shape), value, X)
     if fill == "count":
@@ -61,7 +88,9 @@ def data_arrays(draw) -> dict[str, np.ndarray]:
         X = first if draw(st.integers(0, 9)) else draw(features())
         arrays |= {f"X{part}": X, f"y{part}": draw(labels(len(X) if X.ndim else 0))}
     if not draw(st.integers(0, 3)):
-        names = draw(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5), max_size=4))
+        names = draw(
+            st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5), max_size=4)
+        )
         arrays["class_names"] = np.array(names or ["", "b"]) if draw(st.booleans()) else np.arange(3)
     if arrays and not draw(st.integers(0, 9)):
         del arrays[draw(st.sampled_from(sorted(arrays)))]
@@ -97,11 +126,15 @@ def damaged(draw, content: bytes) -> bytes:
     for _ in range(draw(st.integers(1, 3))):
         # the ends of a .npz file hold its directory and headers
         end = min(200, len(data))
-        start = draw(st.one_of(st.integers(0, len(data)), st.integers(0, end), st.integers(len(data) - end, len(data))))
+        start = draw(
+            st.one_of(st.integers(0, len(data)), st.integers(0, end), st.integers(len(data) - end, len(data)))
+        )
         length = draw(st.sampled_from([1, 1, 2, 4, 8, 100]))
         match draw(st.sampled_from(["flip", "flip", "cut", "insert", "remove", "repeat", "end", "zero"])):
             case "flip":
-                data[start : start + 1] = bytes(byte ^ (1 << draw(st.integers(0, 7))) for byte in data[start : start + 1])
+                data[start : start + 1] = bytes(
+                    byte ^ (1 << draw(st.integers(0, 7))) for byte in data[start : start + 1]
+                )
             case "cut":
                 del data[start:]
             case "insert":
@@ -151,8 +184,22 @@ def rewritten_header(draw, content: bytes) -> bytes:
     header, rest = content[10:128], content[128:]
     old, new = draw(
         st.sampled_from(
-            [(b"<f8", b"<f4"), (b"<f8", b"|O8"), (b"False", b"True "), (b"shape", b"shope"), (b"(", b"(9"), (b"(", b"(-")]
-            + [(b"(", b"(99999999999999,"), (b"<", b">"), (b"8", b"0"), (b"'", b'"'), (b"}", b" "), (b"descr", b"\xff\xfe")]
+            [
+                (b"<f8", b"<f4"),
+                (b"<f8", b"|O8"),
+                (b"False", b"True "),
+                (b"shape", b"shope"),
+                (b"(", b"(9"),
+                (b"(", b"(-"),
+            ]
+            + [
+                (b"(", b"(99999999999999,"),
+                (b"<", b">"),
+                (b"8", b"0"),
+                (b"'", b'"'),
+                (b"}", b" "),
+                (b"descr", b"\xff\xfe"),
+            ]
             + [(b"'<f8'", b"[('a', '<f8')]"), (b"(", b"((((((((("), (b"(", b"(True, ")]
         )
     )
@@ -168,11 +215,19 @@ def changed_array(draw, array: np.ndarray) -> np.ndarray:
             case "value" if array.size and array.dtype.kind in "fiub":
                 array, value = array.copy(), draw(st.sampled_from([np.nan, np.inf, *EXTREMES]))
                 bounds = np.iinfo(array.dtype) if array.dtype.kind in "iu" else None
-                value = value if bounds is None else bounds.max if not value < bounds.max else max(bounds.min, int(value))
+                value = (
+                    value
+                    if bounds is None
+                    else bounds.max
+                    if not value < bounds.max
+                    else max(bounds.min, int(value))
+                )
                 array.flat[draw(st.integers(0, array.size - 1))] = value
                 return array
             case "type" if array.dtype.kind in "fiub":
-                return np.nan_to_num(array).astype(draw(st.sampled_from(["f4", "f8", "i8", "u1", "?", "c16", "U3"])))
+                return np.nan_to_num(array).astype(
+                    draw(st.sampled_from(["f4", "f8", "i8", "u1", "?", "c16", "U3"]))
+                )
             case "shape":
                 return draw(st.sampled_from([array.ravel(), array[None], array.T, array.reshape(-1, 1)]))
             case "fill" if array.dtype.kind == "f":

@@ -69,7 +69,9 @@ def judge(end: End) -> None:
     kept = [name for name in end.new if name.split("/")[0].endswith(".partial") or ".partial/" in name]
     reports = {str(Path(name).parent) for name in end.new if Path(name).name == "run.json"}
     others = [
-        name for name in end.new if name not in kept and not any(Path(name).is_relative_to(r) for r in reports)
+        name
+        for name in end.new
+        if name not in kept and not any(Path(name).is_relative_to(r) for r in reports)
     ]
     assert not others, f"leaves {others}: {what}"
     assert end.code == 0 or not reports, f"leaves a report: {what}"
