@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from softjax.cli.interrupt import handle_signals
-from softjax.errors import InputError
+from softjax.errors import InputError, in_one_line
 
 NARROWEST = 40  # columns in which the help can be laid out
 # what a terminal without these characters gets
@@ -97,7 +97,7 @@ def explain(error: OSError) -> str:
     """What an error of the operating system is about, in one line: a file, or else standard output, which is silenced."""
     if error.filename is None:
         silence_output()
-    return f"{error.filename or 'standard output cannot be written'}: {error.strerror or error}"
+    return in_one_line(f"{error.filename or 'standard output cannot be written'}: {error.strerror or error}")
 
 
 def _open_streams() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from softjax.errors import InputError
+from softjax.errors import InputError, check_kinds
 
 LONGEST = 86_400  # seconds: a day
 
@@ -28,5 +28,6 @@ class CompareConfig:
     time_limit: float = 180.0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not 0 < self.time_limit <= LONGEST:
             raise InputError(f"time_limit must be positive and at most {LONGEST}, got {self.time_limit!r}")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from softjax.errors import InputError, check_count
+from softjax.errors import InputError, check_count, check_kinds
 
 DATASETS = ("digits", "cifar10", "synthetic")
 
@@ -47,6 +47,7 @@ class DataConfig:
     num_classes: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.dataset not in DATASETS and not self.dataset.endswith(".npz"):
             raise InputError(
                 f"unknown dataset {self.dataset!r}: expected {', '.join(DATASETS)} or a path ending in .npz"
@@ -61,7 +62,7 @@ class DataConfig:
         if self.test_images is not None:
             if self.dataset != "cifar10":
                 raise InputError(f"test_images is for the dataset cifar10, not for {self.dataset!r}")
-            if self.test_images != "all":
+            if not isinstance(self.test_images, str) or self.test_images != "all":
                 check_count("test_images", self.test_images, most=10_000)
         check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
         if self.split_seed != 0 and self.dataset == "cifar10":

@@ -46,7 +46,7 @@ def load_dataset(
         >>> digits.train.X.shape, digits.num_classes
         ((1257, 64), 10)
     """
-    data_dir = Path(data_dir) if data_dir is not None else None
+    data_dir = Path(data_dir) if isinstance(data_dir, str) else data_dir
     config = DataConfig(
         name, data_dir, val_images, test_images, split_seed, num_examples, num_features, num_classes
     )

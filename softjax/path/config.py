@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from softjax.errors import InputError, check_choice, check_count
+from softjax.errors import InputError, check_choice, check_count, check_kinds
 
 PathOrder = Literal["auto", "together", "warm"]
 
@@ -35,6 +35,7 @@ class PathConfig:
     path: PathOrder = "auto"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not 0 < self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}")
         check_count("max_lbfgs_iters", self.max_lbfgs_iters)

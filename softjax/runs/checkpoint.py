@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.datasets.dataset import Dataset
+from softjax.datasets.dataset import Dataset, fingerprint
 from softjax.errors import InputError
 from softjax.npz import read_arrays
 from softjax.runs.files import raise_as_input_error, read_text, write_arrays, write_file
@@ -21,6 +21,7 @@ IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
 DATA = ("title", "fingerprint", "image_shape", "classes")
 STAGE = "stage-"
+DIGEST = "digest"  # the array that says what all others are
 OURS = re.compile(
     rf"(identity\.json|state\.npz|journal\.jsonl|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+"
 )
@@ -100,6 +101,11 @@ def _shorten(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def _digest(arrays: dict[str, Any]) -> str:
+    """A hash of the names, types, shapes and contents of arrays."""
+    return fingerprint(np.array(list(arrays)), *map(np.asarray, arrays.values()))
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A folder with the state of a run: its identity in identity.json, and named arrays.
@@ -162,12 +168,16 @@ class Checkpoint:
         earlier = "the earlier one is whole" if self.exists else "there is none yet"
         what = f"the checkpoint in {self.folder} cannot be written ({earlier})"
         with raise_as_input_error(what, CheckpointNotWrittenError):
-            write_arrays(self._path(name), arrays)
+            write_arrays(self._path(name), arrays | {DIGEST: _digest(arrays)})
 
     def load(self, name: str) -> dict[str, np.ndarray]:
         """The arrays that were saved under a name. Raises `DamagedCheckpointError` if they cannot be read."""
+        path = self._path(name)
         try:
-            return read_arrays(self._path(name))
+            arrays = read_arrays(path)
+            if str(arrays.pop(DIGEST, None)) != _digest(arrays):
+                raise InputError(f"{path} holds other arrays than were saved")
+            return arrays
         except InputError as error:
             raise DamagedCheckpointError(f"the checkpoint in {self.folder} is damaged ({error})") from error
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.errors import InputError, check_choice, check_count, check_rates, shorten
+from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates, shorten
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.ranges import parse_range
 
@@ -121,6 +121,7 @@ class SweepConfig:
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_rates("learning_rates", self.learning_rates, positive=True)
         check_rates("regs", self.regs, positive=False)
         for name in ("num_iters", "batch_size", "num_seeds"):
@@ -255,8 +256,12 @@ class DeviceConfig:
     heartbeat: int = 60
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_count("data_parallel", self.data_parallel)
         check_count("heartbeat", self.heartbeat, most=LONGEST_HEARTBEAT)
+        for name, least in (("num_processes", 1), ("process_id", 0)):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), least)
         named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
         given = [name for name, value in named.items() if value is not None]
         if not self.distributed:
@@ -270,7 +275,6 @@ class DeviceConfig:
             if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
                 raise InputError(f"coordinator must be HOST:PORT, got {self.coordinator!r}")
         if self.num_processes is not None and self.process_id is not None:
-            check_count("num_processes", self.num_processes)
             check_count("process_id", self.process_id, least=0, most=self.num_processes - 1)
 
 
