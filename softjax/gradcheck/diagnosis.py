@@ -136,6 +136,8 @@ def _find_transpose(evidence: Evidence) -> str:
 def _find_penalty(evidence: Evidence) -> str:
     """Finds the gradient of a penalty that the claim lacks, or that it should not have; empty if there is none."""
     claimed, true, allowed, params = _take_known(evidence)
+    # A claim that is a small gradient and a large term is rounded at the size of the term.
+    allowed = allowed + 2 * np.finfo(np.float64).eps * (np.abs(claimed) + np.abs(true))
     scalars = [
         float(arg) for arg in evidence.args if np.ndim(arg) == 0 and _is_number(arg) and float(arg) != 0
     ]
