@@ -72,12 +72,13 @@ def check_gradient(
     Numerical Algorithms*, 2002, section 3.
     """
     claim = make_claim(fun, claimed, params, args)
+    in_32_bits = not jax.config.jax_enable_x64
     with jax.enable_x64(True):
         leaves, exact_args = claim.raise_to_float64()
-        function = trace_function(lambda leaves: fun(claim.unflatten(leaves), *exact_args), leaves)
+        function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
         references = take_references(function, claim.paths, num_entries, seed)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
-    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed)
+    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
     verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)
@@ -167,9 +168,11 @@ def _list_samples(evidence: Evidence, references: References) -> tuple[Sample, .
             samples.append(
                 Sample(
                     name_entry(evidence.paths[leaf], index),
-                    derivative.values["central differences"],
+                    derivative.values.get("central differences", float("nan")),
                     float(evidence.claimed[leaf][index]),
-                    derivative.values.get("reverse mode", float("nan")),
+                    float("nan")
+                    if references.autodiff is None
+                    else derivative.values[references.autodiff.name],
                 )
             )
     return tuple(samples)

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from softjax.gradcheck.claim import Claim
 from softjax.gradcheck.function import ScalarFunction
-from softjax.gradcheck.leaves import Leaves, name_entry
+from softjax.gradcheck.leaves import Leaves, name_entry, to_array
 from softjax.gradcheck.references import References
 from softjax.gradcheck.result import Entry
 from softjax.gradcheck.rounding import (
@@ -102,7 +102,12 @@ class Evidence:
 
 
 def gather_evidence(
-    claim: Claim, function: ScalarFunction, references: References, tolerance: Tolerance, seed: int
+    claim: Claim,
+    function: ScalarFunction,
+    references: References,
+    tolerance: Tolerance,
+    seed: int,
+    in_32_bits: bool,
 ) -> tuple[Evidence, Evidence | None]:
     """The evidence on the claim in its own type; and in float64, None if that is impossible or adds nothing."""
 
@@ -115,10 +120,10 @@ def gather_evidence(
     own = _take_own_gradient(claim) if references.by_autodiff else None
     with jax.enable_x64(True):
         rounding = Rounding.of(pick_least_precise([claim.dtype, function.precision]))
-        claimed = [np.array(leaf, np.float64) for leaf in claim.gradient]
+        claimed = [to_array(leaf).astype(np.float64) for leaf in claim.gradient]
         in_type = hold(claimed, _bound_errors(claim, function, references, rounding, own, seed))
         short = claim.dtype != np.float64 and function.precision == np.float64
-        formula = claim.evaluate_in_float64() if short and callable(claim.claimed) else None
+        formula = claim.evaluate_in_float64(in_32_bits) if short and callable(claim.claimed) else None
         if formula is None:
             return in_type, None
         rounding = Rounding.of(np.float64)
@@ -147,19 +152,24 @@ def _bound_errors(
     seed: int,
 ) -> Leaves:
     """The rounding bound of each entry in a type; `own` is JAX's gradient in that type."""
-    if function.gradient is None:
+    if references.program is None:
         return _bound_without_autodiff(claim, references, rounding, seed)
     deviation = references.deviation
     if rounding != Rounding.of(np.float64):
-        _, deviation = measure_deviation(function.gradient, function.leaves, rounding, seed=seed)
+        _, deviation = measure_deviation(references.program, function.leaves, rounding, seed=seed)
     return bound_rounding(references.gradient, deviation, rounding, own)
 
 
 def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
-    """How much the claim changes when its inputs are rounded, plus the error of the central differences."""
+    """How much the claim changes when its inputs are rounded, plus the error of the references."""
     scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
     least = 4 * rounding.unit * scale + rounding.smallest
-    bounds = [np.asarray(least + DEVIATIONS * rounding.unit * s) for s in claim.measure_sensitivity(seed)]
+    bounds = [
+        np.asarray(least + DEVIATIONS * (rounding.unit * sensitivity + own))
+        for sensitivity, own in zip(
+            claim.measure_sensitivity(seed), claim.measure_rounding(rounding, seed), strict=True
+        )
+    ]
     for derivative in references.derivatives:
         if derivative.entry is not None:
             leaf, index = derivative.entry

@@ -14,8 +14,9 @@ import jax
 import jax.extend.core as jex
 import numpy as np
 
-from softjax.gradcheck.interpreter import Arrays, evaluate, list_called, run_in_jax
+from softjax.gradcheck.interpreter import Arrays, evaluate, run_in_jax
 from softjax.gradcheck.leaves import Leaves
+from softjax.gradcheck.rewrite import list_called
 from softjax.gradcheck.rules import RULES
 
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
