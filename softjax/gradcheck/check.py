@@ -1,6 +1,7 @@
 """Compares a claimed gradient with independent references, and allows for rounding errors."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jaxtyping import PyTree
 from softjax.gradcheck.claim import Claim, make_claim
 from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
 from softjax.gradcheck.function import trace_function
+from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
 from softjax.gradcheck.references import References, take_references
 from softjax.gradcheck.result import GradientCheck, Sample
@@ -79,7 +81,11 @@ def check_gradient(
         references = take_references(function, claim.paths, num_entries, seed)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
     in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
+    with jax.enable_x64(True):
+        at_kink = judge_at_kink(function, references, in_float64 or in_type)
     verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
+    if at_kink is not None and (at_kink[0] == "right" or verdict.word == "undecided"):
+        verdict = replace(verdict, word=at_kink[0], diagnosis=at_kink[1], factor=None)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)
     return _report(claim, verdict, allowed_bounds, tuple(methods), samples)

@@ -1,6 +1,8 @@
 """The function, its parameters and its claimed gradient, as flat lists of arrays."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,28 +73,39 @@ class Claim:
         return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
 
     def measure_rounding(self, rounding: Rounding, seed: int) -> Leaves:
-        """How much each entry of the claimed gradient changes when the parameters are rounded: root mean squares.
+        """How much each entry of the claimed gradient changes when the parameters are rounded, at most.
 
         It includes the rounding inside the claim, which cannot be followed. It is 0 if the claim is not a function.
         """
         rng = np.random.default_rng(seed)
-        squares = [np.zeros(np.shape(leaf)) for leaf in self.given]
+        none = [np.zeros(np.shape(leaf)) for leaf in self.given]
         if not callable(self.claimed):
-            return squares
+            return none
         own = [to_array(leaf) for leaf in self.given]
 
-        def move(x: Any) -> Any:
-            signs = rng.choice([-1.0, 1.0], np.shape(x))
-            return (x.astype(np.float64) * (1 + 2 * rounding.unit * signs)).astype(x.dtype)
+        def look(step: float, signs: Sequence[Any]) -> Leaves:
+            moved = [
+                (x.astype(np.float64) * (1 + step * sign)).astype(x.dtype)
+                for x, sign in zip(own, signs, strict=True)
+            ]
+            return [to_array(leaf).astype(np.float64) for leaf in self.evaluate_at(moved, self.args)]
+
+        def draw() -> list[Any]:
+            return [rng.choice([-1.0, 1.0], x.shape) for x in own]
 
         try:
-            for _ in range(ROUNDINGS):
-                moved = self.evaluate_at(list(map(move, own)), self.args)
-                for total, a, b in zip(squares, moved, self.gradient, strict=True):
-                    total += (to_array(a).astype(np.float64) - to_array(b)) ** 2 / ROUNDINGS
+            near = [look(2 * rounding.unit, draw()) for _ in range(ROUNDINGS)]
         except Exception:  # the claim cannot be called with other parameters
-            return [np.zeros(np.shape(leaf)) for leaf in self.given]
-        return [np.asarray(np.sqrt(total)) for total in squares]
+            return none
+        with suppress(Exception), warnings.catch_warnings():  # at complex numbers: often by other routines
+            warnings.simplefilter("ignore")
+            output = self.evaluate_at([x + 0j for x in own], self.args)
+            near.append([np.real(to_array(leaf)) for leaf in output])
+        given = [to_array(leaf).astype(np.float64) for leaf in self.gradient]
+        return [
+            np.max(np.nan_to_num(np.abs(np.array(leaves) - center)), axis=0)
+            for center, *leaves in zip(given, *near, strict=True)
+        ]
 
     def measure_sensitivity(self, seed: int) -> Leaves:
         """How much each entry of the claimed gradient changes for a relative change of all its inputs.

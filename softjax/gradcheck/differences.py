@@ -20,6 +20,8 @@ class Difference(NamedTuple):
     value: float
     error: float
     jumps: bool = False
+    bend: float = 0.0
+    """f'(x; v) + f'(x; −v), which is 0 unless the function has a kink here: positive if it is convex there"""
 
 
 def take_complex_step(function: ScalarFunction, direction: Leaves) -> tuple[float | None, float]:
@@ -100,7 +102,24 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
         found = _read_table(np.array(pairs), np.array(steps), function.noise)
         if found.error <= TOO_COARSE * abs(found.value) or 4 * function.noise / steps[-1] > found.error:
             break
-    return found
+    center = float(np.real(function.evaluate_at(function.leaves)))
+    return found._replace(bend=_find_bend(np.array(pairs) - center, np.array(steps), function.noise))
+
+
+def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
+    """The limit of (f(x + hv) − 2 f(x) + f(x − hv)) / h, which falls with h where f is smooth."""
+    with np.errstate(all="ignore"):
+        bends = rises.sum(axis=1) / steps
+        clear = np.abs(bends) > np.maximum(
+            100 * noise / steps, 1e-6 * np.abs(rises / steps[:, None]).max(axis=1)
+        )
+    for last in range(len(steps), 2, -1):
+        three = bends[last - 3 : last]
+        if clear[last - 3 : last].all() and np.ptp(three) <= 0.02 * np.abs(three).min():
+            return float(three[-1])
+        if clear[last - 1]:  # it is seen well here, and falls
+            return 0.0
+    return 0.0
 
 
 def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Difference:

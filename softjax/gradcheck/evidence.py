@@ -101,6 +101,9 @@ class Evidence:
         )
 
 
+UNFOLLOWED = 2.0  # a rounding bound, in changes of a claim that cannot be followed
+
+
 def gather_evidence(
     claim: Claim,
     function: ScalarFunction,
@@ -165,14 +168,18 @@ def _bound_without_autodiff(claim: Claim, references: References, rounding: Roun
     scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
     least = 4 * rounding.unit * scale + rounding.smallest
     bounds = [
-        np.asarray(least + DEVIATIONS * (rounding.unit * sensitivity + own))
+        np.asarray(least + DEVIATIONS * rounding.unit * sensitivity + UNFOLLOWED * own)
         for sensitivity, own in zip(
             claim.measure_sensitivity(seed), claim.measure_rounding(rounding, seed), strict=True
         )
     ]
+    # all entries share the rounding of the function, so the largest error of a complex step is that of each
+    steps = max(
+        (each.complex_error for each in references.derivatives if each.entry is not None), default=0.0
+    )
     for derivative in references.derivatives:
         if derivative.entry is not None:
             leaf, index = derivative.entry
             _, error = derivative.without_autodiff
-            bounds[leaf][index] += error
+            bounds[leaf][index] += max(error, steps)
     return bounds

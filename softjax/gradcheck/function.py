@@ -1,6 +1,5 @@
 """The function that is checked: a real scalar function of float64 arrays, traced by JAX if possible."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,13 @@ import numpy as np
 from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.leaves import Leaves, to_array
 from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation, take_rules_off
-from softjax.gradcheck.rounding import Rounding, find_lowest_precision, measure_deviation
+from softjax.gradcheck.rounding import (
+    NOISE_STEPS,
+    Rounding,
+    find_lowest_precision,
+    find_noise,
+    measure_deviation,
+)
 
 FORWARD_AT_MOST = 2000  # up to this many parameters, forward mode takes every entry where reverse mode cannot
 RULES_OF_ITS_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
@@ -159,11 +164,7 @@ def _trace_slope(call: Callable[..., Any], leaves: Leaves) -> jex.ClosedJaxpr | 
 def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
     """How much the value of a function that cannot be traced changes when its parameters are rounded.
 
-    A function that is computed in steps, as a solver does, may be smooth between neighbouring numbers, and jump where the
-    steps change. So its noise on a coarser scale counts too: high differences of equidistant values. Those of a smooth
-    function fall with their order; those of noise, divided by the root of their binomial coefficient, do not.
-
-    Source: Moré and Wild, *Estimating Computational Noise*, 2011.
+    The noise on a coarser scale counts too: `rounding.find_noise`.
     """
     rng = np.random.default_rng(0)
     signs = [rng.choice([-1, 1], x.shape) for x in leaves]
@@ -174,19 +175,7 @@ def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -
     with np.errstate(all="ignore"):
         center = value(0.0, signs)
         moved = [value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(8)]
-        rough = _find_noise([value(NOISE_STEP * k, signs) for k in range(-6, 7)])
+        rough = float(find_noise([value(step, signs) for step in NOISE_STEPS]))
     spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
     found = [each for each in (spread, rough) if np.isfinite(each)]
     return max(*found, rounding.unit * abs(center)) if found else rounding.unit * abs(center)
-
-
-NOISE_STEP = 0.03  # relative to the parameters
-
-
-def _find_noise(values: list[float]) -> float:
-    """The noise of equidistant values; 0 if it is below what is smooth in them."""
-    levels = [
-        float(np.sqrt(np.mean(np.diff(values, order) ** 2) / math.comb(2 * order, order)))
-        for order in (6, 8, 10)
-    ]
-    return levels[-1] if max(levels) <= 3 * min(levels) else 0.0

@@ -56,8 +56,9 @@ class Derivative:
     """an estimate of Σ|terms| of the derivative"""
     allowance: float
     """a generous bound of the rounding error of the derivative by autodiff"""
-    jumps: bool = False
     complex_error: float = 0.0
+    bend: float = 0.0
+    """as in `Difference`"""
 
     @property
     def without_autodiff(self) -> tuple[float, float]:
@@ -136,8 +137,8 @@ def take_references(
         text = "two evaluations at the same point give different values"
         return References(None, unknown, unknown, (), text, remarks)
     entries = _choose_entries(function, True, num_entries, seed)
-    taken = {place: _look_along(function, place) for place in entries} if function.traced else {}
-    dense = [_look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
+    taken = {place: look_along(function, place) for place in entries} if function.traced else {}
+    dense = [look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
     first: References | None = None
     for autodiff in function.list_autodiff():
         found = _confirm(function, autodiff, [*taken.values(), *dense], paths, seed)
@@ -151,7 +152,7 @@ def take_references(
         remarks = (*remarks, "no reverse mode: it gives NaN or ∞ here")
     for place in _choose_entries(function, False, num_entries, seed):
         if place not in taken:
-            taken[place] = _look_along(function, place)
+            taken[place] = look_along(function, place)
     return _do_without_autodiff(function, [*taken.values(), *dense], paths, remarks)
 
 
@@ -178,7 +179,7 @@ def _take_own_sizes(function: ScalarFunction) -> Leaves:
     return [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in function.leaves]
 
 
-def _look_along(function: ScalarFunction, place: Place) -> Along:
+def look_along(function: ScalarFunction, place: Place) -> Along:
     direction = make_unit(function.leaves, place)
     size = float(np.abs(function.leaves[place[0]]).max()) or 1.0
     own_size = float(_take_own_sizes(function)[place[0]][place[1]])
@@ -186,7 +187,7 @@ def _look_along(function: ScalarFunction, place: Place) -> Along:
     return Along(place, direction, difference, *take_complex_step(function, direction))
 
 
-def _look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
+def look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
     """Along a random direction, in which every parameter moves in proportion to its size."""
     direction = [size * rng.choice([-1.0, 1.0], size.shape) for size in _take_own_sizes(function)]
     difference = take_central_difference(function, direction, 1.0)
@@ -218,7 +219,9 @@ def _confirm(
             values["central differences"] = difference.value
         allowance = 100 * function.coarseness * dot(deviation, take_sizes(direction))
         derivatives.append(
-            Derivative(along.entry, direction, values, difference.error, scale, allowance, difference.jumps)
+            Derivative(
+                along.entry, direction, values, difference.error, scale, allowance, bend=difference.bend
+            )
         )
     disagreement = _find_disagreement(derivatives, function.coarseness, paths)
     return References(autodiff, gradient, deviation, tuple(derivatives), disagreement)
@@ -242,8 +245,8 @@ def _do_without_autodiff(
             along.difference.error,
             scale,
             0.0,
-            along.difference.jumps,
             along.complex_error,
+            along.difference.bend,
         )
         derivatives.append(derivative)
         if along.entry is not None:
