@@ -16,6 +16,7 @@ from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
 from softjax.gradcheck.references import References, take_references
 from softjax.gradcheck.result import GradientCheck, Sample
+from softjax.gradcheck.rounding import Rounding
 from softjax.gradcheck.verdict import Verdict, reach_verdict
 
 
@@ -82,9 +83,9 @@ def check_gradient(
     tolerance = Tolerance(allowed_bounds, rtol, atol)
     in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
     with jax.enable_x64(True):
-        at_kink = judge_at_kink(function, references, in_float64 or in_type)
+        at_kink = judge_at_kink(function, references, in_type, Rounding.of(claim.dtype).unit)
     verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
-    if at_kink is not None and (at_kink[0] == "right" or verdict.word == "undecided"):
+    if at_kink is not None and (at_kink[0] != "undecided" or verdict.word != "right"):
         verdict = replace(verdict, word=at_kink[0], diagnosis=at_kink[1], factor=None)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)

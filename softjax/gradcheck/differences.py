@@ -103,20 +103,27 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
         if found.error <= TOO_COARSE * abs(found.value) or 4 * function.noise / steps[-1] > found.error:
             break
     center = float(np.real(function.evaluate_at(function.leaves)))
-    return found._replace(bend=_find_bend(np.array(pairs) - center, np.array(steps), function.noise))
+    bend = _find_bend(np.array(pairs) - center, np.array(steps), function.noise)
+    if np.isinf(bend):
+        return Difference(float("nan"), float("inf"), jumps=True)
+    return found._replace(bend=bend)
 
 
 def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
-    """The limit of (f(x + hv) − 2 f(x) + f(x − hv)) / h, which falls with h where f is smooth."""
+    """The limit of (f(x + hv) − 2 f(x) + f(x − hv)) / h, which falls with h where f is smooth; ∞ at a cusp."""
     with np.errstate(all="ignore"):
-        bends = rises.sum(axis=1) / steps
-        clear = np.abs(bends) > np.maximum(
-            100 * noise / steps, 1e-6 * np.abs(rises / steps[:, None]).max(axis=1)
-        )
-    for last in range(len(steps), 2, -1):
+        plain = rises.sum(axis=1) / steps
+        bends = (8 * plain[1:] - plain[:-1]) / 7  # without what is proportional to h
+        slopes = np.abs(rises / steps[:, None]).max(axis=1)[1:]
+        clear = np.abs(bends) > np.maximum(100 * noise / steps[1:], 1e-6 * slopes)
+    for last in range(len(bends), 2, -1):
         three = bends[last - 3 : last]
-        if clear[last - 3 : last].all() and np.ptp(three) <= 0.02 * np.abs(three).min():
+        if clear[last - 3 : last].all() and np.ptp(three) <= 0.05 * np.abs(three).min():
             return float(three[-1])
+        with np.errstate(all="ignore"):
+            growth = np.abs(three[1:] / three[:-1])
+        if clear[last - 3 : last].all() and growth.min() > 1.5 and growth.max() < 5:  # by 8 it would be a jump
+            return float("inf")
         if clear[last - 1]:  # it is seen well here, and falls
             return 0.0
     return 0.0

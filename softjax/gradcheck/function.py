@@ -138,8 +138,11 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
         noise = _jitter(call, leaves, Rounding.of(precision))
         return ScalarFunction(call, leaves, None, precision, noise)
     precision = find_lowest_precision(traced)
-    _, (deviation,) = measure_deviation(traced, leaves, Rounding.of(precision))
-    return ScalarFunction(call, leaves, traced, precision, float(deviation))
+    rounding = Rounding.of(precision)
+    (value,), (deviation,) = measure_deviation(traced, leaves, rounding)
+    # at the edge of its domain a function may be NaN a rounding away
+    noise = float(deviation) if np.isfinite(deviation) else rounding.unit * abs(float(value))
+    return ScalarFunction(call, leaves, traced, precision, noise)
 
 
 def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | str:
