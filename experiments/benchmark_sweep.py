@@ -359,7 +359,7 @@ def run_processes(options: BenchmarkOptions) -> list[dict[str, float]]:
             start = time.perf_counter()
             subprocess.run([*command, "--out", str(out)], check=True, env=environment, capture_output=True)
             seconds = time.perf_counter() - start
-            run = json.loads((out / "run.json").read_text())
+            run = json.loads((out / "run.json").read_text(encoding="utf-8"))
             processes.append({"process": seconds, **run["seconds"], "peak_memory_mb": run["peak_memory_mb"]})
     return processes
 

@@ -4,9 +4,9 @@ An experiment is a function of its options and an `Experiment`. Each stage is sa
 or a kill, the same command with --resume continues from there and computes no finished stage again.
 """
 
-import csv
 import json
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,11 +19,14 @@ import tyro
 from matplotlib.figure import Figure
 
 from softjax import Dataset, InputError, PathConfig, PathResult, SweepConfig, SweepResult, load_dataset
+from softjax.cli import surroundings
 from softjax.cli.advice import add_advice
-from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.cli.interrupt import handle_signals
+from softjax.cli.running import begin, claim, run_path, run_sweep
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
-from softjax.runs.checkpoint import Checkpoint, identify
+from softjax.runs.checkpoint import Checkpoint, describe_data, identify
+from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.checkpoint import estimate_bytes
 
@@ -94,7 +97,7 @@ class Experiment:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The settings, the data set and the versions of the packages."""
-        return identify(self.settings, self.dataset.fingerprint if self.dataset is not None else None)
+        return identify(self.settings, self.dataset)
 
     def has(self, name: str) -> bool:
         """Whether a stage was started."""
@@ -111,7 +114,7 @@ class Experiment:
     def sweep(self, name: str, dataset: Dataset, config: SweepConfig) -> SweepResult:
         """The result of a sweep. The sweep continues from the last checkpoint of the stage `name`, and is loaded if it is finished."""
         needed = estimate_bytes(config, dataset)
-        stage = self._stage(name, identify(asdict(config), dataset.fingerprint), needed)
+        stage = self._stage(name, identify(asdict(config), dataset), needed)
         return run_sweep(dataset, config, stage, keep_last=True, desc=name)
 
     def path(
@@ -119,7 +122,7 @@ class Experiment:
     ) -> PathResult:
         """The result of a regularization path, in the same way."""
         solver = solver or PathConfig()
-        stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset.fingerprint))
+        stage = self._stage(name, identify(asdict(config) | asdict(solver), dataset))
         return run_path(dataset, config, solver, stage, keep_last=True, desc=name)
 
     def write(
@@ -144,20 +147,19 @@ class Experiment:
         """
         about: dict[str, Any] = {"command": self.command, "config": self.settings}
         if self.dataset is not None:
-            about["dataset"] = {"title": self.dataset.title, "fingerprint": self.dataset.fingerprint}
+            about["dataset"] = describe_data(self.dataset)
         about |= dict(run or {}) | describe_environment()
         about["versions"] |= dict(versions or {})
         with self.folder.write() as out:
             for name, rows in (tables or {}).items():
-                with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-                    csv.writer(file).writerows(rows)
+                write_table(out / f"{name}.csv", rows)
             for name, figure in (figures or {}).items():
                 figure.savefig(out / f"{name}.png", dpi=150)
             for name, text in (files or {}).items():
-                (out / name).write_text(text, encoding="utf-8")
+                write_text(out / name, text)
             content = json.dumps(about, indent=2, ensure_ascii=False, default=_plain)
-            (out / "run.json").write_text(content + "\n", encoding="utf-8")
-            (out / "README.md").write_text(readme(about), encoding="utf-8")
+            write_text(out / "run.json", content + "\n")
+            write_text(out / "README.md", readme(about))
 
     def _stage(self, name: str, identity: dict[str, Any], needed_bytes: int = 0) -> Checkpoint:
         stage = self.folder.checkpoint.stage(name)
@@ -186,23 +188,27 @@ def run_experiment(
 
     The exit code is 1 after an error in the input, which is printed in one line, and 130 after Ctrl-C.
     """
-    try:
-        options = tyro.cli(options_type, description=description, config=FLAGS)
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
-        folder = RunFolder(options.out, options.overwrite, options.resume)
-        folder.check()
-        experiment = Experiment(options, load(options) if load is not None else None, command)
-        with folder.lock():
-            complete = folder.begin(experiment.identity)
-            if not complete:
-                with keep_unfinished(folder, command):
+    surroundings.prepare()
+    with handle_signals() as stop:
+        try:
+            options = tyro.cli(options_type, description=description, config=FLAGS)
+            surroundings.start_jax()
+            words = [word for word in sys.argv[1:] if word != "--resume"]
+            command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
+            folder = RunFolder(options.out, options.overwrite, options.resume)
+            folder.check()
+            experiment = Experiment(options, load(options) if load is not None else None, command)
+            with claim(folder, shlex.join([*surroundings.describe_program(), *words])):
+                complete = begin(folder, experiment.identity)
+                if not complete:
                     run(options, experiment)
-        print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
-    except InputError as error:
-        sys.exit(f"error: {add_advice(error)}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+            print(f"{'complete' if complete else 'report'}: {options.out / 'README.md'}")
+        except InputError as error:
+            sys.exit(f"error: {add_advice(error)}")
+        except BaseException as error:
+            if not stop.requested and not isinstance(error, KeyboardInterrupt):
+                raise
+            sys.exit(128 + (stop.requested or signal.SIGINT))
 
 
 def _plain(value: Any) -> Any:

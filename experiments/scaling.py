@@ -104,7 +104,7 @@ def read_in_a_process(options: ScalingOptions, count: int) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, __file__, *arguments],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=True,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(count)},
     )

@@ -1,12 +1,20 @@
 """Ahead-of-time compilation: once for all arguments of the same shapes and types."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
 
 Program = TypeVar("Program")
+
+
+@contextmanager
+def types_of(dtype: str) -> Iterator[None]:
+    """64-bit types for float64, none for others, whatever the caller's setting. Compilation is on: programs are compiled."""
+    with jax.enable_x64(dtype == "float64"), jax.disable_jit(False):
+        yield
 
 
 def compile_once(build: Callable[[Any, Any], Program], static: Hashable, arguments: Any) -> Program:

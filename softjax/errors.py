@@ -1,7 +1,18 @@
 """`InputError`, and the checks that raise it."""
 
 import math
-from typing import get_args
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from numbers import Real
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+
+UNDECODED = frozenset(
+    map(chr, range(0xDC80, 0xDD00))
+)  # how Python keeps bytes that are no text in the names of files
 
 
 class InputError(ValueError):
@@ -14,15 +25,79 @@ class InputError(ValueError):
         softjax.errors.InputError: num_iters must be a whole number of at least 1, got 0
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(in_one_line(message))
+
+
+def in_one_line(text: str) -> str:
+    r"""`text` with control characters, such as a line break in the name of a file, as Python writes them in a string.
+
+    Examples:
+        >>> print(in_one_line("no such file: a" + chr(10) + "b.npz"))
+        no such file: a\nb.npz
+    """
+    shown = (char if char.isprintable() or char in UNDECODED else repr(char)[1:-1] for char in text)
+    return "".join(shown)
+
+
+def check_kinds(options: Any) -> None:
+    """Raises `InputError` unless every field of a record of options is of the kind that its annotation says.
+
+    Whole numbers and choices are left to `check_count` and `check_choice`, which also say which ones are meant.
+    """
+    for name, hint in get_type_hints(type(options)).items():
+        value, optional = getattr(options, name), NoneType in get_args(hint)
+        if optional and value is None:
+            continue
+        if optional:
+            hint = next(kind for kind in get_args(hint) if kind is not NoneType)
+        what, fits = KINDS.get(hint, ("", lambda _: True))
+        if not fits(value):
+            raise InputError(f"{name} must be {what}, got {_show(value)}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and float(value) is not None
+    except OverflowError:  # a whole number
+        return False
+
+
+def _are(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda values: isinstance(values, tuple | list) and all(map(fits, values))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+KINDS: dict[object, tuple[str, Callable[[object], bool]]] = {
+    bool: ("True or False", lambda value: isinstance(value, bool)),
+    float: ("a number that a float can be", _is_number),
+    str: ("a text", _is_text),
+    Path: ("a path", lambda value: isinstance(value, Path)),
+    tuple[float, ...]: ("a tuple of numbers", _are(_is_number)),
+    tuple[str, ...]: ("a tuple of texts", _are(_is_text)),
+}
+
+
+def _show(value: object) -> str:
+    """A value in one line of bounded length."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
 
 def check_choice(name: str, value: object, choices: object) -> None:
     """Raises `InputError` unless `value` is one of the values of the `Literal` type `choices`."""
-    if value not in get_args(choices):
-        raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {value!r}")
+    if not isinstance(value, str) or value not in get_args(choices):
+        raise InputError(f"{name} must be one of {', '.join(get_args(choices))}, got {_show(value)}")
+
+
+LARGEST_COUNT = 2**31 - 1  # of JAX's 32-bit integers
 
 
 def check_count(name: str, value: int, least: int = 1, most: int | None = None) -> None:
-    """Raises `InputError` unless `value` is an integer from `least` to `most`; without `most` there is no upper limit."""
+    """Raises `InputError` unless `value` is an integer from `least` to `most`, which is that of 32 bits by default."""
     bound = f"of at least {least}" if most is None else f"from {least} to {most}"
     if (
         isinstance(value, bool)
@@ -30,7 +105,16 @@ def check_count(name: str, value: int, least: int = 1, most: int | None = None) 
         or value < least
         or (most is not None and value > most)
     ):
-        raise InputError(f"{name} must be a whole number {bound}, got {value!r}")
+        raise InputError(f"{name} must be a whole number {bound}, got {_show(value)}")
+    if value > LARGEST_COUNT:
+        raise InputError(
+            f"{name} must be at most {LARGEST_COUNT}, as JAX counts with 32 bits, got {shorten(value)}"
+        )
+
+
+def shorten(value: int) -> str:
+    """A whole number as text, a long one as 1.2e+30."""
+    return str(value) if abs(value) < 10**15 else f"{Decimal(value):.2g}"
 
 
 def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
@@ -42,4 +126,5 @@ def check_rates(name: str, values: tuple[float, ...], positive: bool) -> None:
             least = "positive" if positive else "zero or positive"
             raise InputError(f"{name} must be finite and {least}, got {value!r}")
     if len(set(values)) < len(values):
-        raise InputError(f"{name} holds a value twice: {', '.join(map(str, values))}")
+        twice = next(value for value, count in Counter(values).items() if count > 1)
+        raise InputError(f"{name} holds a value twice: {twice}")

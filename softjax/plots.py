@@ -9,16 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
 from softjax.path.result import PathResult
+from softjax.ranges import spacing_of
 from softjax.training.result import SweepResult
 
 COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
 MOST_CURVES = 400
 ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
 BLUE = "#0072b2"  # of the same palette
+LONGEST_NAME = 24  # letters of a class name
+LONGEST_TITLE = 90
 
 
 def heat_map(result: SweepResult, title: str) -> Figure:
@@ -52,7 +56,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
         how = "italic" if result.grid_shape else "small"
         handles.append(Patch(facecolor="none", edgecolor="none", label=f"{how}: stopped early"))
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False, fontsize=8)
-    axes.set_title(title)
+    _set_title(axes, title)
     return figure
 
 
@@ -122,7 +126,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     axes = figure.subplots()
     rates = np.sort(result.learning_rate)
     log_rates = rates[0] < rates[-1] and (
-        result.config.search == "log_uniform" or _spacing(np.unique(rates)) == "log"
+        result.config.search == "log_uniform" or spacing_of(np.unique(rates)) == "log"
     )
     norm = (LogNorm if log_rates else Normalize)(
         rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
@@ -139,20 +143,38 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=label)
 
     stable = smooth[~result.diverged[:, result.best_seed]]  # NaN after a configuration was stopped
-    # Curves that rise far above their start are cut off.
-    top = 2 * max(history[:, 0].max(), np.nanquantile(stable[:, -1], 0.9))
-    axes.set(yscale="log", ylim=(0.8 * np.nanmin(stable), top), xlim=(0, steps[-1] + 1))
+    axes.set(xlim=(0, steps[-1] + 1), ylim=_limits(history[:, 0], stable))
+    axes.set_yscale("log")
     over = window * (steps[1] - steps[0]) if window > 1 else 1
     axes.set_xlabel("step" + (f" (curves: mean over {over} steps)" if window > 1 else ""))
     axes.set_ylabel("minibatch objective (nats, with penalty)")
     axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     axes.legend(frameon=False, loc="upper right")
-    axes.set_title(title)
+    _set_title(axes, title)
     return figure
 
 
+def _limits(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) -> tuple[float, float]:
+    """The ends of the logarithmic axis of losses. Curves that rise far above their start are cut off.
+
+    **Arguments:** `first`: the first loss of every configuration; `stable`: the curves that did not diverge.
+    """
+
+    def positive(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, " n"]:
+        kept: np.ndarray = values[np.isfinite(values) & (values > 0)]
+        return kept
+
+    inside = positive(stable) if positive(stable).size else np.ones(1)
+    starts, ends = positive(first), positive(stable[:, -1])
+    top = max(starts.max(initial=inside.min()), np.quantile(ends, 0.9) if ends.size else 0)
+    return 0.8 * float(inside.min()), 2 * float(top)
+
+
 def path(result: PathResult, title: str) -> Figure:
-    """Accuracy on the three splits over the penalty strength, with the interval of the validation accuracy and the best."""
+    """Accuracy on the three splits over the penalty strength, with the interval of the validation accuracy and the best.
+
+    Open markers are penalty strengths that did not converge.
+    """
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(result.reg)
@@ -160,7 +182,9 @@ def path(result: PathResult, title: str) -> Figure:
     if reg[0] > 0:
         axes.set_xscale("log")
     else:
-        axes.set_xscale("symlog", linthresh=reg[reg > 0].min() if reg.any() else 1)
+        # linear up to the smallest positive reg; far below the largest one a logarithm would overflow
+        smallest = max(reg[reg > 0].min(), 1e-30 * reg.max()) if reg.any() else 1
+        axes.set_xscale("symlog", linthresh=smallest)
     axes.fill_between(
         reg, *result.val_interval[order].T, color=BLUE, alpha=0.15, linewidth=0, label="95 % interval"
     )
@@ -170,6 +194,16 @@ def path(result: PathResult, title: str) -> Figure:
         ("test", result.test_accuracy, "black", ":"),
     ):
         axes.plot(reg, values[order], marker=".", label=name, color=color, linestyle=line)
+        if not result.converged.all():
+            left = ~result.converged[order]
+            once = "not converged" if name == "training" else None
+            open_marker: dict[str, Any] = {
+                "marker": "o",
+                "markersize": 7,
+                "markerfacecolor": "white",
+                "markeredgecolor": color,
+            }
+            axes.plot(reg[left], values[order][left], linestyle="none", zorder=3, label=once, **open_marker)
     best = result.best
     axes.plot(
         result.reg[best],
@@ -178,7 +212,8 @@ def path(result: PathResult, title: str) -> Figure:
         color=ACCENT,
         label=f"best: reg {result.reg[best]:.3g}",
     )
-    axes.set(xlabel="penalty strength reg", ylabel="accuracy", title=title)
+    axes.set(xlabel="penalty strength reg", ylabel="accuracy")
+    _set_title(axes, title)
     axes.grid(color="0.93")
     axes.legend(frameon=False)
     return figure
@@ -197,10 +232,10 @@ def templates(
         figure.subplots(rows, columns, squeeze=False).flat, scaled, class_names, strict=False
     ):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(name, fontsize=10)
+        axes.set_title(_make_drawable(name, 18), fontsize=10, parse_math=False)
     for axes in figure.axes:
         axes.set_axis_off()
-    figure.suptitle(title)
+    figure.suptitle(_make_drawable(title, LONGEST_TITLE), parse_math=False)
     return figure
 
 
@@ -213,34 +248,40 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap=COLOR_MAP, vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    axes.set(xlabel="predicted class", ylabel="true class", title=title)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    _set_title(axes, title)
     if num_classes <= 30:
-        slant = 45 if max(map(len, class_names)) > 2 else 0
-        axes.set_xticks(range(num_classes), class_names, rotation=slant, ha="right" if slant else "center")
-        axes.set_yticks(range(num_classes), class_names)
+        names = [_make_drawable(name, LONGEST_NAME) for name in class_names]
+        slant = 45 if max(map(len, names)) > 2 else 0
+        plain: dict[str, Any] = {"parse_math": False}
+        axes.set_xticks(range(num_classes), names, rotation=slant, ha="right" if slant else "center", **plain)
+        axes.set_yticks(range(num_classes), names, **plain)
         for i, j in np.ndindex(*counts.shape):
             color = "white" if shares[i, j] < 0.6 else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color=color)
     return figure
 
 
+def _set_title(axes: Axes, title: str) -> None:
+    axes.set_title(_make_drawable(title, LONGEST_TITLE), parse_math=False)
+
+
+def _make_drawable(text: str, most: int) -> str:
+    """`text` in one line of at most `most` letters. � stands for letters that the font lacks."""
+    drawable = get_font(findfont(FontProperties())).get_charmap()
+    line = "".join(letter if ord(letter) in drawable else "�" for letter in " ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def _mappable(norm: Normalize) -> ScalarMappable:
     return ScalarMappable(norm=norm, cmap=COLOR_MAP)
-
-
-def _spacing(values: Float[np.ndarray, " n"]) -> str:
-    """How sorted values are spaced: "log", "linear" or "uneven"."""
-    log = len(values) > 1 and values[0] > 0 and np.allclose(np.diff(np.log(values), 2), 0, atol=1e-6)
-    if log and (len(values) > 2 or values[1] / values[0] >= 10):
-        return "log"
-    return "linear" if np.allclose(np.diff(values, 2), 0, atol=1e-6 * np.ptp(values)) else "uneven"
 
 
 def _axis(axes: Axes, which: str, values: Float[np.ndarray, " n"], label: str) -> Float[np.ndarray, " m"]:
     """Sets the scale and label of an axis for cells at `values`. Returns the n + 1 edges of the cells."""
     getattr(axes, f"set_{which}label")(label)
     axis = getattr(axes, f"{which}axis")
-    spacing = _spacing(values) if len(values) > 1 else "uneven"
+    spacing = spacing_of(values) if len(values) > 1 else "uneven"
     if spacing == "uneven":  # cells of equal width, with their values as tick labels
         axis.set_ticks(np.arange(len(values)), [f"{value:.3g}" for value in values])
         return np.arange(len(values) + 1) - 0.5

@@ -1,34 +1,16 @@
 """The command line: softjax sweep | check | compare."""
 
-import io
+# Little is imported before signals are handled: Ctrl-C may come while all the rest is imported.
 import os
 import shlex
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
-from typing import Annotated, Any, NoReturn, Union
+from typing import NoReturn
 
-import platformdirs
-import tyro
-
-from softjax.cli.advice import add_advice
-from softjax.cli.check import Check
-from softjax.cli.compare import Compare
-from softjax.cli.console import say
-from softjax.cli.options import describe_command, read_ranges, show_defaults, summarize_command, wrap
-from softjax.cli.sweep import Sweep
-from softjax.errors import InputError
+from softjax.cli.interrupt import handle_signals
 
 INTERRUPTED = 128  # plus the number of the signal, as in shells
-DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients, and "
-    "compares autodiff frameworks."
-)
-
-COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "compare": Compare}
 
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,91 +18,96 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Compiled programs are kept in the user's cache, so the next run with these shapes does not compile.
     """
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(platformdirs.user_cache_path("softjax") / "compiled")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-    one_of_several = "--distributed" in (sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    one_of_several = "--distributed" in given
+    with handle_signals() as stop:
+        stop.at_once = True
+        try:
+            code = _run(given)
+        except BaseException:
+            if stop.requested:  # twice
+                code = INTERRUPTED + stop.requested
+            elif one_of_several:
+                sys.excepthook(*sys.exc_info())
+                code = 1
+            else:
+                raise
+        stop.ignore()
+        if code > INTERRUPTED or (code and one_of_several):
+            # XLA may still compile in another thread, and then Python's ordinary exit would crash. It would also wait
+            # for the other processes, which may be waiting for this one.
+            os._exit(code)
+        sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Runs `main` in surroundings in which it does not fail, and returns the exit code of the process."""
+    from softjax.cli import surroundings
+    from softjax.cli.console import say
+
+    surroundings.prepare()
+    surroundings.keep_compiled()
     try:
-        code = main(arguments)
+        try:
+            code = main(arguments, surroundings.describe_program())
+        except SystemExit as ending:  # after the help and after usage errors
+            code = ending.code if isinstance(ending.code, int) else 0
         sys.stdout.flush()
+        return code
     except BrokenPipeError:  # the reader closed the pipe, as in `softjax --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
-    except BaseException as error:
-        if not one_of_several:
-            raise
-        if not isinstance(error, SystemExit):
-            traceback.print_exc()
-        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    if code > INTERRUPTED or (code and one_of_several):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # XLA may still compile in another thread, and then Python's ordinary exit would crash. It would also wait for
-        # the other processes, which may be waiting for this one.
-        os._exit(code)
-    sys.exit(code)
+        surroundings.silence_output()
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        say(f"softjax: error: {surroundings.explain(error)}")
+        return 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: Sequence[str] = ("softjax",)) -> int:
     """Runs a command line (that of the process by default) and returns its exit code.
 
     0: done; 1: a check failed; 2: an error in the input, printed in one line on stderr; 130: interrupted (143: by SIGTERM).
+
+    **Arguments:**
+
+    - `arguments`: the words after the program.
+    - `program`: the words with which it is called; printed where it is to be called again.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with handle_signals() as stop:
+        try:
+            code = _execute(arguments, program)
+            what = "all was done"
+        except BaseException as error:
+            # An interruption may come out of an import or a callback as another error.
+            if not stop.requested and not isinstance(error, KeyboardInterrupt):
+                raise
+            stop.requested = stop.requested or signal.SIGINT
+            what = "no report was written"
+        if not stop.requested:
+            return code
+        from softjax.cli.console import say
+
+        say(f"softjax: interrupted; {what}")
+        return INTERRUPTED + stop.requested
+
+
+def _execute(arguments: list[str], program: Sequence[str]) -> int:
+    """Runs a command line, and prints an error in the input in one line. Returns the exit code."""
+    from softjax.cli.advice import add_advice
+    from softjax.cli.console import say
+    from softjax.cli.parse import parse
+    from softjax.errors import InputError
+
     if arguments == ["--version"]:
         import softjax
 
         print(f"softjax {softjax.__version__}")
         return 0
     try:
-        command = _parse(arguments)
-        code: int = command.run(shlex.join(["softjax", *arguments]))
+        command = parse(arguments)
+        words = [word for word in arguments if word != "--resume"]
+        code: int = command.run(shlex.join(["softjax", *words]), shlex.join([*program, *words]))
         return code
     except InputError as error:
         say(f"softjax: error: {add_advice(error)}")
         return 2
-    except KeyboardInterrupt as interruption:
-        say("softjax: interrupted; no report was written")
-        return INTERRUPTED + (interruption.args[0] if interruption.args else signal.SIGINT)
-
-
-def _parse(arguments: list[str]) -> Any:
-    """The command. Raises `InputError` for invalid values, and `SystemExit` after the help and after usage errors."""
-    parse = partial(
-        tyro.cli,
-        description="",  # printed below, because the parser does not wrap it
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
-        registry=read_ranges(),
-    )
-    command = COMMANDS.get(arguments[0]) if arguments else None
-    if command is not None:
-        text = describe_command(command)
-        parse = partial(parse, show_defaults(command), prog=f"softjax {arguments[0]}", args=arguments[1:])
-    else:
-        text = wrap(DESCRIPTION)
-        parse = partial(parse, _overview(), prog="softjax", args=arguments)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            return parse()
-    except SystemExit as ending:
-        # The parser turns our errors into its own usage errors. Our message is clearer.
-        reason: BaseException | None = ending
-        while reason is not None:
-            if isinstance(reason, InputError):
-                raise reason from None
-            reason = reason.__context__
-    if {"-h", "--help"} & set(arguments):
-        print(f"{text}\n")
-    return parse()  # an error of the parser's own: parse again, with its output
-
-
-def _overview() -> Any:
-    """All commands, with one line for each."""
-    union: Any = Union
-    return union[
-        tuple(
-            Annotated[command, tyro.conf.subcommand(name, description=summarize_command(command))]
-            for name, command in COMMANDS.items()
-        )
-    ]

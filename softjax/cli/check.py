@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from softjax.cli.console import load, print_table
+from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.gradcheck.config import CheckConfig
@@ -35,8 +36,9 @@ class Check:
     data: DataConfig = field(default_factory=DataConfig)
     check: CheckConfig = field(default_factory=CheckConfig)
 
-    def run(self, command: str) -> int:
+    def run(self, command: str, called: str) -> int:
         """Prints the tables and the verdict."""
+        start_jax()
         return self._own() if self.check.function is not None else self._by_hand()
 
     def _own(self) -> int:
@@ -60,6 +62,7 @@ class Check:
         import numpy as np
 
         from softjax.datasets import preprocess
+        from softjax.evaluation.examples import check_range
         from softjax.gradcheck.check import check_gradient
         from softjax.objective.gradient import loss_and_grad
         from softjax.objective.objective import loss
@@ -67,8 +70,9 @@ class Check:
         config = self.check
         dataset = load(self.data)
         dev = dataset.development(seed=config.seed)
-        features = dev.X - preprocess.fit(dataset.train.X, standardize=False).mean
-        X = np.hstack([features, np.ones((len(dev), 1))])
+        fitted = preprocess.fit(dataset.train.X, standardize=False)
+        check_range("training", dev, fitted, "float64")
+        X = np.hstack([preprocess.centre(fitted, dev.X, "float64"), np.ones((len(dev), 1))])
         rng = np.random.default_rng(config.seed)
         W = config.init_scale * rng.standard_normal((X.shape[1], dataset.num_classes))
         print(
@@ -112,9 +116,9 @@ def _imported(name: str) -> Any:
 def _inputs(name: str) -> tuple[Any, ...]:
     """Params and args, from a .npz file or from package.module:name."""
     if name.endswith(".npz"):
-        from softjax.datasets.arrays import read
+        from softjax.npz import read_arrays
 
-        values = tuple(read(Path(name)).values())
+        values = tuple(read_arrays(Path(name)).values())
         # a single number is a number, not an array
         values = tuple(value.item() if value.ndim == 0 else value for value in values)
     else:

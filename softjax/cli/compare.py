@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from softjax.cli.console import print_table, progress_bar
-from softjax.cli.running import keep_unfinished
+from softjax.cli.running import begin, claim
+from softjax.cli.surroundings import start_jax
 from softjax.comparison.config import CompareConfig
 
 
@@ -29,7 +30,8 @@ class Compare:
             beside it, in a folder with the same name and the ending .partial.
         resume: Continue an interrupted comparison with these options. Without out, the last such run in
             runs/ is used.
-        overwrite: Replace an earlier report in that folder, and discard an unfinished comparison.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished comparison. With resume, an
+            unfinished comparison is continued, and then replaces the report.
     """
 
     comparison: CompareConfig = field(default_factory=CompareConfig)
@@ -38,13 +40,14 @@ class Compare:
     resume: bool = False
     overwrite: bool = False
 
-    def run(self, command: str) -> int:
+    def run(self, command: str, called: str) -> int:
         """Runs the comparison, prints a row for each framework, writes the report."""
         if self.show is not None:
             from softjax.comparison.script import show
 
             print(show(*self.show), end="")
             return 0
+        start_jax()
         from softjax.comparison.report import summary, write_comparison
         from softjax.comparison.run import compare, plan
         from softjax.runs.checkpoint import identify
@@ -54,13 +57,12 @@ class Compare:
         identity = identify(asdict(self.comparison))
         ways = {"overwrite": self.overwrite, "resume": self.resume}
         folder = RunFolder(self.out, **ways) if self.out else choose_folder("frameworks", identity, **ways)
-        command = command.replace(" --resume", "")
         folder.check()
-        with folder.lock():
-            if folder.begin(identity):
+        with claim(folder, called):
+            if begin(folder, identity):
                 print(f"complete: {folder.out / 'README.md'}")
                 return 0
-            with keep_unfinished(folder, command), progress_bar(0, unit="case", desc="comparing") as bar:
+            with progress_bar(0, unit="case", desc="comparing") as bar:
 
                 def count(framework: str, case: str) -> None:
                     bar.set_postfix_str(f"{framework} {case}", refresh=False)

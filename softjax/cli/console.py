@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -30,12 +30,27 @@ def print_table(rows: Sequence[tuple[str, ...]]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
+def print_hints(hints: Sequence[tuple[str, str]]) -> None:
+    """Prints sentences, each with the command to run next, between empty lines."""
+    print()
+    for text, command in hints:
+        print(f"{text}\n    {command}")
+    if hints:
+        print()
+
+
 @contextmanager
 def mute() -> Iterator[None]:
     """Shows nothing while the block runs, because another process shows it."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
         yield
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr)
+    """Prints a message on standard error. A message that cannot be written is no reason to lose a result."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -4,12 +4,14 @@ import inspect
 import shutil
 import textwrap
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from softjax.ranges import format_range, parse_range
+from softjax.errors import InputError
+from softjax.ranges import format_range, parse_count, parse_range
 
 SILENT = ("None", "", "False", "True", "()")  # defaults that the help does not show
 WIDTH = 100  # the largest width of the help
@@ -59,13 +61,14 @@ def show_defaults(record: type) -> type:
     return dataclass(frozen=True)(type(record.__name__, (record,), namespace))
 
 
-def read_ranges() -> ConstructorRegistry:
-    """A registry for the parser in which tuples of floats are written as ranges."""
+def read_values() -> ConstructorRegistry:
+    """A registry for the parser: tuples of floats are written as ranges, whole numbers also as 1e5, no path is empty."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
     def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
-        if info.type != tuple[float, ...]:
+        # a default of two numbers makes it a tuple of two
+        if get_origin(info.type) is not tuple or not set(get_args(info.type)) <= {float, ...}:
             return None
         return PrimitiveConstructorSpec(
             nargs=1,
@@ -75,4 +78,35 @@ def read_ranges() -> ConstructorRegistry:
             str_from_instance=lambda values: [format_range(values)],
         )
 
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda texts: parse_count(texts[0]),
+            is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda texts: read_path(texts[0]),
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda value: [str(value)],
+        )
+
     return registry
+
+
+def read_path(text: str) -> Path:
+    """The path that `text` names. Raises `InputError` if it is empty, which `Path` takes for the working directory."""
+    if not text:
+        raise InputError("a path is empty: expected a name")
+    return Path(text)

@@ -4,11 +4,11 @@ import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from softjax.cli.console import progress_bar, say
-from softjax.cli.interrupt import Stop
+from softjax.cli.interrupt import handle_signals, unwind
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -60,7 +60,7 @@ def run_sweep(
         if is_first():
             save_sweep(checkpoint, state)
 
-    with progress_bar(0, desc=desc) as bar, _watch(bar, save, checkpoint_every) as watch:
+    with progress_bar(0, desc=desc) as bar, _watch(bar, save, checkpoint_every, keep_last) as watch:
 
         def show(progress: "Progress") -> None:
             nonlocal latest
@@ -73,7 +73,8 @@ def run_sweep(
                 text += f", mean loss {progress.mean_loss:.4g}"
             bar.set_postfix_str(text, refresh=False)
             bar.update(progress.step - bar.n)
-            watch(progress, f"{progress.step:,} of {progress.num_steps:,} steps")
+            done = progress.step == progress.num_steps
+            watch(progress, done, f"{progress.step:,} of {progress.num_steps:,} steps")
 
         result = sweep(dataset, config, on_progress=show, state=state, mesh=mesh)
         if keep_last and latest is not None:
@@ -103,7 +104,7 @@ def run_path(
 
     with (
         progress_bar(len(config.regs), unit="reg", desc=desc) as bar,
-        _watch(bar, save, checkpoint_every) as watch,
+        _watch(bar, save, checkpoint_every, keep_last) as watch,
     ):
 
         def show(progress: "PathProgress") -> None:
@@ -114,7 +115,8 @@ def run_path(
             )
             bar.update(progress.converged - bar.n)
             bar.refresh()
-            watch(progress, f"{progress.converged} of {progress.num_regs} penalty strengths")
+            done = progress.converged == progress.num_regs
+            watch(progress, done, f"{progress.converged} of {progress.num_regs} penalty strengths")
 
         result = regularization_path(dataset, config, solver, on_progress=show, state=state)
         if keep_last and latest is not None:
@@ -122,47 +124,88 @@ def run_path(
         return result
 
 
+def begin(folder: "RunFolder", identity: dict[str, Any], needed_bytes: int = 0) -> bool:
+    """`folder.begin`, which says where there is nothing to resume."""
+    if folder.begin(identity, needed_bytes):
+        return True
+    if folder.resume and not folder.checkpoint.exists:
+        say(f"nothing to resume in {folder.partial}: a new run starts")
+    return False
+
+
+@contextmanager
+def claim(folder: "RunFolder", command: str) -> Iterator[None]:
+    """The folder of a run for the block: locked, and left as `keep_unfinished` does."""
+    from softjax.training.devices import run_on_first
+
+    with unwind(), ExitStack() as stack:
+        run_on_first(lambda: stack.enter_context(folder.lock()))
+        stack.enter_context(keep_unfinished(folder, command))
+        yield
+
+
 @contextmanager
 def keep_unfinished(folder: "RunFolder", command: str) -> Iterator[None]:
     """If the block is interrupted, prints the command that resumes it; if there is no checkpoint, removes the folder."""
     from softjax.training.devices import is_first
 
-    try:
-        yield
-    except KeyboardInterrupt:
-        if folder.checkpoint.exists:
-            out = "" if "--out" in command else f" --out {shlex.quote(str(folder.out))}"
-            say(f"to continue: {command}{out} --resume")
-        raise
-    finally:
-        if is_first() and not folder.checkpoint.exists:
-            folder.checkpoint.discard()
+    with handle_signals() as stop:
+        try:
+            yield
+            stop.deferred = True  # all is done but the last lines
+        except BaseException as error:
+            stop.deferred = False
+            interrupted = stop.requested or isinstance(error, KeyboardInterrupt)
+            if interrupted and folder.checkpoint.exists:
+                named = any(word.partition("=")[0] == "--out" for word in shlex.split(command))
+                out = "" if named else f" --out {shlex.quote(str(folder.out))}"
+                say(f"to continue: {command}{out} --resume")
+            raise
+        finally:
+            if is_first() and not folder.checkpoint.exists:
+                folder.checkpoint.discard()
 
 
 @contextmanager
-def _watch(bar: Any, save: Callable[[Any], None], every: float) -> Iterator[Callable[[Any, str], None]]:
+def _watch(
+    bar: Any, save: Callable[[Any], None], every: float, keep_last: bool
+) -> Iterator[Callable[[Any, bool, str], None]]:
     """Yields a function that a run calls before its first segment and after each segment, with its progress.
 
     The function saves a checkpoint if one is due, and stops the run if a signal came. A signal to any process stops all
-    processes; the clock of the first process decides when a checkpoint is due.
+    processes; the clock of the first process decides when a checkpoint is due. Where all steps are done, nothing is
+    stopped any more: what is left takes seconds.
+
+    From the first segment on signals are deferred. After the block they still are, for the caller to write the report,
+    unless `keep_last` says that the finished run is saved.
     """
     from softjax.training.devices import share_numbers
 
     due = time.monotonic() + every
-    with Stop() as stop:
+    with handle_signals() as stop:
 
-        def watch(progress: Any, so_far: str) -> None:
+        def watch(progress: Any, done: bool, so_far: str) -> None:
             nonlocal due
             asked = share_numbers(stop.requested, time.monotonic() >= due)
             requested = int(asked[:, 0].max())
-            if stop.in_segment and (requested or asked[0, 1]):
+            if stop.deferred and (requested or asked[0, 1]):
                 start = time.monotonic()
                 save(progress)
                 due = time.monotonic() + max(every, 20 * (time.monotonic() - start))
             if requested:
-                bar.close()
-                say(f"stopped after {so_far}")
-                raise KeyboardInterrupt(requested)
-            stop.in_segment = True
+                stop.requested = requested
+                if not done:
+                    bar.close()
+                    say(f"stopped after {so_far}")
+                    stop.raise_request()
+            stop.deferred = True
 
-        yield watch
+        try:
+            yield watch
+        except BaseException:
+            stop.deferred = False
+            raise
+        if keep_last:
+            stop.deferred = False
+            if stop.requested:
+                stop.raise_request()

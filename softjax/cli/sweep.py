@@ -1,19 +1,23 @@
 """softjax sweep. Its options are the fields of the dataclasses below, each from the `config` module of its package."""
 
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from softjax.cli.console import load, mute, print_table, say
-from softjax.cli.running import keep_unfinished, run_path, run_sweep
+from softjax.cli.console import load, mute, print_hints, print_table, say
+from softjax.cli.running import begin, claim, run_path, run_sweep
+from softjax.cli.surroundings import start_jax
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 from softjax.path.config import PathConfig
 from softjax.runs.checkpoint import identify
 from softjax.runs.run_folder import RunFolder, choose_folder
-from softjax.training.config import DeviceConfig, SweepConfig
+from softjax.training.config import DeviceConfig, SweepConfig, list_changed
+
+# The options of training that a path uses, or refuses itself.
+PATH_USES = ("regs", "kind", "penalty", "l1_ratio", "penalize_bias", "standardize", "dtype", "keep_weights")
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,13 @@ class Sweep:
     Attributes:
         data: The data set.
         training: The options of training.
-        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD then
-            have no effect. This suits linear probes, for which only the penalty strength has to be chosen.
+        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD are
+            then refused. This suits linear probes, for which only the penalty strength has to be chosen.
         solver: The options of the path's solver.
         devices: The devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.
-        overwrite: Replace an earlier report in that folder, and discard an unfinished run.
+        overwrite: Replace an earlier report in that folder, and discard an unfinished run. With resume, an unfinished
+            run is continued, and then replaces the report.
         resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
             is none, a new run starts. If its report is complete, nothing is done.
         checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
@@ -71,17 +76,30 @@ class Sweep:
             raise InputError(
                 "a path to convergence runs on one device: leave out --distributed and --data-parallel"
             )
+        unused, when = list_changed(self.solver), "without --converge"
+        if self.converge:
+            unused, when = (
+                [each for each in list_changed(self.training) if each not in PATH_USES],
+                "with --converge",
+            )
+        if unused:
+            raise InputError(f"--{unused[0].replace('_', '-')} has no effect {when}: leave it out")
 
-    def run(self, command: str) -> int:
+    def run(self, command: str, called: str) -> int:
         """Trains, prints the best cells, writes the report. Of several processes, only the first prints and writes."""
+
+        def join() -> None:
+            from softjax.training.devices import join_processes
+
+            join_processes(self.devices)
+
+        start_jax(join)
         from softjax.training import devices
 
-        devices.join_processes(self.devices)
-        command = command.replace(" --resume", "")
         with nullcontext() if devices.is_first() else mute():
             if self.out is not None:  # before anything takes time
                 devices.run_on_first(RunFolder(self.out, self.overwrite, self.resume).check)
-            folder, done = _follow(self, command) if self.converge else _train(self, command)
+            folder, done = _follow(self, command, called) if self.converge else _train(self, command, called)
             print(f"{'report' if done else 'complete'}: {folder.out / 'README.md'}")
             return 0
 
@@ -97,9 +115,11 @@ class Sweep:
         )
 
 
-def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Trains the sweep, prints its best cells and writes its report. Returns the folder, and False if the report existed."""
     from softjax.reports import sweep as report
+    from softjax.reports.analysis import analyze_sweep
+    from softjax.reports.hints import make_hints
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
@@ -107,12 +127,11 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
     start = time.perf_counter()
     dataset = load(options.data)
     load_seconds = time.perf_counter() - start
-    identity = identify(asdict(config), dataset.fingerprint)
+    identity = identify(asdict(config), dataset)
     folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
-    with ExitStack() as work:
-        run_on_first(lambda: work.enter_context(folder.lock()))
-        if run_on_first(lambda: folder.begin(identity, needed)):
+    with claim(folder, called):
+        if run_on_first(lambda: begin(folder, identity, needed)):
             return folder, False
         on = "" if mesh.size == 1 else f" on {mesh.size} devices"
         say(
@@ -120,53 +139,48 @@ def _train(options: Sweep, command: str) -> tuple[RunFolder, bool]:
             f"{len(dataset.test):,} test examples\n{report.describe_grid(config)}, "
             f"{config.num_iters:,} steps of {config.batch_size} examples{on}"
         )
-        with keep_unfinished(folder, command):
-            result = run_sweep(
-                dataset, config, folder.checkpoint, checkpoint_every=options.checkpoint_every, mesh=mesh
-            )
-            seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
-            result = replace(result, seconds=seconds)
-            if is_first():
-                if result.diverged.any(axis=1).all():
-                    folder.checkpoint.discard()  # a resumed run would diverge too
-                report.write_sweep(result, dataset, folder, command=command)
+        result = run_sweep(
+            dataset, config, folder.checkpoint, checkpoint_every=options.checkpoint_every, mesh=mesh
+        )
+        seconds = replace(result.seconds, load=result.seconds.load + load_seconds)
+        result = replace(result, seconds=seconds)
+        if is_first():
+            if result.diverged.any(axis=1).all():
+                folder.checkpoint.discard()  # a resumed run would diverge too
+            report.write_sweep(result, dataset, folder, command=command)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")
     print_table(report.best_cells(result, most=5))
-    print()
+    print_hints(make_hints(analyze_sweep(result), command))
     return folder, True
 
 
-def _follow(options: Sweep, command: str) -> tuple[RunFolder, bool]:
+def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
     from softjax.path.solve import check_smooth
     from softjax.reports import path as report
+    from softjax.reports.analysis import analyze_path
+    from softjax.reports.hints import make_hints
 
     config = options.training
     check_smooth(config)
     dataset = load(options.data)
-    identity = identify(asdict(config) | asdict(options.solver), dataset.fingerprint)
+    identity = identify(asdict(config) | asdict(options.solver), dataset)
     folder = options.folder(identity)
-    with folder.lock():
-        if folder.begin(identity):
+    with claim(folder, called):
+        if begin(folder, identity):
             return folder, False
         say(
             f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
             f"K = {dataset.num_classes}\n{len(config.regs)} penalty strengths to convergence"
         )
-        with keep_unfinished(folder, command):
-            result = run_path(
-                dataset,
-                config,
-                options.solver,
-                folder.checkpoint,
-                checkpoint_every=options.checkpoint_every,
-            )
-            report.write_path(result, dataset, folder, command=command)
+        every = options.checkpoint_every
+        result = run_path(dataset, config, options.solver, folder.checkpoint, checkpoint_every=every)
+        report.write_path(result, dataset, folder, command=command)
     left = len(result.reg) - int(result.converged.sum())
     but = f"; {left} of {len(result.reg)} penalty strengths did not converge" if left else ""
     say(f"solved in {result.seconds.solve:.1f} s{but}\n")
-    print_table([row[:7] for row in report.path_rows(result)])
-    print()
+    print_table([row[:8] for row in report.path_rows(result)])
+    print_hints(make_hints(analyze_path(result), command))
     return folder, True

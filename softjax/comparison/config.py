@@ -1,9 +1,10 @@
 """Which frameworks are compared, and on what."""
 
-import math
 from dataclasses import dataclass
 
-from softjax.errors import InputError
+from softjax.errors import InputError, check_kinds
+
+LONGEST = 86_400  # seconds: a day
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,6 @@ class CompareConfig:
     time_limit: float = 180.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.time_limit) or self.time_limit <= 0:
-            raise InputError(f"time_limit must be finite and positive, got {self.time_limit!r}")
+        check_kinds(self)
+        if not 0 < self.time_limit <= LONGEST:
+            raise InputError(f"time_limit must be positive and at most {LONGEST}, got {self.time_limit!r}")

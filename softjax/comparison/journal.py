@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.records import Job, Record, Speed
+from softjax.runs.files import raise_as_input_error, read_text, write_text
 
 Answers = dict[Job, Record | Speed]
 
@@ -29,7 +30,8 @@ class Journal:
         with self.lock:
             self.answers[job] = record
             if self.file is not None:
-                self.file.write(json.dumps({"job": asdict(job), "record": asdict(record)}) + "\n")
+                with raise_as_input_error(f"{self.file.name} cannot be written"):
+                    self.file.write(json.dumps({"job": asdict(job), "record": asdict(record)}) + "\n")
             if self.on_record is not None:
                 self.on_record(job.framework, job.case)
 
@@ -51,13 +53,13 @@ def open_journal(
     header = {"config": asdict(config), "versions": versions, "softjax": version("softjax-suite")}
     path.parent.mkdir(parents=True, exist_ok=True)
     answers = _read_answers(path, header)
-    with path.open("a", buffering=1) as file:
+    with path.open("a", buffering=1, encoding="utf-8") as file:
         yield Journal(answers, file, on_record)
 
 
 def _read_answers(path: Path, header: dict[str, Any]) -> Answers:
     with contextlib.suppress(OSError, ValueError):
-        first, *lines = path.read_text().splitlines()
+        first, *lines = read_text(path).splitlines()
         if first == json.dumps(header):
             answers: Answers = {}
             for line in lines:
@@ -66,7 +68,7 @@ def _read_answers(path: Path, header: dict[str, Any]) -> Answers:
                     job = Job(**entry["job"])
                     answers[job] = (Speed if job.group == "speed" else Record)(**entry["record"])
             complete = [line for line in lines if line.endswith("}")]
-            path.write_text("\n".join([first, *complete]) + "\n")
+            write_text(path, "\n".join([first, *complete]) + "\n")
             return answers
-    path.write_text(json.dumps(header) + "\n")
+    write_text(path, json.dumps(header) + "\n")
     return {}

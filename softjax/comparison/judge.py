@@ -17,6 +17,7 @@ from softjax.comparison.modes import MODES
 from softjax.comparison.oracle import Truth
 from softjax.comparison.records import Job, Record
 from softjax.gradcheck.rounding import Rounding
+from softjax.npz import read_arrays
 
 ROUNDINGS_ALLOWED = 100.0
 
@@ -37,8 +38,7 @@ class Judge:
             return Record(
                 **asdict(job), status=status, error=answer.get("error"), message=answer.get("message")
             )
-        with np.load(file) as saved:
-            arrays = tuple(saved.values())
+        arrays = tuple(read_arrays(file).values())
         match job.group:
             case "edge_cases":
                 approximate = FRAMEWORKS[job.framework].approximate
@@ -58,8 +58,8 @@ class Judge:
                 for name in arrays:
                     np.save(f"{stem}-{name}.npy", getattr(truth, name))
                 scalars = {name: getattr(truth, name) for name in ("loss", "loss_rest", "loss_unit")}
-                stem.with_suffix(".json").write_text(json.dumps(scalars))
-        scalars = json.loads(stem.with_suffix(".json").read_text())
+                stem.with_suffix(".json").write_text(json.dumps(scalars), encoding="utf-8")
+        scalars = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
         return Truth(**scalars, **{name: np.load(f"{stem}-{name}.npy", mmap_mode="r") for name in arrays})
 
 

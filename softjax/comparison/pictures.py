@@ -130,18 +130,19 @@ def draw_dots(
     panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
     rows = np.arange(len(frameworks))
     for axes, (problem, lengths) in zip(panels, values.items(), strict=True):
-        known = np.isfinite(lengths)
+        known = np.isfinite(lengths) & (lengths > 0)
+        floor = np.nan if floors is None else floors[problem]
         errors = None
         if spreads is not None:
             low, high = spreads[problem][:, known]
             errors = np.maximum(0, np.stack([lengths[known] - low, high - lengths[known]]))
-        fastest = np.nanmin(lengths) if known.any() else np.nan
+        fastest = lengths[known].min() if known.any() else np.nan
         axes.errorbar(lengths[known], rows[known], xerr=errors, fmt="none", ecolor="0.4", capsize=2)
         colors = ["#d6604d" if value == fastest else "#2166ac" for value in lengths[known]]
         axes.scatter(lengths[known], rows[known], color=colors, s=28, zorder=3)
-        if floors is not None:
-            axes.axvline(floors[problem], color="0.3", linewidth=1.0, linestyle="--")
-        _set_decades(axes, [*lengths[known], *([floors[problem]] if floors is not None else [])])
+        _set_decades(axes, [*lengths[known], floor])
+        if np.isfinite(floor):
+            axes.axvline(floor, color="0.3", linewidth=1.0, linestyle="--")
         axes.set_title(problem, fontsize=9)
         axes.set_xlabel(label, fontsize=8)
         axes.set_yticks(rows, frameworks)
@@ -165,11 +166,10 @@ def draw_dots(
 
 def _set_decades(axes: Axes, values: Sequence[float]) -> None:
     """Makes the axis logarithmic, of whole decades, at most eight of them labelled."""
-    positive = [value for value in values if value > 0]
+    positive = [value for value in values if 0 < value < np.inf] or [1.0]
+    limits = 10 ** np.floor(np.log10(0.8 * min(positive))), 10 ** np.ceil(np.log10(1.25 * max(positive)))
+    axes.set_xlim(limits)  # first: without positive limits or data the axis cannot be logarithmic
     axes.set_xscale("log")
-    if positive:
-        axes.set_xlim(
-            10 ** np.floor(np.log10(0.8 * min(positive))), 10 ** np.ceil(np.log10(1.25 * max(positive)))
-        )
+    axes.set_xlim(limits)
     axes.xaxis.set_major_locator(LogLocator(numticks=8))
     axes.xaxis.set_minor_formatter(NullFormatter())

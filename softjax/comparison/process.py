@@ -21,6 +21,7 @@ THREADS = (
     "NUMBA_NUM_THREADS",
 )
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+UTF8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}  # a framework's own files, whatever the locale
 CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "DEV": "CPU"}
 CACHES = (
     "TMPDIR",
@@ -38,7 +39,7 @@ class Process:
     def __init__(self, framework: str, fresh: bool = False) -> None:
         """Starts the worker. With `fresh` it has empty caches, so it compiles everything again."""
         threads = str(os.cpu_count() or 1)
-        settings = dict.fromkeys(THREADS, threads) | QUIET | CPU
+        settings = dict.fromkeys(THREADS, threads) | QUIET | UTF8 | CPU
         self.scratch = tempfile.TemporaryDirectory(prefix="softjax-process-", ignore_cleanup_errors=True)
         if fresh:
             folder = self.scratch.name
@@ -51,7 +52,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             env=os.environ | settings,
             start_new_session=True,  # its compilers end with it, and Ctrl-C reaches only this process
         )

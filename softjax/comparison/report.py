@@ -1,6 +1,5 @@
 """The report of a comparison: its text, its pictures, and its figures as JSON and CSV."""
 
-import csv
 import json
 import math
 from collections import Counter
@@ -17,6 +16,7 @@ from softjax.comparison.sections import accuracy, edge_cases, modes, speed
 from softjax.comparison.sections.cells import list_frameworks
 from softjax.reports.environment import describe_environment
 from softjax.reports.markdown import render, table
+from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 
 SUMMARY_HEADER = (
@@ -51,12 +51,12 @@ def write_comparison(
     }
     with folder.write() as out:
         _write_results(comparison, versions, out)
-        (out / "run.json").write_text(json.dumps(run | {"versions": versions}, indent=2) + "\n")
+        write_text(out / "run.json", json.dumps(run | {"versions": versions}, indent=2) + "\n")
         if comparison.of("edge_cases"):
             edge_cases.draw(comparison.of("edge_cases"), out)
         accuracy.draw(comparison.of("accuracy"), out)
         speed.draw(comparison.speeds, out)
-        (out / "README.md").write_text(_write_text(comparison, run))
+        write_text(out / "README.md", _write_readme(comparison, run))
 
 
 def summary(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -100,17 +100,15 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
     groups["speed"] = [
         {key: value for key, value in asdict(one).items() if value is not None} for one in comparison.speeds
     ]
-    (folder / "results.json").write_text(json.dumps(groups | {"versions": versions}, indent=1) + "\n")
+    write_text(folder / "results.json", json.dumps(groups | {"versions": versions}, indent=1) + "\n")
     _write_csv(folder / "results.csv", Record, comparison.records)
     if comparison.speeds:
         _write_csv(folder / "speed.csv", Speed, comparison.speeds)
 
 
 def _write_csv(path: Path, kind: type[Record | Speed], rows: Sequence[Record | Speed]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(kind)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    names = [field.name for field in fields(kind)]
+    write_table(path, [names, *([getattr(row, name) for name in names] for row in rows)])
 
 
 def _make_json(record: Record) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def _make_json(record: Record) -> dict[str, Any]:
     }
 
 
-def _write_text(comparison: Comparison, run: dict[str, Any]) -> str:
+def _write_readme(comparison: Comparison, run: dict[str, Any]) -> str:
     header = render(
         Path(__file__).with_suffix(".md"),
         command=run["command"],

@@ -79,7 +79,7 @@ def time_turn(call: Callable[[], float]) -> float:
 
 def _read_memory(which: str) -> int:
     """Bytes of this process, from the kernel: `"VmRSS"` now, `"VmHWM"` at most; 0 where there is no such file."""
-    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="utf-8") as file:
         for line in file:
             if line.startswith(which):
                 return int(line.split()[1]) * 1024
@@ -87,5 +87,5 @@ def _read_memory(which: str) -> int:
 
 
 def _forget_peak() -> None:
-    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")

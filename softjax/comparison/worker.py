@@ -130,7 +130,7 @@ def _describe_error(error: Exception) -> dict[str, Any]:
 def main() -> None:
     """Answers jobs until standard input ends. What frameworks print goes to standard error."""
     warnings.simplefilter("ignore")  # warnings of overflows and labels are not needed: the values show these
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     worker = Worker(sys.argv[1])
     for line in sys.stdin:

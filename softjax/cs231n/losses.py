@@ -48,10 +48,12 @@ def softmax_loss_naive(
     for x, label in zip(X, y, strict=True):
         s = x @ W
         s = s - s.max()  # the largest exponential is 1
-        total = np.exp(s).sum()
-        loss += np.log(total) - s[label]
+        others = np.exp(np.delete(s, label)).sum()
+        total = np.exp(s[label]) + others
+        # log1p, and −others for exp(s[label]) − total, keep the digits where the label's probability is close to 1
+        loss += np.log1p(others) if s[label] == 0 else np.log(total) - s[label]
         for k in range(W.shape[1]):
-            dW[:, k] += (np.exp(s[k]) / total - (k == label)) * x
+            dW[:, k] += (-others if k == label else np.exp(s[k])) / total * x
     return _add_penalty(loss / W.dtype.type(len(X)), dW / W.dtype.type(len(X)), W, reg)
 
 
@@ -74,14 +76,17 @@ def softmax_loss_vectorized(
     rows = np.arange(len(X))
     s = X @ W
     s -= s.max(axis=1, keepdims=True)
-    p = np.exp(s)
-    total = p.sum(axis=1)
-    # log Σ exp(s) − s[y], not −log p[y]: where p[y] rounds to 0 the loss is large, not infinite
-    loss = (np.log(total) - s[rows, y]).mean()
-    p /= total[:, None]
-    p[rows, y] -= 1
-    p /= W.dtype.type(len(X))
-    return _add_penalty(loss, X.T @ p, W, reg)
+    at_label = s[rows, y]
+    Q = np.exp(s)
+    total = Q.sum(axis=1)
+    Q[rows, y] = 0
+    others = Q.sum(axis=1)
+    # log Σ exp(s) − s[y], not −log p[y]: where p[y] rounds to 0 the loss is large, not infinite. log1p, and −others for
+    # exp(s[y]) − total, keep the digits where p[y] is close to 1.
+    loss = np.where(at_label == 0, np.log1p(others), np.log(total) - at_label).mean()
+    Q[rows, y] = -others
+    Q /= total[:, None] * W.dtype.type(len(X))
+    return _add_penalty(loss, X.T @ Q, W, reg)
 
 
 def svm_loss_naive(

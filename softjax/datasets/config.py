@@ -1,10 +1,12 @@
 """The options of `load_dataset`, which are also those of the command line."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from softjax.errors import InputError, check_count
+from softjax.errors import InputError, check_count, check_kinds
 
 DATASETS = ("digits", "cifar10", "synthetic")
 
@@ -45,9 +47,11 @@ class DataConfig:
     num_classes: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.dataset not in DATASETS and not self.dataset.endswith(".npz"):
             raise InputError(
                 f"unknown dataset {self.dataset!r}: expected {', '.join(DATASETS)} or a path ending in .npz"
+                + _suggest(self.dataset)
             )
         if self.data_dir is not None and self.dataset != "cifar10":
             raise InputError(f"data_dir is for the dataset cifar10, not for {self.dataset!r}")
@@ -58,12 +62,25 @@ class DataConfig:
         if self.test_images is not None:
             if self.dataset != "cifar10":
                 raise InputError(f"test_images is for the dataset cifar10, not for {self.dataset!r}")
-            if self.test_images != "all":
+            if not isinstance(self.test_images, str) or self.test_images != "all":
                 check_count("test_images", self.test_images, most=10_000)
         check_count("split_seed", self.split_seed, least=0, most=2**31 - 1)
+        if self.split_seed != 0 and self.dataset == "cifar10":
+            raise InputError("split_seed is for digits, synthetic and .npz; the splits of cifar10 are fixed")
         for name, least in (("num_examples", 10), ("num_features", 1), ("num_classes", 2)):
             value = getattr(self, name)
             if value is not None:
                 if self.dataset != "synthetic":
                     raise InputError(f"{name} is for the dataset synthetic, not for {self.dataset!r}")
                 check_count(name, value, least=least)
+
+
+def _suggest(name: str) -> str:
+    """What an unknown name may mean; empty if nothing is like it."""
+    with suppress(OSError, ValueError):  # no possible name of a file
+        if Path(f"{name}.npz").is_file():
+            return f"; did you mean {name}.npz?"
+        if Path(name).is_file():
+            return f"; {name} is no .npz file: save its arrays X and y with numpy.savez"
+    near = get_close_matches(name.lower(), DATASETS, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -32,6 +32,9 @@ class Split:
 class Dataset:
     """A data set in three parts.
 
+    Raises:
+        InputError: for fewer than two classes.
+
     Examples:
         >>> from softjax import load_dataset
         >>> digits = load_dataset("digits")
@@ -57,6 +60,13 @@ class Dataset:
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...] | None
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) < 2:
+            raise InputError(
+                f"{self.title}: a classifier needs at least two classes, but there is "
+                f"{', '.join(map(str, self.class_names)) or 'none'} alone"
+            )
 
     @property
     def num_classes(self) -> int:
@@ -92,13 +102,14 @@ def build_dataset(
 ) -> Dataset:
     """A `Dataset` of a training, validation and test split; checks them and computes the fingerprint.
 
-    Raises `InputError` if a split is empty, a feature is not finite, or the training labels are not 0..K−1 without a gap.
+    Raises `InputError` if a split is empty, a feature is not finite, there are fewer than two classes, or the training
+    labels are not 0..K−1 without a gap.
     """
     train, val, test = splits
     for part, split in zip(("training", "validation", "test"), splits, strict=True):
         if len(split) == 0:
             raise InputError(f"{title}: the {part} split has no examples")
-        if split.X.dtype.kind == "f" and not np.isfinite(split.X).all():
+        if split.X.dtype.kind == "f" and not np.isfinite([split.X.min(), split.X.max()]).all():
             row, column = np.argwhere(~np.isfinite(split.X))[0]
             raise InputError(
                 f"{title}: features must be finite, but the {part} split has {split.X[row, column]} "
@@ -109,8 +120,13 @@ def build_dataset(
     num_classes = len(class_names) if class_names is not None else int(train.y.max()) + 1
     for part, split in zip(("training", "validation", "test"), splits, strict=True):
         if split.y.max() >= num_classes:
+            whose = (
+                "for which there is no class name"
+                if class_names is not None
+                else "which no training example has"
+            )
             raise InputError(
-                f"{title}: labels must be 0..{num_classes - 1}, but the {part} split has {split.y.max()}"
+                f"{title}: labels must be 0..{num_classes - 1}, but the {part} split has the label {split.y.max()}, {whose}"
             )
     present = np.unique(train.y)
     if len(present) < num_classes:

@@ -15,5 +15,5 @@ def load(split_seed: int) -> Dataset:
 
     bunch = load_digits()
     X, y = bunch.data.astype(np.uint8), bunch.target.astype(np.int32)
-    splits = split_stratified("digits", X, y, val=0.15, test=0.15, seed=split_seed)
+    splits = split_stratified("digits", X, y, val=15, test=15, seed=split_seed)
     return build_dataset("digits", "digits (scikit-learn)", splits, image_shape=(8, 8))

@@ -5,6 +5,8 @@ from typing import Literal
 
 from softjax.datasets.config import DataConfig
 from softjax.datasets.dataset import Dataset
+from softjax.errors import InputError
+from softjax.memory import check_memory
 
 
 def load_dataset(
@@ -36,7 +38,7 @@ def load_dataset(
     **Returns:** a `Dataset`. Its features are not preprocessed: uint8 pixels or floats, without a bias column.
 
     Raises `InputError` if the data set is unknown, missing, incomplete or damaged, if its features are not finite or its
-    labels are not 0..K−1, or if an argument belongs to another data set.
+    labels are not 0..K−1, if an argument belongs to another data set, or if it cannot fit into memory.
 
     Examples:
         >>> from softjax import load_dataset
@@ -44,7 +46,7 @@ def load_dataset(
         >>> digits.train.X.shape, digits.num_classes
         ((1257, 64), 10)
     """
-    data_dir = Path(data_dir) if data_dir is not None else None
+    data_dir = Path(data_dir) if isinstance(data_dir, str) else data_dir
     config = DataConfig(
         name, data_dir, val_images, test_images, split_seed, num_examples, num_features, num_classes
     )
@@ -62,13 +64,15 @@ def load_dataset(
         case "synthetic":
             from softjax.datasets import synthetic
 
-            return synthetic.load(
-                config.num_examples or 51_000,
-                config.num_features or 3072,
-                config.num_classes or 10,
-                config.split_seed,
-            )
+            N, F, K = config.num_examples or 51_000, config.num_features or 3072, config.num_classes or 10
+            needed = {"features (examples × features)": N * F, "labels": 4 * N, "class means": K * F}
+            check_memory("the data set", needed)
+            return synthetic.load(N, F, K, config.split_seed)
         case path:
             from softjax.datasets import arrays
 
-            return arrays.load(Path(path).expanduser(), config.split_seed)
+            try:
+                file = Path(path).expanduser()
+            except RuntimeError as error:
+                raise InputError(f"{path} cannot be read: there is no such user") from error
+            return arrays.load(file, config.split_seed)

@@ -9,8 +9,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
-from softjax.datasets.dataset import Split
-from softjax.datasets.preprocess import Preprocessing, apply
+from softjax.datasets.dataset import Dataset, Split
+from softjax.datasets.preprocess import Preprocessing, apply, can_apply, centre, farthest, limits
+from softjax.errors import InputError
 from softjax.objective.config import Kind
 from softjax.objective.losses import LOSSES
 from softjax.objective.scores import matmul, scores
@@ -19,7 +20,7 @@ SCORES_AT_A_TIME = 2**23  # 32 MiB in float32
 
 
 class Examples(NamedTuple):
-    """A split, not preprocessed: features without the bias column (N, D − 1), labels (N,)."""
+    """A split: features without the bias column (N, D − 1), labels (N,). What is left to preprocess, `prepare` says."""
 
     X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
     y: Int[Array, " N"] | Int[np.ndarray, " N"]
@@ -32,10 +33,60 @@ class Evaluation(NamedTuple):
     loss: Float[Array, ""]
 
 
-def take_examples(split: Split, dtype: str) -> Examples:
-    """The examples of a split for training: uint8 pixels stay uint8, other features get the type of the weights."""
-    X = split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False)
-    return Examples(X, split.y)
+class Prepared(NamedTuple):
+    """The three splits as the devices need them, and the preprocessing that is left to do there."""
+
+    preprocessing: Preprocessing
+    train: Examples
+    val: Examples
+    test: Examples
+
+
+def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
+    """The examples of all splits for a run with weights of type `dtype`, on the host.
+
+    uint8 and all features that `dtype` holds without rounding are preprocessed on the devices, when they are used. All
+    others, such as float64 features of a float32 run, are centred and scaled here, in float64, before they are cast.
+
+    Raises `InputError` if `dtype` cannot compute with the preprocessed features, because they are too large or too small.
+    """
+    splits = (dataset.train, dataset.val, dataset.test)
+    remedies = ["set standardize"] * (fitted.scale is None) + ["set dtype float64"] * (dtype != "float64")
+    for name, split in zip(("training", "validation", "test"), splits, strict=True):
+        check_range(name, split, fitted, dtype, ", or ".join(["rescale the features", *remedies]))
+    if all(can_apply(fitted, split.X, dtype) for split in splits):
+        left = jax.tree.map(lambda each: each.astype(dtype), fitted)
+        pixels_or = (
+            split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False) for split in splits
+        )
+        return Prepared(left, *(Examples(X, split.y) for X, split in zip(pixels_or, splits, strict=True)))
+    nothing = Preprocessing(np.zeros(dataset.num_features, dtype), None)
+    return Prepared(nothing, *(Examples(centre(fitted, split.X, dtype), split.y) for split in splits))
+
+
+def check_range(
+    name: str, split: Split, fitted: Preprocessing, dtype: str, remedy: str = "rescale the features"
+) -> None:
+    """Raises `InputError` if `dtype` cannot compute with the preprocessed features of the split of that name.
+
+    Too large is a single feature, too small only all of them: beside larger ones a small one has no weight.
+    """
+    least, most = limits(dtype)
+    if split.X.dtype.kind != "f" or np.finfo(split.X.dtype).max <= most:
+        return
+    distance = farthest(fitted, split.X)
+    worst = int(np.argmax(distance))
+    if distance[worst] > most:
+        unit = "" if fitted.scale is None else " standard deviations"
+        raise InputError(
+            f"column {worst} of the {name} features lies up to {distance[worst]:.3g}{unit} from its training mean, and "
+            f"{dtype} computes with at most {most:.2g}: {remedy}"
+        )
+    if name == "training" and fitted.scale is None and 0 < distance[worst] < least:
+        raise InputError(
+            f"the {name} features lie at most {distance[worst]:.3g} from their means, and {dtype} computes with at "
+            f"least {least:.2g}: {remedy}"
+        )
 
 
 def map_blocks(
@@ -85,8 +136,18 @@ def evaluate(
 def score_split(
     W: Float[np.ndarray, "D K"], preprocessing: Preprocessing, split: Split
 ) -> Float[np.ndarray, "N K"]:
-    """The scores of a classifier on examples that are not preprocessed, 1,000 at a time."""
+    """The scores of a classifier on examples that are not preprocessed, 1,000 at a time. `preprocessing` is in float64."""
+    dtype = str(W.dtype)
+    direct = can_apply(preprocessing, split.X, dtype)
+    nothing = Preprocessing(np.zeros(split.X.shape[1], dtype), None)
+
+    def score(X: Num[np.ndarray, "B F"]) -> Float[np.ndarray, "B K"]:
+        features = (
+            apply(preprocessing, X, W.dtype)
+            if direct
+            else apply(nothing, centre(preprocessing, X, dtype), W.dtype)
+        )
+        return np.asarray(scores(W, features))
+
     with jax.enable_x64(W.dtype == np.float64):
-        blocks = (jnp.asarray(split.X[i : i + 1000]) for i in range(0, len(split), 1000))
-        parts = [scores(W, apply(preprocessing, X, W.dtype)) for X in blocks]
-        return np.concatenate([np.asarray(part) for part in parts])
+        return np.concatenate([score(split.X[i : i + 1000]) for i in range(0, len(split), 1000)])

@@ -6,6 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Num
 
+from softjax.objective.arguments import as_array, as_labels
 from softjax.objective.losses import cross_entropy
 
 
@@ -41,13 +42,13 @@ def negative_log_likelihood(scores: Float[ArrayLike, "N K"], y: Integer[ArrayLik
         >>> print(f"{negative_log_likelihood(np.zeros((2, 10)), np.array([3, 7])):.4f}")  # log 10
         2.3026
     """
-    nats: Array = _mean_cross_entropy(jnp.asarray(scores), jnp.asarray(y).astype(jnp.int32))
+    nats: Array = _mean_cross_entropy(jnp.asarray(scores), as_array(y))
     return nats
 
 
 @jax.jit
-def _mean_cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Array, ""]:
-    return cross_entropy(scores, y).mean()
+def _mean_cross_entropy(scores: Float[Array, "N K"], y: Integer[Array, " N"]) -> Float[Array, ""]:
+    return cross_entropy(scores, as_labels(y, scores.shape[1])).mean()
 
 
 def confusion_matrix(

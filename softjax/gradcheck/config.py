@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from softjax.errors import InputError, check_choice, check_count, check_rates
+from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates
 from softjax.objective.config import Kind, PenaltyName
 
 
@@ -39,6 +39,7 @@ class CheckConfig:
     penalty: PenaltyName = "l2"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         own = (self.function, self.gradient, self.inputs)
         if any(own) and not all(own):
             raise InputError("function, gradient and inputs go together: give all three, or none of them")

@@ -1,7 +1,7 @@
 """The arguments of the public functions, checked and in one type.
 
-Labels are checked where their values are known (`check_labels`). Inside `jit` they are not known: there a wrong label
-becomes −1 (`as_labels`), and its loss is NaN (`losses.label_score`). The labels of a data set are checked when it is built,
+Labels are checked where their values are known (`check_labels`). Elsewhere a wrong label becomes −1 (`as_labels`), and
+the loss of its example and all derivatives are NaN (`losses`). The labels of a data set are checked when it is built,
 in `softjax.datasets`.
 """
 
@@ -71,15 +71,23 @@ def as_array(a: ArrayLike) -> Array:
 def check_labels(y: ArrayLike, num_examples: int, num_classes: int) -> None:
     """Raises `ValueError` unless `y` holds `num_examples` integers 0..`num_classes` − 1.
 
-    Inside `jit` the values are not known: only shape and type are checked.
+    Inside `jit` the values are not known, and reading them from an accelerator would wait for it: only shape and type are
+    checked.
     """
     if np.shape(y) != (num_examples,):
         raise ValueError(f"y must be (N,) with N = {num_examples} examples, got {np.shape(y)}")
     dtype = np.dtype(y.dtype if hasattr(y, "dtype") else np.asarray(y).dtype)
     if dtype.kind not in "iu" and not jnp.issubdtype(dtype, jnp.integer):  # NumPy gives int4 another kind
         raise ValueError(f"y must hold integer labels 0..{num_classes - 1}, got {dtype.name}")
-    if not isinstance(y, jax.core.Tracer) and num_examples > 0:
+    if num_examples > 0 and _is_at_hand(y):
         labels = np.asarray(y)
         if labels.min() < 0 or labels.max() >= num_classes:
             wrong = labels[(labels < 0) | (labels >= num_classes)][0]
             raise ValueError(f"y holds the label {wrong}, outside 0..{num_classes - 1} (K = {num_classes})")
+
+
+def _is_at_hand(y: ArrayLike) -> bool:
+    """Whether the values of `y` are known, and in the memory of the host."""
+    if isinstance(y, jax.core.Tracer):
+        return False
+    return not isinstance(y, jax.Array) or all(device.platform == "cpu" for device in y.devices())

@@ -21,7 +21,6 @@ For the hinge, each violated margin m_k = s_k − s_y + 1 > 0 adds 1 at k and su
     Q[k] = 1[m_k > 0] for k ≠ y,    Q[y] = −(number of violated margins).
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -33,7 +32,7 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.objective.arguments import as_array, as_labels, check_arguments, check_labels
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
-from softjax.objective.losses import hinge, is_label, label_score
+from softjax.objective.losses import RESIDUALS, softmax_residual
 from softjax.objective.penalty import penalty_and_slope
 from softjax.objective.scores import matmul
 
@@ -66,7 +65,8 @@ def loss_and_grad(
     **Returns:** the objective, as `softjax.loss` computes it, and its gradient (D, K), in the type of `W` (or of `X`, if
     it is wider). The derivative of |w| at 0, and of the hinge at a margin of exactly 0, is taken as 0.
 
-    Raises `ValueError` as `softjax.loss` does.
+    Raises `ValueError` as `softjax.loss` does. Where the values of labels are not known, a label outside 0..K−1 makes
+    both results NaN.
 
     Source: Bishop, *Pattern Recognition and Machine Learning*, 2006, section 4.3.4.
 
@@ -93,7 +93,7 @@ def _loss_and_grad(
     y = as_labels(y, W.shape[1])
     s = matmul(X, W)
     narrow = W.shape[1] <= NARROW
-    losses, Q = _RESIDUALS[objective.kind](_barrier(s) if narrow else s, y, axis=1)
+    losses, Q = RESIDUALS[objective.kind](_barrier(s) if narrow else s, y, axis=1)
     Q = (Q / y.shape[0]).astype(X.dtype)
     data_grad = _barrier(matmul(_barrier(Q.T), X)).T if narrow else matmul(X.T, Q)
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=0)
@@ -107,13 +107,13 @@ def _barrier(a: Float[Array, "..."]) -> Float[Array, "..."]:
 
 @jax.custom_jvp
 def _cross_entropy(scores: Float[Array, "N K"], y: Int[Array, " N"]) -> Float[Array, " N"]:
-    return _softmax_residual(scores, y, axis=1)[0]
+    return softmax_residual(scores, y, axis=1)[0]
 
 
 @_cross_entropy.defjvp
 def _cross_entropy_jvp(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (scores, y), (tangent, _) = primals, tangents
-    _, Q = _softmax_residual(scores, y, axis=1)
+    _, Q = softmax_residual(scores, y, axis=1)
     return _cross_entropy(scores, y), (Q * tangent).sum(axis=1)
 
 
@@ -132,7 +132,7 @@ def softmax_cross_entropy(scores: Num[ArrayLike, "N K"], y: Integer[ArrayLike, "
     **Returns:** the losses (N,), in nats.
 
     Raises `ValueError` if shapes do not fit or a label is outside 0..K−1. Inside `jit` the values of labels are not
-    known: there such a label has the loss NaN, never the loss of another class.
+    known: there the loss of such an example, and every derivative of it, is NaN.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -162,44 +162,7 @@ def loss_and_grad_kd(
     type of `W`.
     """
     s = matmul(W.astype(X.dtype), X.T, precision)
-    losses, Q = _RESIDUALS[objective.kind](s, y, axis=0)
+    losses, Q = RESIDUALS[objective.kind](s, y, axis=0)
     data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X, precision)
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=1)
     return losses.mean() + value, (data_grad + slope).astype(W.dtype)
-
-
-def _softmax_residual(
-    s: Float[Array, "..."], y: Int[Array, " N"], axis: int
-) -> tuple[Float[Array, " N"], Float[Array, "..."]]:
-    """The losses and Q = p − onehot(y), from one exponential. The classes are on `axis`.
-
-    With e = exp(s − max s), p_y − 1 = −Σ_{k≠y} eₖ / Σₖ eₖ; and if the label has the largest score, log Σₖ eₖ =
-    log1p(Σ_{k≠y} eₖ). Both stay accurate when p_y is close to 1, where the subtraction p_y − 1 would lose digits.
-    """
-    expand = partial(jnp.expand_dims, axis=axis)
-    label = is_label(s, y, axis)
-    shifted = s - lax.stop_gradient(s.max(axis, keepdims=True))
-    at_label = label_score(shifted, y, axis)
-    # If the label has the largest score, the anchor is that score: its value is 0, but its derivative is not.
-    anchor = jnp.where(at_label == 0, at_label, 0)
-    e = jnp.exp(shifted - expand(anchor))
-    others = jnp.where(label, 0, e).sum(axis)
-    total = e.sum(axis)
-    losses = jnp.where(at_label == 0, jnp.log1p(others), jnp.log(total) - at_label)
-    return losses, jnp.where(label, -expand(others), e) / expand(total)
-
-
-def _hinge_residual(
-    s: Float[Array, "..."], y: Int[Array, " N"], axis: int
-) -> tuple[Float[Array, " N"], Float[Array, "..."]]:
-    """The losses and Q[k] = 1[m_k > 0] for k ≠ y, Q[y] = −(number of violated margins)."""
-    expand = partial(jnp.expand_dims, axis=axis)
-    label = is_label(s, y, axis)
-    violated = ~label & (s - expand(label_score(s, y, axis)) + 1 > 0)
-    count = violated.sum(axis, dtype=jnp.int32)
-    return hinge(s, y, axis=axis), jnp.where(label, -expand(count), violated.astype(jnp.int32)).astype(
-        s.dtype
-    )
-
-
-_RESIDUALS = {"softmax": _softmax_residual, "hinge": _hinge_residual}

@@ -1,13 +1,13 @@
 """The Hessian of the objective, derived by hand."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Integer, Num
 
-from softjax.objective.arguments import check_arguments
+from softjax.objective.arguments import as_labels, check_arguments
 from softjax.objective.config import Objective, PenaltyName
+from softjax.objective.losses import find_largest
 from softjax.objective.penalty import penalty_curvature, without_bias
 from softjax.objective.scores import matmul
 
@@ -26,7 +26,7 @@ def hessian_vector_product(
     """∇²L(W) V for the softmax objective, by hand: 1/N Xᵀ [(diag(pᵢ) − pᵢpᵢᵀ) (XV)ᵢ]ᵢ + ∇²penalty V.
 
     It follows from ∂pᵢ/∂sⱼ = pᵢ (1[i = j] − pⱼ): a step along V changes the scores of an example by u = Vᵀx, and
-    p − onehot(y) by p ∘ u − p (p · u). The result does not depend on the label. The Hessian is positive semidefinite.
+    p − onehot(y) by p ∘ u − p (p · u). The result does not depend on the labels, if they are labels. The Hessian is positive semidefinite.
 
     **Arguments:** as `loss_and_grad`, and `V` (D, K), the direction.
 
@@ -46,10 +46,14 @@ def hessian_vector_product(
     """
     if np.shape(V) != np.shape(W):
         raise ValueError(f"V must be shaped like W, {np.shape(W)}, got {np.shape(V)}")
-    W, X, _, objective = check_arguments(W, X, y, reg, Objective("softmax", penalty, l1_ratio, penalize_bias))
+    W, X, y, objective = check_arguments(W, X, y, reg, Objective("softmax", penalty, l1_ratio, penalize_bias))
     V = jnp.asarray(V).astype(W.dtype)
-    p = jax.nn.softmax(matmul(X, W), axis=1)
+    s = matmul(X, W)
+    e = jnp.exp(s - find_largest(s, as_labels(y, W.shape[1]), 1)[0][:, None])
+    p = e / e.sum(axis=1, keepdims=True)
     u = matmul(X, V)
+    # p ∘ u − p (p · u) is the same for u minus a number. Minus that of the most probable class, no digits are lost.
+    u = u - jnp.take_along_axis(u, p.argmax(axis=1, keepdims=True), axis=1)
     moved = p * (u - (p * u).sum(axis=1, keepdims=True)) / len(X)
     bent = penalty_curvature(objective, reg, p.dtype) * V.astype(p.dtype)
     if not penalize_bias:

@@ -40,8 +40,9 @@ def loss(
     **Returns:** the objective, a scalar; the cross-entropy is in nats. Half-precision types are multiplied in their
     type and summed in float32, and the objective is float32.
 
-    Raises `ValueError` if shapes do not fit, a label is outside 0..K−1, or `kind` or `penalty` is unknown. Inside
-    `jit` the values of labels are not known: there a label outside 0..K−1 makes the loss NaN.
+    Raises `ValueError` if shapes do not fit, a label is outside 0..K−1, or `kind` or `penalty` is unknown. The
+    values of labels are not known inside `jit`, and not read from an accelerator: there a label outside 0..K−1 makes the
+    loss NaN, and its derivatives too.
 
     Examples:
         >>> import numpy as np

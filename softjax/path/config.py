@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from softjax.errors import InputError, check_choice, check_count
+from softjax.errors import InputError, check_choice, check_count, check_kinds
 
 PathOrder = Literal["auto", "together", "warm"]
 
@@ -35,7 +35,19 @@ class PathConfig:
     path: PathOrder = "auto"
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not 0 < self.tolerance < 1:
             raise InputError(f"tolerance must lie between 0 and 1, got {self.tolerance!r}")
         check_count("max_lbfgs_iters", self.max_lbfgs_iters)
         check_choice("path", self.path, PathOrder)
+
+
+def path_bytes(
+    num_regs: int, *, num_examples: int, num_features: int, num_classes: int, itemsize: int
+) -> dict[str, int]:
+    """The bytes that a path needs at the least, by what they are needed for. `num_examples` are those of all splits."""
+    weights = num_regs * num_classes * (num_features + 1) * itemsize
+    return {
+        "weights (penalty strengths × features × classes)": 2 * weights,
+        "correct answers (penalty strengths × examples)": num_regs * num_examples,
+    }

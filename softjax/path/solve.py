@@ -12,13 +12,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from softjax.compilation import types_of
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, evaluate, take_examples
+from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, evaluate, prepare
+from softjax.memory import check_memory
 from softjax.objective.config import Objective
 from softjax.path.axes import find_axes
-from softjax.path.config import PathConfig
+from softjax.path.config import PathConfig, path_bytes
 from softjax.path.lbfgs import Data, End, Point, SolverSpec, compile_solver, gap, minimize
 from softjax.path.result import PathProgress, PathResult, PathSeconds, PathState
 from softjax.training.config import SweepConfig, weight_dtype
@@ -75,7 +77,8 @@ def regularization_path(
 
     **Returns:** a `PathResult`.
 
-    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), or `dtype` is bfloat16.
+    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), `dtype` is bfloat16, the features
+    are out of its range, or the path cannot fit into memory.
 
     Source: Liu and Nocedal, *On the Limited Memory BFGS Method for Large Scale Optimization*, 1989.
 
@@ -87,7 +90,7 @@ def regularization_path(
     """
     config, solver = config or SweepConfig(), solver or PathConfig()
     check_smooth(config)
-    with jax.enable_x64(config.dtype == "float64"):
+    with types_of(config.dtype):
         run = _prepare(dataset, config, solver)
         state = state or PathState((), None, 0, float("nan"), PathSeconds())
         if on_progress is not None:
@@ -118,8 +121,15 @@ def _prepare(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Run:
     dtype, num_classes = weight_dtype(config.dtype), dataset.num_classes
     fitted = fit(dataset.train.X, config.standardize)
     splits = (dataset.train, dataset.val, dataset.test)
-    train, *held_out = (jax.tree.map(jnp.asarray, take_examples(split, dtype)) for split in splits)
-    preprocessing = jax.tree.map(partial(jnp.asarray, dtype=dtype), fitted)
+    needed = path_bytes(
+        len(config.regs),
+        num_examples=sum(map(len, splits)),
+        num_features=dataset.num_features,
+        num_classes=num_classes,
+        itemsize=np.dtype(dtype).itemsize,
+    )
+    check_memory("the path", needed)
+    preprocessing, train, *held_out = jax.tree.map(jnp.asarray, prepare(dataset, fitted, dtype))
     loaded = time.perf_counter()
     axes = find_axes(train, preprocessing)
     seconds = PathSeconds(load=loaded - start, axes=time.perf_counter() - loaded)

@@ -9,6 +9,8 @@ from softjax import plots
 from softjax.datasets.dataset import Dataset
 from softjax.path.result import PathResult
 from softjax.ranges import format_range
+from softjax.reports.analysis import analyze_path
+from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
 from softjax.reports.report import (
     SPLITS,
@@ -46,7 +48,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
             *accuracy_rows(of_best, dataset, "", ""),
         ],
         tables={"path": list(_path_csv(result))},
-        sections=_write_sections(result),
+        sections=_write_sections(result) + list_hints(make_hints(analyze_path(result), command)),
         how=[
             ("penalty strengths", f"{format_range(config.regs)}, {penalty_name(config)}"),
             (
@@ -58,7 +60,8 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
         figures={
             "path": (
                 plots.path(result, f"{dataset.title}: accuracy along the regularization path"),
-                "Accuracy against penalty strength, with the 95 % interval of the validation accuracy.",
+                "Accuracy against penalty strength, with the 95 % interval of the validation accuracy."
+                + ("" if result.converged.all() else " Open markers: not converged."),
             )
         },
         weights=result.best_weights,
@@ -87,7 +90,7 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
     """A table of all penalty strengths of a path: a header row, and one row of text each."""
     header = (
         "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
-        "gradient norm", "gap", "iterations", "evaluations",
+        "converged", "gradient norm", "gap", "iterations", "evaluations",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (
@@ -98,8 +101,9 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
             interval(result.val_interval[r]),
             "•" if result.tied[r] else "",
             f"{result.test_accuracy[r]:.4f}",
+            "yes" if result.converged[r] else "no",
             f"{result.gradient_norm[r]:.1e}",
-            f"{result.gap[r]:.1e}" + ("" if result.converged[r] else " (not converged)"),
+            f"{result.gap[r]:.1e}",
             str(result.iterations[r]),
             str(result.evaluations[r]),
         )

@@ -1,6 +1,5 @@
 """The common parts of all reports: the best classifier, its pictures, and how it was made."""
 
-import csv
 import json
 import time
 from collections.abc import Mapping
@@ -14,16 +13,20 @@ from matplotlib.figure import Figure
 
 from softjax import plots
 from softjax.datasets.dataset import Dataset
+from softjax.datasets.preprocess import Preprocessing, constant_features
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
+from softjax.runs.checkpoint import describe_data
+from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
 
 SPLITS = ("train", "val", "test")
 TEMPLATE = Path(__file__).with_suffix(".md")
+SHOWN = 10  # constant features
 
 Figures = dict[str, tuple[Figure, str]]  # file name: picture and caption
 
@@ -69,11 +72,11 @@ def write_report(
     counts = confusion_matrix(predicted, dataset.test.y, dataset.num_classes)
     figures = contents.figures | _draw_classifier(contents.weights, counts, dataset)
     run = _describe_run(contents, dataset, command, nll)
+    scaling = _describe_scaling(result.preprocessing, dataset)
     with folder.write() as out:
         for name, rows in contents.tables.items():
-            with (out / f"{name}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows(rows)
-        (out / "run.json").write_text(json.dumps(run, indent=2, ensure_ascii=False) + "\n")
+            write_table(out / f"{name}.csv", rows)
+        write_text(out / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         classifier: dict[str, Any] = {
             "W": contents.weights,
             "class_names": np.array(dataset.class_names),
@@ -85,7 +88,7 @@ def write_report(
         for name, (figure, _) in figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)
         captions = {name: caption for name, (_, caption) in figures.items()}
-        (out / "README.md").write_text(_write_readme(contents, dataset, run, captions))
+        write_text(out / "README.md", _write_readme(contents, dataset, run, captions, scaling))
 
 
 def _draw_classifier(
@@ -114,11 +117,9 @@ def _describe_run(contents: ReportContents, dataset: Dataset, command: str, nll:
         "config": contents.config,
         "dataset": {
             "name": dataset.name,
-            "title": dataset.title,
-            "fingerprint": dataset.fingerprint,
+            **describe_data(dataset),
             **{split: len(getattr(dataset, split)) for split in SPLITS},
             "features": dataset.num_features,
-            "classes": list(dataset.class_names),
         },
         "best": contents.best | {"test_negative_log_likelihood": nll},
         "seconds": contents.seconds,
@@ -127,17 +128,16 @@ def _describe_run(contents: ReportContents, dataset: Dataset, command: str, nll:
 
 
 def _write_readme(
-    contents: ReportContents, dataset: Dataset, run: dict[str, Any], captions: dict[str, str]
+    contents: ReportContents, dataset: Dataset, run: dict[str, Any], captions: dict[str, str], scaling: str
 ) -> str:
     data, config, best = run["dataset"], run["config"], run["best"]
     nll = ("test negative log-likelihood (nats)", f"{best['test_negative_log_likelihood']:.4f}")
     of_sweep = "seed" in contents.best
-    divided = ", divided by the standard deviation" if config["standardize"] else ""
     axes = "configurations × seeds × D × K" if of_sweep else "penalty strengths × D × K"
     sizes = " / ".join(f"{data[split]:,}" for split in SPLITS)
     how = [
         ("data", f"{dataset.title}, {sizes} examples, fingerprint {dataset.fingerprint}"),
-        ("features", f"{dataset.num_features} and the bias; the training mean is subtracted{divided}"),
+        ("features", f"{dataset.num_features} and the bias; the training mean is subtracted{scaling}"),
         *contents.how,
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
         ("peak memory", f"{run['peak_memory_mb']:,.0f} MB"),
@@ -159,6 +159,18 @@ def _write_readme(
         command=run["command"],
         how=table([("", ""), *how]),
     )
+
+
+def _describe_scaling(preprocessing: Preprocessing, dataset: Dataset) -> str:
+    """What features are divided by, and which are not because they are constant; empty where none is divided."""
+    if preprocessing.scale is None:
+        return ""
+    constant = constant_features(dataset.train.X, preprocessing)
+    if len(constant) == 0:
+        return ", divided by the standard deviation"
+    listed = ", ".join(map(str, constant[:SHOWN])) + ", …" * (len(constant) > SHOWN)
+    verb = "is" if len(constant) == 1 else "are"
+    return f", divided by the standard deviation; {len(constant)} {verb} constant in training ({listed})"
 
 
 def interval(ends: np.ndarray) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 from softjax import plots
 from softjax.datasets.dataset import Dataset
 from softjax.ranges import format_range
+from softjax.reports.analysis import analyze_sweep
+from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
 from softjax.reports.report import (
     SPLITS,
@@ -67,7 +69,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
             *accuracy_rows(best, dataset, "mean_" if over_seeds else "", over_seeds),
         ],
         tables={"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
-        sections=_write_sections(result),
+        sections=_write_sections(result) + list_hints(make_hints(analyze_sweep(result), command)),
         how=_describe_training(result),
         seconds=seconds,
         figures={

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,16 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from softjax.datasets.dataset import Dataset, fingerprint
 from softjax.errors import InputError
-from softjax.runs.files import raise_as_input_error, read_arrays, write_arrays, write_file
+from softjax.npz import read_arrays
+from softjax.runs.files import raise_as_input_error, read_text, write_arrays, write_file
 
 IDENTITY, STATE, JOURNAL = "identity.json", "state.npz", "journal.jsonl"
 VERSIONS = ("softjax-suite", "jax", "jaxlib")
+DATA = ("title", "fingerprint", "image_shape", "classes")
 STAGE = "stage-"
+DIGEST = "digest"  # the array that says what all others are
 OURS = re.compile(
     rf"(identity\.json|state\.npz|journal\.jsonl|part-\d+\.npz)(\.new)?|report|earlier|{STAGE}[a-z0-9-]+"
 )
-UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile)
+UNREADABLE = (OSError, KeyError, TypeError, ValueError, AttributeError)
 
 
 class OtherRunError(InputError):
@@ -37,21 +40,39 @@ class CheckpointNotWrittenError(InputError):
     """The checkpoint cannot be written. An earlier one is kept."""
 
 
-def identify(config: dict[str, Any], fingerprint: str | None = None) -> dict[str, Any]:
-    """Everything that a result depends on: options, data set, versions. The values are those after a round trip via JSON."""
+def identify(config: dict[str, Any], dataset: Dataset | None = None) -> dict[str, Any]:
+    """Everything that a report depends on: options, data set, versions. The values are those after a round trip via JSON."""
     versions = {name: version(name) for name in VERSIONS}
-    run = {"config": config, "data": {"dataset": fingerprint}, "versions": versions}
+    data = describe_data(dataset) if dataset is not None else {}
+    run = {"config": config, "data": {name: data.get(name) for name in DATA}, "versions": versions}
     return json.loads(json.dumps(run, default=str))  # type: ignore[no-any-return]
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What run.json holds of a data set, and an identity: the numbers by their fingerprint, and all that a report shows.
+
+    Examples:
+        >>> from softjax import load_dataset
+        >>> describe_data(load_dataset("digits"))["image_shape"]
+        [8, 8]
+    """
+    shape = dataset.image_shape
+    return {
+        "title": dataset.title,
+        "fingerprint": dataset.fingerprint,
+        "image_shape": None if shape is None else list(shape),
+        "classes": list(dataset.class_names),
+    }
 
 
 def identify_report(out: Path) -> dict[str, Any] | None:
     """The identity of the run whose report is at `out`, or None if there is no complete report."""
     try:
-        run = json.loads((out / "run.json").read_text())
+        run = json.loads(read_text(out / "run.json"))
         versions = {name: run["versions"].get(name) for name in VERSIONS}
-        fingerprint = run.get("dataset", {}).get("fingerprint")
-        return {"config": run["config"], "data": {"dataset": fingerprint}, "versions": versions}
-    except (OSError, KeyError, AttributeError, json.JSONDecodeError):
+        data = {name: run.get("dataset", {}).get(name) for name in DATA}
+        return {"config": run["config"], "data": data, "versions": versions}
+    except (OSError, KeyError, TypeError, AttributeError, ValueError):
         return None
 
 
@@ -80,6 +101,11 @@ def _shorten(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def _digest(arrays: dict[str, Any]) -> str:
+    """A hash of the names, types, shapes and contents of arrays."""
+    return fingerprint(np.array(list(arrays)), *map(np.asarray, arrays.values()))
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A folder with the state of a run: its identity in identity.json, and named arrays.
@@ -99,7 +125,7 @@ class Checkpoint:
     def identity(self) -> dict[str, Any] | None:
         """Whose it is; None where there is nothing to go on from, or that cannot be read."""
         try:
-            identity: dict[str, Any] = json.loads((self.folder / IDENTITY).read_text())
+            identity: dict[str, Any] = json.loads(read_text(self.folder / IDENTITY))
         except (OSError, ValueError):
             return None
         return identity if self.exists else None
@@ -128,7 +154,7 @@ class Checkpoint:
     def check(self, wanted: dict[str, Any]) -> None:
         """Raises `OtherRunError` if the state belongs to another run, `DamagedCheckpointError` if it cannot be read."""
         with self.readable():
-            found = json.loads((self.folder / IDENTITY).read_text())
+            found = json.loads(read_text(self.folder / IDENTITY))
             different = describe_difference(found, wanted)
         if different:
             raise OtherRunError(f"{self.folder} holds the checkpoint of another run ({different})")
@@ -142,12 +168,18 @@ class Checkpoint:
         earlier = "the earlier one is whole" if self.exists else "there is none yet"
         what = f"the checkpoint in {self.folder} cannot be written ({earlier})"
         with raise_as_input_error(what, CheckpointNotWrittenError):
-            write_arrays(self._path(name), arrays)
+            write_arrays(self._path(name), arrays | {DIGEST: _digest(arrays)})
 
     def load(self, name: str) -> dict[str, np.ndarray]:
         """The arrays that were saved under a name. Raises `DamagedCheckpointError` if they cannot be read."""
-        with self.readable():
-            return read_arrays(self._path(name))
+        path = self._path(name)
+        try:
+            arrays = read_arrays(path)
+            if str(arrays.pop(DIGEST, None)) != _digest(arrays):
+                raise InputError(f"{path} holds other arrays than were saved")
+            return arrays
+        except InputError as error:
+            raise DamagedCheckpointError(f"the checkpoint in {self.folder} is damaged ({error})") from error
 
     def discard(self) -> None:
         """Deletes the checkpoint, and the folder if it is empty then. The state goes first, so a killed deletion leaves none."""

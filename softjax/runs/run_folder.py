@@ -50,6 +50,14 @@ class RunFolder:
     overwrite: bool = False
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        try:
+            name = Path(os.path.abspath(self.out)).name
+        except FileNotFoundError as error:
+            raise InputError(f"{self.out} cannot be written: the working directory does not exist") from error
+        if not name:
+            raise InputError(f"{self.out} cannot be the folder of a report: expected one in it")
+
     @property
     def partial(self) -> Path:
         """OUT.partial."""
@@ -157,25 +165,21 @@ class RunFolder:
     def _restore_earlier(self) -> None:
         """Restores an earlier report, if a run was killed while it replaced that report."""
         earlier = self.partial / "earlier"
-        try:
+        with raise_as_input_error(f"{self.out} cannot be written"):
             if earlier.exists():
                 shutil.rmtree(earlier) if self.out.exists() else earlier.rename(self.out)
-        except OSError as error:
-            raise InputError(f"{self.out} cannot be written: {error}") from error
 
     def _check_free(self) -> None:
         """Raises `InputError` unless a report can be written. With `overwrite` it may replace an earlier one."""
-        parent = next(folder for folder in self.out.absolute().parents if folder.exists())
-        try:
+        with raise_as_input_error(f"{self.out} cannot be written"):
+            parent = next(folder for folder in self.out.absolute().parents if folder.exists())
             tempfile.TemporaryDirectory(dir=parent, suffix=".partial").cleanup()
-        except OSError as error:
-            raise InputError(f"{self.out} cannot be written: {error}") from error
-        if not self.out.exists():
-            return
-        if not self.out.is_dir():
-            raise InputError(f"{self.out} is a file; a report is a folder")
-        if not any(self.out.iterdir()):
-            return
+            if not self.out.exists():
+                return
+            if not self.out.is_dir():
+                raise InputError(f"{self.out} is a file; a report is a folder")
+            if not any(self.out.iterdir()):
+                return
         if not self.overwrite:
             raise ReportExistsError(f"{self.out} exists")
         if not (self.out / "run.json").is_file():

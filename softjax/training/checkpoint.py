@@ -8,8 +8,8 @@ import numpy as np
 from softjax.datasets.dataset import Dataset
 from softjax.runs.checkpoint import Checkpoint
 from softjax.training.config import SweepConfig, weight_dtype
-from softjax.training.plan import MEMORIES, chunk_size
-from softjax.training.run import MOST_LOSSES
+from softjax.training.memory import MEMORIES, MOST_LOSSES
+from softjax.training.plan import chunk_size
 from softjax.training.state import ChunkResult, Seconds, SweepState
 
 REPORT_BYTES = 5_000_000

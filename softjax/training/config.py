@@ -1,12 +1,12 @@
 """How a sweep trains, and on which devices. Neither jax nor jaxtyping is imported."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 
-from softjax.errors import InputError, check_choice, check_count, check_rates
+from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates, shorten
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.ranges import parse_range
 
@@ -23,12 +23,23 @@ Schedule = Literal["constant", "cosine", "step"]
 Minibatches = Literal["shared", "independent"]
 
 
+# Options that only some values of another option use: the option, the other one, and these values.
+USED_BY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("momentum", "optimizer", ("momentum", "nesterov", "adam", "adamw")),
+    ("beta2", "optimizer", ("adam", "adamw")),
+    ("eps", "optimizer", ("adam", "adamw")),
+    ("decay_every", "schedule", ("step",)),
+    ("decay_rate", "schedule", ("step",)),
+    ("l1_ratio", "penalty", ("elastic_net",)),
+)
+
+
 @dataclass(frozen=True)
 class SweepConfig:
     """The runs of a sweep, lr × reg × seed, and how they are trained. The defaults suit the digits, whose pixels are 0 to 16.
 
     Raises:
-        InputError: for a value that no sweep can have.
+        InputError: for a value that no sweep can have, or one that has no effect with the others.
 
     Examples:
         >>> from softjax import SweepConfig
@@ -110,6 +121,7 @@ class SweepConfig:
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_rates("learning_rates", self.learning_rates, positive=True)
         check_rates("regs", self.regs, positive=False)
         for name in ("num_iters", "batch_size", "num_seeds"):
@@ -137,8 +149,6 @@ class SweepConfig:
             raise InputError(f"decay_rate must lie in (0, 1], got {self.decay_rate!r}")
         if self.decay_every is not None:
             check_count("decay_every", self.decay_every)
-            if self.schedule != "step":
-                raise InputError(f"decay_every is for the schedule step, not for {self.schedule!r}")
         if self.optimizer == "adamw" and self.penalty != "l2":
             raise InputError(
                 f"adamw uses reg as weight decay and has no penalty: leave penalty at its default l2, got {self.penalty!r}"
@@ -149,6 +159,15 @@ class SweepConfig:
             raise InputError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size)
+        self._check_used()
+
+    def _check_used(self) -> None:
+        """Raises `InputError` if an option is not at its default, and has no effect."""
+        given = list_changed(self)
+        for name, other, users in USED_BY:
+            if name in given and getattr(self, other) not in users:
+                text = " and ".join(filter(None, [", ".join(users[:-1]), users[-1]]))
+                raise InputError(f"{name} is for {text}; the {other} is {getattr(self, other)}")
 
     def _check_search(self) -> None:
         if self.num_configs is not None:
@@ -160,10 +179,11 @@ class SweepConfig:
         if self.search == "log_uniform" and 0 in self.regs:
             raise InputError("search log_uniform needs positive regs, got 0: its logarithm is infinite")
         check_count("halvings", self.halvings, least=0)
-        if 2**self.halvings > min(self.num_configurations, self.num_iters):
+        most = min(self.num_configurations, self.num_iters).bit_length() - 1
+        if self.halvings > most:
             raise InputError(
-                f"{self.halvings} halvings need at least {2**self.halvings} configurations and as many steps, got "
-                f"{self.num_configurations} configurations and {self.num_iters} steps"
+                f"halvings must be at most {most}, as each needs twice as many configurations and steps; got "
+                f"{shorten(self.halvings)} with {self.num_configurations} configurations and {self.num_iters} steps"
             )
 
     @property
@@ -194,6 +214,9 @@ class SweepConfig:
         drawn = rng.uniform(ends[:, 0], ends[:, 1], size=(self.num_configurations, 2)).T
         lr, reg = np.exp(drawn) if self.search == "log_uniform" else drawn
         return lr, reg
+
+
+LONGEST_HEARTBEAT = 86_400  # seconds: a day
 
 
 class NotDistributedError(InputError):
@@ -233,12 +256,17 @@ class DeviceConfig:
     heartbeat: int = 60
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         check_count("data_parallel", self.data_parallel)
-        check_count("heartbeat", self.heartbeat)
+        check_count("heartbeat", self.heartbeat, most=LONGEST_HEARTBEAT)
+        for name, least in (("num_processes", 1), ("process_id", 0)):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), least)
         named = {name: getattr(self, name) for name in ("coordinator", "num_processes", "process_id")}
         given = [name for name, value in named.items() if value is not None]
-        if given and not self.distributed:
-            raise NotDistributedError(f"{given[0]} is for a distributed sweep")
+        if not self.distributed:
+            for name in [name for name in list_changed(self) if name in (*named, "heartbeat")]:
+                raise NotDistributedError(f"{name} is for a distributed sweep")
         if given and len(given) < 3:
             missing = next(name for name in named if name not in given)
             raise InputError(f"coordinator, num_processes and process_id go together: {missing} is missing")
@@ -247,10 +275,14 @@ class DeviceConfig:
             if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
                 raise InputError(f"coordinator must be HOST:PORT, got {self.coordinator!r}")
         if self.num_processes is not None and self.process_id is not None:
-            check_count("num_processes", self.num_processes)
             check_count("process_id", self.process_id, least=0, most=self.num_processes - 1)
 
 
 def weight_dtype(dtype: str) -> str:
     """The type of the weights and their updates: at least float32, as bfloat16 would round small steps away."""
     return "float64" if dtype == "float64" else "float32"
+
+
+def list_changed(options: Any) -> list[str]:
+    """The names of the fields of a record of options that are not at their default."""
+    return [each.name for each in fields(options) if getattr(options, each.name) != each.default]

@@ -95,7 +95,8 @@ def mesh_of(data_parallel: int = 1) -> Mesh:
     devices = jax.devices()
     if len(devices) % data_parallel:
         raise InputError(
-            f"data_parallel must divide the number of devices, got {data_parallel} and {len(devices)} devices"
+            f"data_parallel is the number of devices that share a minibatch, and must divide the number of devices: "
+            f"got {data_parallel}, and JAX sees {len(devices)}"
         )
     return Mesh(np.array(devices).reshape(-1, data_parallel), (CONFIG, DATA))
 

@@ -1,20 +1,17 @@
 """The parts of a sweep: rungs of successive halving, chunks of configurations, segments of steps."""
 
 import math
-import os
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from softjax.datasets.dataset import Dataset
+from softjax.memory import machine_memory
 from softjax.training.config import SweepConfig, weight_dtype
+from softjax.training.memory import MEMORIES
 
 CACHED_BYTES = 2**21  # of scores: a step reads them several times, so they should stay in the cache
-# how many arrays of the size of the weights each optimizer stores
-MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
 
 @dataclass(frozen=True)
@@ -107,10 +104,7 @@ def _memory() -> int:
     stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"])
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with suppress(OSError, ValueError):  # not in a container, or no limit
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(limits)
+    return machine_memory()
 
 
 def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps: int) -> list[int]:

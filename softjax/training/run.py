@@ -15,16 +15,16 @@ from jaxtyping import Float, Int
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import take_examples
+from softjax.evaluation.examples import prepare
+from softjax.memory import check_memory
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.devices import CONFIG, DATA, fetch, place
+from softjax.training.memory import MOST_LOSSES, sweep_bytes
 from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
-
-MOST_LOSSES = 2**26  # in the histories of all runs; a larger sweep does not keep every step
 
 OnProgress = Callable[[Progress], None] | None
 
@@ -36,7 +36,7 @@ class SweepRun:
     - `grid` (2, C): learning rates and penalty strengths.
     - `factors` (T,): the factor of the learning rate at each step.
     - `fitted`: the preprocessing in float64.
-    - `setting`: the preprocessing in the type of the weights, the data and all other numbers, on the devices.
+    - `setting`: the preprocessing that is left to do, the data and all other numbers, on the devices.
     - `chunks`: the chunks, in order.
     - `history_steps` (H,): the steps whose losses are kept.
     - `load_seconds`: seconds to prepare all this.
@@ -67,9 +67,13 @@ class SweepRun:
 def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: int) -> SweepRun:
     """Copies the data to the devices, and plans chunks of at most `chunk_size` configurations.
 
-    Raises `InputError` if a minibatch cannot be divided among the devices along "data".
+    Raises `InputError` if a minibatch cannot be divided among the devices along "data", the features are out of the range of
+    the weights' type, or the sweep cannot fit into memory.
     """
     start = time.perf_counter()
+    held_out = len(dataset.val) + len(dataset.test)
+    sizes = {"num_features": dataset.num_features, "num_classes": dataset.num_classes}
+    check_memory("the sweep", sweep_bytes(config, num_held_out=held_out, **sizes))
     if config.batch_size % mesh.shape[DATA]:
         raise InputError(
             f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"
@@ -77,15 +81,16 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
     grid = np.array(config.configurations())
     fitted = fit(dataset.train.X, config.standardize)
     dtype = weight_dtype(config.dtype)
+    prepared = prepare(dataset, fitted, dtype)
     numbers = (config.init_scale, config.momentum, config.beta2, config.eps)
     objective = config.objective
     setting = Setting(
         replace(objective, l1_ratio=jnp.asarray(objective.l1_ratio, dtype)),
         Hyperparameters(*(jnp.asarray(number, dtype) for number in numbers)),
-        take_examples(dataset.train, dtype),
-        take_examples(dataset.val, dtype),
-        take_examples(dataset.test, dtype),
-        jax.tree.map(lambda each: each.astype(dtype), fitted),
+        prepared.train,
+        prepared.val,
+        prepared.test,
+        prepared.preprocessing,
     )
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     return SweepRun(

@@ -6,13 +6,13 @@ segments the caller gets the progress, and can save the state to continue later.
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from softjax.compilation import types_of
 from softjax.datasets.dataset import Dataset
 from softjax.training.config import SweepConfig
 from softjax.training.devices import CONFIG, mesh_of
@@ -60,7 +60,8 @@ def sweep(
 
     **Returns:** a `SweepResult`. It marks the runs that diverged; they do not affect the others.
 
-    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch.
+    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch, the features are out of
+    the range of `config.dtype`, or the sweep cannot fit into memory.
 
     Examples:
         >>> from softjax import SweepConfig, load_dataset, sweep
@@ -70,7 +71,7 @@ def sweep(
         ((2, 1), 0.01)
     """
     config = SweepConfig() if config is None else config
-    with _types_of(config):
+    with types_of(config.dtype):
         run, state = _start(dataset, config, state, mesh or mesh_of())
         if on_progress is not None:
             on_progress(describe(run, state))
@@ -83,16 +84,10 @@ def sweep(
 
 def compile_sweep(dataset: Dataset, config: SweepConfig, mesh: Mesh | None = None) -> Programs:
     """The first compiled programs of `sweep`, to inspect them. `sweep` then uses the same ones, without compiling again."""
-    with _types_of(config):
+    with types_of(config.dtype):
         mesh = mesh or mesh_of()
         run = prepare_run(dataset, config, mesh, chunk_size(config, dataset, mesh.shape[CONFIG]))
         return compile_chunk(run, begin_chunk(run, 0, (), Seconds()))
-
-
-def _types_of(config: SweepConfig) -> AbstractContextManager[None]:
-    """Turns 64-bit types on for a float64 sweep and off for all others, whatever the caller's setting."""
-    context: AbstractContextManager[None] = jax.enable_x64(config.dtype == "float64")
-    return context
 
 
 def _start(

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from support.once import compute_once
@@ -18,7 +19,8 @@ from support.processes import LIMIT, processes, run, wait_for
 
 import softjax
 from softjax import cli
-from softjax.cli import advice
+from softjax.cli import advice, surroundings
+from softjax.cli.interrupt import handle_signals
 from softjax.objective import gradient
 from softjax.reports import sweep as reports
 
@@ -72,7 +74,7 @@ def test_the_check_fails_on_a_wrong_gradient(monkeypatch, capsys):
         return value, grad * 1.001
 
     monkeypatch.setattr(gradient, "loss_and_grad", wrong)
-    assert cli.main(["check", "--num-checks", "2"]) == 1
+    assert cli.main(["check", "--num-checks", "2", "--regs", "0,50"]) == 1
     printed = capsys.readouterr().out
     assert "the claim is 1.001 times the gradient" in printed
     assert printed.endswith("FAILED at reg 0, reg 50\n")
@@ -152,7 +154,9 @@ def test_a_reader_who_stops_reading_is_no_error():
 
 
 def test_help_does_not_import_jax():
-    code = "import sys; from softjax import cli; cli._parse(['sweep']); assert 'jax' not in sys.modules"
+    code = (
+        "import sys; from softjax.cli.parse import parse; parse(['sweep']); assert 'jax' not in sys.modules"
+    )
     assert run("-c", code).returncode == 0
 
 
@@ -162,7 +166,18 @@ def test_help_does_not_import_jax():
         (["--learning-rates", "-1,2"], "learning_rates must be finite and positive, got -1.0"),
         (["--learning-rates=nan"], "learning_rates must be finite and positive, got nan"),
         (["--learning-rates", "1:2"], "'1:2' is no range: expected start:stop:count"),
-        (["--regs", "1:2:0"], "regs is empty"),
+        (["--regs", "1:2:0"], "the count of '1:2:0' must be from 1 to 100000, got 0"),
+        (["--regs", "0:1:1000000000000"], "must be from 1 to 100000"),
+        (["--num-seeds", "1e10"], "num_seeds must be at most 2147483647"),
+        (["--num-iters", "1e12"], "num_iters must be at most 2147483647, as JAX counts with 32 bits"),
+        (["--halvings", "1e11"], "halvings must be at most"),
+        (["mine.npz"], "'mine.npz' is no option: a data set is given as --dataset mine.npz"),
+        (["--batch-size", "2e9"], "GB of it for a minibatch"),
+        (["--num-seeds", "1e8"], "checkpoints and report need about"),
+        (["--dataset", "synthetic", "--num-examples", "2e9"], "GB of it for features"),
+        (["--converge", "--regs", "1:2:100000", "--dataset", "synthetic"], "GB of it for"),
+        (["--out", "/"], "/ cannot be the folder of a report"),
+        (["--data-parallel", "2"], "data_parallel is the number of devices"),
         (["--num-iters", "0"], "num_iters must be a whole number of at least 1, got 0"),
         (["--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["--dataset", "nowhere.npz"], "no such file: nowhere.npz"),
@@ -172,12 +187,19 @@ def test_help_does_not_import_jax():
         (["--out", "."], ". exists; give --overwrite"),
         (["--out", "foreign", "--overwrite"], "foreign holds no report of softjax"),
         (["--chunk-size", "0"], "chunk_size must be a whole number of at least 1, got 0"),
-        (["--halvings", "9"], "9 halvings need at least 512 configurations"),
+        (["--halvings", "9"], "halvings must be at most 6"),
         (["--optimizer", "adamw", "--penalty", "l1"], "adamw uses reg as weight decay"),
         (["--search", "log_uniform", "--regs", "0,1"], "log_uniform needs positive regs"),
         (["--converge", "--kind", "hinge"], "to converge, kind must be softmax"),
         (["--converge", "--penalty", "l1"], "to converge, penalty must be l2, half_l2 or none"),
         (["--converge", "--tolerance", "2"], "tolerance must lie between 0 and 1, got 2.0"),
+        (["--converge", "--num-iters", "10"], "--num-iters has no effect with --converge"),
+        (["--converge", "--learning-rates", "1"], "--learning-rates has no effect with --converge"),
+        (["--converge", "--optimizer", "adam"], "--optimizer has no effect with --converge"),
+        (["--tolerance", "1e-3"], "--tolerance has no effect without --converge"),
+        (["--path", "warm"], "--path has no effect without --converge"),
+        (["--momentum", "0.5"], "momentum is for momentum, nesterov, adam and adamw; the optimizer is sgd"),
+        (["--heartbeat", "9"], "heartbeat is for a distributed sweep; give --distributed too"),
         (["--converge", "--out", "taken"], "taken exists; give --overwrite"),
         (["--checkpoint-every", "-1"], "checkpoint_every must be zero or positive, got -1.0"),
         (["--learning-rates", "1e30", "--num-iters", "20"], "every configuration diverged"),
@@ -208,7 +230,8 @@ def test_help_fits_a_screen_and_is_silent_where_there_is_nothing_to_say(capsys, 
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["train"], ["sweep", "--nonsense"], ["sweep", "--num-iters", "many"]]
+    "arguments",
+    [[], ["train"], ["sweep", "--nonsense"], ["sweep", "--num-iters", "many"], ["sweep", "--out", ""]],
 )
 def test_usage_errors_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ending:
@@ -262,10 +285,10 @@ def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_pa
     assert process.returncode == 130
     assert error.endswith("softjax: interrupted; no report was written\n")
     assert "Traceback" not in error
-    assert not list(tmp_path.iterdir()) or "to continue: softjax sweep" in error
+    assert not list(tmp_path.iterdir()) or "to continue: " in error
 
 
-LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "12000", "--chunk-size", "2")
+LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "12000", "--chunk-size", "1")
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +323,7 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     assert printed == ""
     assert "Traceback" not in error
     *_, stopped, to_continue, last = error.rstrip("\n").split("\n")
-    assert re.fullmatch(r"stopped after [\d,]+ of 24,000 steps", stopped)
+    assert re.fullmatch(r"stopped after [\d,]+ of 48,000 steps", stopped)
     assert last == "softjax: interrupted; no report was written"
     monkeypatch.chdir(tmp_path)  # what trains nothing needs no process of its own
     for options, message in (
@@ -309,7 +332,9 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     ):
         assert cli.main(["sweep", *LONG, "--out", "out", *options]) == 2
         assert message in capsys.readouterr().err
-    resumed = run("-m", *shlex.split(to_continue.removeprefix("to continue: ")), cwd=tmp_path)
+    words = shlex.split(to_continue.removeprefix("to continue: "))
+    assert words[0] == sys.executable  # it can be pasted
+    resumed = run(*words[1:], cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert contents(tmp_path / "out") == long_results
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -411,6 +436,150 @@ def test_a_report_that_fails_leaves_the_checkpoint(tmp_path, capsys, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert cli.main(["sweep", *SMALL, "--resume"]) == 0
     assert not (tmp_path / "runs" / "digits-001.partial").exists()
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dät", os.fsdecode(b"d\xff")])
+def test_in_an_ascii_locale_a_report_is_written_in_utf_8(tmp_path, name):
+    np.savez(tmp_path / f"{name}.npz", X=np.random.default_rng(0).normal(size=(100, 3)), y=np.arange(100) % 2)
+    arguments = [*SMALL, "--dataset", f"{name}.npz", "--out", name]
+    done = run(
+        *SWEEP,
+        *arguments,
+        cwd=tmp_path,
+        env=os.environ | ASCII | {"MPLBACKEND": "nonsense"},
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / name / "README.md").read_bytes()
+    assert f"{name}.npz".encode(errors="surrogateescape") in text
+    assert "×".encode() in text
+    again = run(*SWEEP, *arguments, "--resume", cwd=tmp_path, env=os.environ | ASCII, errors="replace")
+    assert again.stdout.startswith("complete: ")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character_gets_another(encoding):
+    done = run(
+        "-m", "softjax", "sweep", "--help", env=os.environ | {"PYTHONIOENCODING": encoding}, encoding=encoding
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sum W" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JAX_PLATFORMS", "cuda"),
+        ("JAX_PLATFORMS", "nonsense"),
+        ("JAX_ENABLE_X64", "abc"),
+        ("JAX_NUM_CPU_DEVICES", "abc"),
+        ("XLA_FLAGS", "nonsense"),
+    ],
+)
+def test_a_variable_that_stops_jax_is_named_in_one_line(tmp_path, name, value):
+    done = run(*SWEEP, *SMALL, cwd=tmp_path, env=os.environ | {name: value})
+    assert done.returncode == 2
+    assert done.stderr.startswith("softjax: error: ")
+    assert done.stderr.count("\n") == 1
+    assert name in done.stderr
+    assert value in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "error"),
+    [
+        (">/dev/full", 2, "softjax: error: standard output cannot be written: No space left on device\n"),
+        (">&-", 0, ""),
+        (">&- <&- 2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(streams, code, error):
+    command = f"{shlex.quote(sys.executable)} -m softjax --help {streams}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (done.returncode, done.stderr) == (code, error)
+
+
+def test_compilation_that_is_switched_off_is_switched_on_for_a_sweep(digits, small_config):
+    with jax.disable_jit():
+        softjax.sweep(digits, small_config)
+
+
+def test_the_program_to_continue_with_is_the_one_that_was_called(monkeypatch, tmp_path):
+    script = tmp_path / "softjax"
+    script.touch(0o755)
+    words = ["sweep", "--regs", "1"]
+    monkeypatch.setattr(sys, "argv", [str(script), *words])
+    assert surroundings.describe_program() == [str(script)]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert surroundings.describe_program() == ["softjax"]
+    monkeypatch.setattr(sys, "argv", ["/x/softjax/__main__.py", *words])
+    monkeypatch.setattr(sys, "orig_argv", ["python3", "-m", "softjax", *words])
+    assert surroundings.describe_program() == ["python3", "-m", "softjax"]
+
+
+def test_an_interruption_that_python_ignores_is_raised_again():
+    class Callback:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0)  # where the handler runs
+
+    with handle_signals() as stop:
+        Callback()
+        assert stop.requested == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.pause()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_where_all_steps_are_done_the_report_is_finished_before_the_command_stops(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    write = reports.write_sweep
+
+    def interrupt(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        write(*arguments, **options)
+
+    monkeypatch.setattr(reports, "write_sweep", interrupt)
+    assert cli.main(["sweep", *SMALL, "--out", "out"]) == 130
+    assert capsys.readouterr().err.endswith("softjax: interrupted; all was done\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.slow
+def test_interrupted_at_any_moment_a_sweep_says_so_and_goes_on_to_the_same_bits(tmp_path, long_results):
+    """The moments lie between the start of the process and the end of the command."""
+    entry = "import softjax.cli; print('up', flush=True); softjax.cli.run()"
+    start = time.monotonic()
+    run("-c", entry, "sweep", *LONG, "--out", "whole", cwd=tmp_path)
+    seconds = time.monotonic() - start
+    for index, moment in enumerate(np.random.default_rng(0).uniform(0, seconds, size=6)):
+        out, arguments = tmp_path / f"out{index}", ("sweep", *LONG, "--out", f"out{index}")
+        with processes() as begin:
+            process = begin("-c", entry, *arguments, cwd=tmp_path)
+            assert process.stdout.readline() == "up\n"
+            time.sleep(moment)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=LIMIT)
+        assert "Traceback" not in error
+        if process.returncode != 0:  # it ended before
+            assert process.returncode == 130
+            assert re.fullmatch(
+                "softjax: interrupted; (no report was written|all was done)", error.splitlines()[-1]
+            )
+        assert out.exists() == (process.returncode == 0 or "all was done" in error)
+        if out.with_name(f"{out.name}.partial").exists():
+            assert "to continue: " in error
+            assert run("-m", "softjax", *arguments, "--resume", cwd=tmp_path).returncode == 0
+        assert not out.exists() or contents(out) == long_results
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_the_errors_that_advice_is_given_for_exist():

@@ -24,10 +24,28 @@ def test_a_range_is_read(text, values):
 
 
 @pytest.mark.parametrize(
-    "text", ["1:2", "log:0:1:3", "log:1:2", "a,b", "", "1,,2", "1:2:x", "lin:1:2:3", "1:2:-1"]
+    "text",
+    ["1:2", "log:0:1:3", "log:1:2", "a,b", "", "1,,2", "1:2:x", "lin:1:2:3", "1:2:1.5", "log:-1:2:3", "1,"],
 )
 def test_what_is_no_range_is_refused_with_the_notation(text):
     with pytest.raises(InputError, match="expected start:stop:count, log:start:stop:count"):
+        parse_range(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1:2:-1", "must be from 1 to 100000, got -1"),
+        ("0:1:1000000000000", "must be from 1 to 100000"),
+        ("0:1:1e300", "must be from 1 to 100000"),
+        ("1:2:1", "holds both ends"),
+        ("0:inf:3", "must be finite"),
+        ("nan:1:3", "must be finite"),
+        ("-1e308:1e308:3", "must be finite"),
+    ],
+)
+def test_a_range_that_cannot_be_meant_is_refused_before_it_is_made(text, message):
+    with pytest.raises(InputError, match=message):
         parse_range(text)
 
 
@@ -64,15 +82,21 @@ def test_a_range_prints_in_its_shortest_form(text):
         ({"halvings": -1}, "halvings must be a whole number of at least 0, got -1"),
         (
             {"halvings": 7},
-            "7 halvings need at least 128 configurations and as many steps, got 100 configurations and 1000 steps",
+            "halvings must be at most 6.* got 7 with 100 configurations and 1000 steps",
         ),
         ({"optimizer": "rmsprop"}, "optimizer must be one of sgd, momentum, nesterov, adam, adamw"),
         ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), got 1.0"),
         ({"beta2": -0.1}, r"beta2 must lie in \[0, 1\), got -0.1"),
         ({"eps": 0.0}, "eps must be finite and positive, got 0.0"),
         ({"schedule": "linear"}, "schedule must be one of constant, cosine, step, got 'linear'"),
-        ({"decay_every": 5}, "decay_every is for the schedule step, not for 'constant'"),
+        ({"decay_every": 5}, "decay_every is for step; the schedule is constant"),
         ({"decay_rate": 0.0}, r"decay_rate must lie in \(0, 1\], got 0.0"),
+        ({"momentum": 0.5}, "momentum is for momentum, nesterov, adam and adamw; the optimizer is sgd"),
+        ({"optimizer": "momentum", "beta2": 0.9}, "beta2 is for adam and adamw; the optimizer is momentum"),
+        ({"eps": 1e-6}, "eps is for adam and adamw; the optimizer is sgd"),
+        ({"decay_rate": 0.5}, "decay_rate is for step; the schedule is constant"),
+        ({"schedule": "cosine", "decay_every": 5}, "decay_every is for step; the schedule is cosine"),
+        ({"l1_ratio": 0.3}, "l1_ratio is for elastic_net; the penalty is l2"),
         ({"optimizer": "adamw", "penalty": "l1"}, "adamw uses reg as weight decay"),
         ({"minibatches": "own"}, "minibatches must be one of shared, independent, got 'own'"),
         ({"dtype": "int8"}, "dtype must be one of float32, float64, bfloat16, got 'int8'"),
@@ -85,8 +109,23 @@ def test_a_sweep_s_options_are_checked(options, message):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.9, "beta2": 0.999, "eps": 1e-8, "decay_rate": 0.1, "l1_ratio": 0.5},  # the defaults
+        {"optimizer": "nesterov", "momentum": 0.5},
+        {"optimizer": "adam", "momentum": 0.5, "beta2": 0.9, "eps": 1e-6},
+        {"schedule": "step", "decay_rate": 0.5, "decay_every": 5},
+        {"penalty": "elastic_net", "l1_ratio": 0.3},
+    ],
+)
+def test_options_that_have_an_effect_are_accepted(options):
+    SweepConfig(**options)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"dataset": "cifar10", "split_seed": 1}, "split_seed is for digits, synthetic and .npz"),
         ({"dataset": "mnist"}, "unknown dataset 'mnist': expected digits, cifar10, synthetic or a path"),
         ({"data_dir": "x"}, "data_dir is for the dataset cifar10, not for 'digits'"),
         ({"val_images": 10}, "val_images is for the dataset cifar10, not for 'digits'"),

@@ -509,3 +509,96 @@ def test_one_fault_is_a_thing_two_are_things():
     )
     two = student(VECTORIZED, (SLOPE, ""), ("-np.log", "np.log"))
     assert str(graded(two)).startswith("softmax_loss: not yet, 2 things are wrong\n")
+
+
+class Ruined(np.ndarray):
+    """An array that answers nothing."""
+
+    def __array_finalize__(self, obj):
+        pass
+
+    def __len__(self):
+        raise RuntimeError("no length")
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError("no message")
+
+
+def leave(W, X, y):
+    raise SystemExit("bye")
+
+
+def fail_silently(W, X, y):
+    raise Silent
+
+
+def overwrite(W, X, y):
+    W[:], X[:] = np.nan, 7
+    y[:] = 99
+    W.shape = (-1,)
+    return 1.0, W
+
+
+MISBEHAVIOURS = {
+    "None": lambda W, X, y: None,
+    "a string": lambda W, X, y: "two",
+    "strings": lambda W, X, y: ("a", "b"),
+    "three": lambda W, X, y: (1.0, W, W),
+    "nothing at all": lambda W, X, y: (),
+    "no loss": lambda W, X, y: (None, W),
+    "no gradient": lambda W, X, y: (1.0, None),
+    "NaN": lambda W, X, y: (np.nan, np.full(W.shape, np.nan)),
+    "infinite": lambda W, X, y: (np.inf, np.full(W.shape, -np.inf)),
+    "too large for float64": lambda W, X, y: (10**400, np.full(W.shape, np.longdouble("1e4000"))),
+    "wrong shapes": lambda W, X, y: (np.ones(2), np.ones((2, 2, 2))),
+    "empty": lambda W, X, y: (np.ones(0), np.ones((0, 3))),
+    "ragged": lambda W, X, y: ([1, [2]], [[1.0], [1.0, 2.0]]),
+    "complex": lambda W, X, y: (1j, W * 1j),
+    "objects": lambda W, X, y: (object(), np.array([[object()]])),
+    "integers": lambda W, X, y: (1, np.ones(W.shape, int)),
+    "swapped": lambda W, X, y: (W, 1.0),
+    "an array without length": lambda W, X, y: np.ones((2, 2)).view(Ruined),
+    "a dict": lambda W, X, y: {"loss": 1.0},
+    "sys.exit": leave,
+    "an exception without a message": fail_silently,
+    "its arguments": overwrite,
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", MISBEHAVIOURS)
+def test_the_grader_never_raises(name):
+    """Whatever the function does, and whichever input makes it do so."""
+    right = student(VECTORIZED)
+    when = {
+        "always": lambda W, X, reg: True,
+        "with a penalty": lambda W, X, reg: reg > 0,
+        "at steep weights": lambda W, X, reg: np.abs(W).max() > 100,
+        "with large scores": lambda W, X, reg: np.abs(X).max() > 1000,
+        "with one example": lambda W, X, reg: len(X) == 1,
+        "with three classes": lambda W, X, reg: W.shape[1] == 3,
+        "in float32": lambda W, X, reg: W.dtype == np.float32,
+        "beside the point of the check": lambda W, X, reg: (
+            W.shape == (4, 3) and reg == 0.3 and W[0, 0] != SEEN[0]
+        ),
+    }
+    SEEN = [softjax.cs231n.grading.exercises.EXERCISES[1].W[0, 0]]
+    for situation, misbehaves in when.items():
+
+        def softmax_loss(W, X, y, reg, misbehaves=misbehaves):
+            return MISBEHAVIOURS[name](W, X, y) if misbehaves(W, X, reg) else right(W, X, y, reg)
+
+        found = graded(softmax_loss)
+        assert str(found).startswith("softmax_loss: "), situation
+        if situation == "always":
+            assert not found.passed
+
+
+def test_an_interruption_is_the_user_s():
+    def softmax_loss(W, X, y, reg):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        graded(softmax_loss)

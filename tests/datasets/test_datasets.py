@@ -1,5 +1,6 @@
 """Every data set comes out as promised, whatever was on the disk or the network."""
 
+import dataclasses
 import functools
 import gc
 import hashlib
@@ -132,7 +133,10 @@ def changed(array, row, value):
         ({"X": changed(X, 3, np.inf), "y": y}, r"features must be finite, but the .* split has inf"),
         ({"X": X, "y": changed(y, 5, -1)}, r"y must hold labels 0\.\.K-1, got -1 to 3"),
         ({"X": X, "y": y + 1}, "no training example has the label 0"),
-        ({"X": X, "y": changed(y, 5, 4)}, "cannot be split with every class in every part"),
+        (
+            {"X": X, "y": changed(y, 5, 4)},
+            "cannot be split .* with every class in every part.*100 examples of 5 classes.*with 1",
+        ),
         ({"X": X, "y": y, "class_names": ["a", "b"]}, r"labels must be 0\.\.1"),
     ],
 )
@@ -141,17 +145,86 @@ def test_own_arrays_that_cannot_be_used_are_refused(own, arrays, message):
         load_dataset(own(**arrays))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no archive"])
-def test_a_damaged_npz_is_refused(tmp_path, content):
-    path = tmp_path / "own.npz"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"is damaged, or no \.npz file"):
-        load_dataset(str(path))
+@pytest.mark.parametrize("num_examples", [20, 60, 90, 300, 600, 1200, 3000, 49_000])
+def test_a_split_is_exact_where_it_divides(own, num_examples):
+    dataset = load_dataset(own(X=np.zeros((num_examples, 1), np.uint8), y=np.arange(num_examples) % 2))
+    assert [10 * len(part) for part in parts(dataset)] == [8 * num_examples, num_examples, num_examples]
 
 
-def test_objects_in_an_npz_are_never_unpickled(own):
-    with pytest.raises(InputError, match=r"is damaged, or no \.npz file of plain arrays"):
-        load_dataset(own(X=np.array([{}, []], dtype=object), y=np.arange(2)))
+def given(**changed_parts):
+    """X_train, y_train and so on: those of X and y, but for some."""
+    return {
+        f"{name}_{part}": array for part in ("train", "val", "test") for name, array in (("X", X), ("y", y))
+    } | changed_parts
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"X": X, "y": 0 * y}, "at least two classes"),
+        ({"X": X, "y": 0 * y, "class_names": ["a"]}, "at least two classes"),
+        (given(y_train=0 * y), "the validation split has the label 3, which no training example has"),
+        (given(y_train=0 * y, y_val=0 * y, y_test=0 * y), "at least two classes"),
+        (given(y_test=changed(y, 5, 4)), "the test split has the label 4, which no training example has"),
+        ({"X": X[:1], "y": y[:1]}, "cannot be split.*1 examples? of 1 class"),
+        ({"X": X[:2], "y": y[:2]}, "cannot be split.*2 examples of 2 classes"),
+        ({"X": X[:3], "y": 0 * y[:3]}, "two classes"),
+        ({"X": X[:0], "y": y[:0]}, "no examples"),
+        ({"X": X[:, :0], "y": y}, r"X must be numbers \(N, features\)"),
+        ({"X": X, "y": np.array(["cat", "dog", "cow", "pig"] * 25)}, r"y must be integers.*numpy\.unique\(y"),
+        ({"X": X, "y": y + 0.0}, r"y must be integers.*y\.astype\(int\)"),
+        ({"X": X, "y": y[:, None]}, r"y must be integers \(100,\).*y\[:, 0\]"),
+        ({"X": X, "y": np.eye(4, dtype=int)[y]}, r"y must be integers \(100,\).*argmax"),
+        ({"X": X, "y": y, "class_names": [b"\xff", b"b", b"c", b"d"]}, "class_names"),
+        ({"X": X, "y": y, "class_names": [1.5, 2.5, 3.5, 4.5]}, "class_names must be K strings"),
+        (given(X_val=X.reshape(-1, 2, 3)), r"differ in the shape of an example.*\(2, 3\)"),
+        (
+            given(X_train=X.reshape(-1, 2, 3), X_val=X.reshape(-1, 2, 3), X_test=X.reshape(-1, 3, 2)),
+            "differ in the shape",
+        ),
+    ],
+)
+def test_the_labels_and_shapes_of_own_arrays_are_refused_by_what_is_wrong(own, arrays, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_dataset(own(**arrays))
+    assert "\n" not in str(caught.value)
+
+
+def test_names_of_classes_may_be_bytes(own):
+    dataset = load_dataset(own(X=X, y=y, class_names=np.array([b"a", b"b", "ü".encode(), b"d"])))
+    assert dataset.class_names == ("a", "b", "ü", "d")
+
+
+def test_a_data_set_by_hand_has_two_classes_too(digits):
+    with pytest.raises(InputError, match="at least two classes"):
+        dataclasses.replace(digits, class_names=("zero",))
+
+
+@pytest.mark.parametrize("num_examples", [2, 3, 7])
+def test_few_examples_are_enough_and_a_held_out_split_need_not_have_every_class(own, num_examples):
+    few = {"X_train": X[:num_examples], "y_train": y[:num_examples] % 2, "X_val": X[:1], "y_val": y[:1]}
+    dataset = load_dataset(own(**few, X_test=X[1:2], y_test=y[1:2]))
+    config = softjax.SweepConfig(learning_rates=(0.1,), regs=(0.01,), num_iters=5, batch_size=50)
+    for result in (softjax.sweep(dataset, config), softjax.regularization_path(dataset, config)):
+        assert np.isfinite(result.train_accuracy).all()
+
+
+def test_an_unknown_name_says_what_there_is_and_what_may_be_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.npz").touch()
+    (tmp_path / "table.csv").touch()
+    for name, message in (
+        ("mine", r"digits, cifar10, synthetic or a path ending in \.npz.*did you mean mine\.npz"),
+        ("digit", r"digits, cifar10, synthetic.*did you mean digits"),
+        ("CIFAR10", r"did you mean cifar10"),
+        ("table.csv", r"table\.csv is no \.npz file.*numpy\.savez"),
+        ("unlike", r"a path ending in \.npz$"),
+        ("", r"digits, cifar10, synthetic"),
+        ("n" * 300, r"digits, cifar10, synthetic"),
+        ("null\0", r"digits, cifar10, synthetic"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_dataset(name)
 
 
 # CIFAR-10, in small: the real layouts with 20 images a batch

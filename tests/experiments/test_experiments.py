@@ -42,13 +42,14 @@ def test_an_interrupted_experiment_computes_no_stage_twice_and_a_complete_one_sa
 
     def start(*words):
         monkeypatch.setattr("sys.argv", ["sums.py", "--terms", "1", "2", "--out", str(out), *words])
+        monkeypatch.setattr("sys.orig_argv", ["python", "-P", *sys.argv])
         harness.run_experiment(SumOptions, add)
 
     with pytest.raises(SystemExit) as ending:
         start()
     command = f"python experiments/sums.py --terms 1 2 --out {out}"
     assert ending.value.code == 130
-    assert capsys.readouterr().err == f"to continue: {command} --resume\n"
+    assert capsys.readouterr().err == f"to continue: python -P sums.py --terms 1 2 --out {out} --resume\n"
     with pytest.raises(SystemExit, match="holds an unfinished run; --resume continues it"):
         start()
     start("--resume")

@@ -5,34 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
+from support.results import with_grid, with_regs
 
 from softjax import SweepConfig, plots, regularization_path, sweep
-
-
-def with_grid(result, learning_rates, regs, accuracy):
-    """A result of one seed with these cells."""
-    C = len(learning_rates) * len(regs)
-    grid = np.array([(lr, reg) for lr in learning_rates for reg in regs])
-    accuracy = np.asarray(accuracy, float).reshape(C, 1)
-    return replace(
-        result,
-        config=replace(result.config, learning_rates=tuple(learning_rates), regs=tuple(regs), num_seeds=1),
-        learning_rate=grid[:, 0],
-        reg=grid[:, 1],
-        seed=np.array([0]),
-        steps=np.full(C, 50),
-        val_hits=np.zeros((C, 10), int),
-        test_hits=np.zeros((C, 10), int),
-        train_accuracy=accuracy,
-        val_accuracy=accuracy,
-        test_accuracy=accuracy,
-        final_loss=np.where(np.isnan(accuracy), np.nan, 1.0),
-        diverged=np.isnan(accuracy),
-        weights=None,
-        loss_history=np.linspace(2.0, 1.0, 50)[None, None].repeat(C, axis=0),
-        history_steps=np.arange(50),
-        grid_shape=(len(learning_rates), len(regs)),
-    )
+from softjax.comparison.pictures import draw_dots
 
 
 def draw(figure):
@@ -151,3 +127,80 @@ def test_a_confusion_matrix_is_coloured_by_rows(num_classes):
     assert axes.images[0].get_array()[0, 0] == 0.5
     assert axes.get_xlabel() == "predicted class"
     assert len(axes.texts) == (9 if num_classes == 3 else 0)
+
+
+NAN = np.nan
+ODD_GRIDS = [
+    ((0.1,), (1.0,), [0.3]),
+    ((0.1,), (1.0, 10.0), [0.3, 0.4]),
+    ((0.1, 0.01), (1.0,), [0.3, 0.4]),
+    ((0.1, 0.01), (0.0, 1.0, 10.0), [0.1, 0.2, 0.3, NAN, 0.5, 0.6]),
+    ((0.1, 0.01), (1.0, 10.0), [NAN, NAN, NAN, 0.4]),
+    ((0.1,), (0.0,), [0.0]),
+    ((0.1, 0.01), (1.0, 10.0), [1.0, 1.0, 1.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize(("learning_rates", "regs", "accuracy"), ODD_GRIDS)
+@pytest.mark.parametrize("search", ["grid", "random"])
+def test_any_sweep_that_has_a_best_is_drawn(small_result, search, learning_rates, regs, accuracy):
+    """Without a warning of Matplotlib's: in tests warnings are errors."""
+    result = with_grid(small_result, learning_rates, regs, accuracy)
+    lost = np.isnan(accuracy)[:, None, None]
+    result = replace(result, loss_history=np.where(lost, NAN, result.loss_history))
+    if search == "random":
+        config = replace(result.config, search=search, num_configs=len(accuracy))
+        result = replace(result, config=config, grid_shape=None)
+    draw(plots.heat_map(result, "title"))
+    draw(plots.loss_curves(result, "title"))
+
+
+@pytest.mark.parametrize("value", [0.0, NAN, np.inf, 1e38])
+@pytest.mark.parametrize("where", [np.s_[0], np.s_[:, 0, -1], np.s_[:, 0, 0]])
+def test_curves_of_any_losses_are_drawn(small_result, value, where):
+    result = with_grid(small_result, (0.1,), (1.0, 10.0), [0.3, 0.4])
+    history = result.loss_history.copy()
+    history[where] = value
+    low, high = draw(plots.loss_curves(replace(result, loss_history=history), "title")).get_ylim()
+    assert 0 < low < high < np.inf
+
+
+@pytest.mark.parametrize("regs", [(0.1,), (0.0,), (0.0, 1.0), (0.0, 1e-300, 1.0)])
+def test_any_path_is_drawn(digits, regs):
+    result = regularization_path(digits, SweepConfig(regs=(0.1, 1.0)))
+    draw(plots.path(with_regs(result, regs, np.linspace(0.3, 0.4, len(regs))), "title"))
+
+
+NAMES = {
+    "mathematics": ["$a", "$x^$", "\\frac", "a_b", "100%"],
+    "letters that the font lacks": ["犬", "кошка", "عربى", "😀"],
+    "white space": ["a\nb", "c\td", ""],
+    "long": ["x" * 300, "y" * 120, "z"],
+    "two": ["a", "b"],
+    "200": [f"class {k}" for k in range(200)],
+}
+
+
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_any_class_names_and_titles_are_drawn(names):
+    K = len(names)
+    axes = draw(plots.confusion(np.eye(K, dtype=int), names, names[0]))
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert all(len(label) <= 24 for label in labels)
+    if K <= 30:
+        assert [label[:5] for label, name in zip(labels, names, strict=True) if name.isascii()] == [
+            name.replace("\n", " ").replace("\t", " ")[:5] for name in names if name.isascii()
+        ]
+    figure = plots.templates(np.random.default_rng(0).normal(size=(5, K)), names, (2, 2), names[0])
+    figure.canvas.draw()
+
+
+def test_a_benchmark_in_which_a_panel_has_no_value_is_drawn():
+    times = {"measured": np.array([1e-3, 2.0]), "not": np.array([NAN, NAN]), "zero": np.array([0.0, np.inf])}
+    spreads = {name: np.stack([each, each]) for name, each in times.items()}
+    for floors in (None, dict.fromkeys(times, 1.0), dict.fromkeys(times, NAN), dict.fromkeys(times, np.inf)):
+        for quartiles in (None, spreads):
+            figure = draw_dots(times, quartiles, floors, ["a", "b"], "seconds", "title")
+            figure.canvas.draw()
+            missing = [sum(text.get_text() == "not measured" for text in axes.texts) for axes in figure.axes]
+            assert missing == [0, 2, 2]

@@ -9,9 +9,16 @@ import pytest
 
 from softjax import InputError, SweepConfig, SweepResult, sweep
 from softjax.cli.running import run_sweep
+from softjax.reports.sweep import write_sweep
 from softjax.runs import checkpoint as checkpoints
-from softjax.runs.checkpoint import Checkpoint, DamagedCheckpointError, OtherRunError, identify
-from softjax.runs.run_folder import ForeignFileError, RunFolder, RunInProgressError
+from softjax.runs.checkpoint import (
+    Checkpoint,
+    DamagedCheckpointError,
+    OtherRunError,
+    identify,
+    identify_report,
+)
+from softjax.runs.run_folder import ForeignFileError, ReportExistsError, RunFolder, RunInProgressError
 from softjax.training import plan, run
 from softjax.training.checkpoint import estimate_bytes, load_sweep, save_sweep
 
@@ -38,7 +45,7 @@ def assert_same(a: SweepResult, b: SweepResult):
 
 
 def identity_of(config, dataset):
-    return identify(asdict(config), dataset.fingerprint)
+    return identify(asdict(config), dataset)
 
 
 @pytest.fixture
@@ -114,15 +121,41 @@ def test_the_checkpoint_of_another_configuration_is_refused_by_name(digits, conf
         saved.check(identity_of(replace(config, **options), digits))
 
 
-@pytest.mark.parametrize("what", ["dataset", "jax", "softjax-suite"])
+@pytest.mark.parametrize("what", ["fingerprint", "jax", "softjax-suite"])
 def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, config, saved, what):
     identity = identity_of(config, digits)
     other = json.loads(json.dumps(identity))
-    other["data" if what == "dataset" else "versions"][what] = "other"
+    other["data" if what == "fingerprint" else "versions"][what] = "other"
     saved.start(other)
     save_sweep(saved, states_of(digits, config)[0][1])
     with pytest.raises(OtherRunError, match=f"{what} other there and"):
         saved.check(identity)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_names": tuple("abcdefghij")}, r"classes\[0\] 0 there and a here"),
+        ({"image_shape": None}, r"image_shape 8, 8 there and None here"),
+        ({"image_shape": (4, 16)}, r"image_shape\[0\] 8 there and 4 here"),
+        ({"title": "mine"}, r"title digits \(scikit-learn\) there and mine here"),
+    ],
+)
+def test_what_a_report_shows_of_its_data_belongs_to_its_identity(
+    digits, small_config, small_result, tmp_path, change, message
+):
+    """A run of the same numbers under other names is neither complete nor gone on from."""
+    folder = RunFolder(tmp_path / "out")
+    write_sweep(small_result, digits, folder, command="")
+    same, other = (identity_of(small_config, data) for data in (digits, replace(digits, **change)))
+    assert identify_report(folder.out) == same
+    assert RunFolder(folder.out, resume=True).begin(same)
+    with pytest.raises(ReportExistsError):
+        RunFolder(folder.out, resume=True).begin(other)
+    saved = Checkpoint(tmp_path / "saved")
+    saved.start(same)
+    with pytest.raises(OtherRunError, match=message):
+        saved.check(other)
 
 
 @pytest.mark.parametrize("damage", ["half", "empty", "zeros"])

@@ -4,7 +4,6 @@ A framework's file is imported only when the framework runs.
 """
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import jax
+import numpy as np
 
 from softjax.cs231n.grading import checks, trials
 from softjax.cs231n.grading.exercises import EXERCISES
@@ -66,7 +67,8 @@ def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
     **Arguments:**
 
     - `softmax_loss`: a function `f(W, X, y, reg)` of NumPy arrays W (D, K), X (N, D), y (N,) and a number. It returns
-      (loss, dW) with dW (D, K). What it prints is not shown. If it raises an exception, that is a finding.
+      (loss, dW) with dW (D, K). What it prints is not shown. If it raises an exception, exits or returns anything else,
+      that is a finding: only Ctrl-C ends the grading.
     - `verbose`: whether to print the report.
 
     **Returns:** a `Grade`.
@@ -80,7 +82,7 @@ def grade(softmax_loss: LossFunction, *, verbose: bool = True) -> Grade:
         ...     print(fault.text)
         gradient: N times too large: the sum over the examples, not their mean
     """
-    with jax.enable_x64(True):  # for solutions in JAX
+    with jax.enable_x64(True), np.errstate(all="ignore"):  # 64 bits for solutions in JAX
         result = _grade(Student(softmax_loss))
     if verbose:
         print(result)

@@ -20,6 +20,7 @@ LossFunction = Callable[..., Any]
 _REASONS = (
     (r"positional argument|unexpected keyword", "it is called as softmax_loss(W, X, y, reg), and must take these four arguments"),
     (r"NotImplementedError", "it is not written yet"),
+    (r"SystemExit", "it ends the program: return loss, dW, without exit()"),
     (r"math range error", "math.exp overflows: subtract each example's largest score first, and use np.exp"),
     (r"math domain error", "a logarithm of 0 or of a negative number"),
     (r"only .*(length-1|size-1|0-dimensional|scalar) arrays?", "math.exp and math.log take one number: use np.exp and np.log"),
@@ -72,12 +73,12 @@ class Student:
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def call(self, W: Any, X: Any, y: Any, reg: float) -> Any:
-        """Calls the function and returns its output as it is. Raises `Raised` if the function raises anything."""
+        """Calls the function and returns its output as it is. Raises `Raised` if the function raises anything or exits."""
         try:
             with redirect_stdout(io.StringIO()), warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 return self.function(W, X, y, reg)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Raised(_explain(error, self.function)) from error
 
     def solve(
@@ -91,16 +92,24 @@ class Student:
         return _read(self.call(W.copy("K"), X.copy("K"), y.copy(), reg), W.shape, len(X))
 
 
-def _explain(error: Exception, function: LossFunction) -> Fault:
+def _explain(error: BaseException, function: LossFunction) -> Fault:
     """The exception, the student's line that raised it, and the likely reason."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    kind, message = type(error).__name__.removeprefix("_"), str(error).strip().split("\n")[0]
+    kind, message = type(error).__name__.removeprefix("_"), _read_message(error)
     text = f"raises {kind}"
     if frames:
         text += f" in line {frames[-1].lineno}" + (f", {frames[-1].line}" if frames[-1].line else "")
     reason = next(reason for pattern, reason in _REASONS if re.search(pattern, f"{kind} {message}"))
     return Fault(text + (f": {message}" if message else ""), reason)
+
+
+def _read_message(error: BaseException) -> str:
+    """The first line of its message; empty if it cannot say it."""
+    try:
+        return str(error).strip().split("\n")[0]
+    except Exception:
+        return ""
 
 
 def _read(output: Any, shape: tuple[int, int], num_examples: int) -> Answer:

@@ -58,6 +58,14 @@ def _check_tiny_probabilities(student: Student) -> list[Finding]:
         answer = student.solve(e.W, e.X, e.y)
     except Raised as raised:
         return [Finding("note", f"large scores: if p[y] rounds to 0, it {raised.fault.what}", limit)]
+    if answer.gradient is None or answer.loss is None:
+        return [
+            Finding(
+                "wrong",
+                f"large scores: if p[y] rounds to 0, {answer.faults[0].what}",
+                answer.faults[0].reason,
+            )
+        ]
     if measure_error(answer.gradient, e.gradient) > TOLERANCE:
         text = "large scores: if the scores of one example differ by a thousand, the gradient is not p − 1[y = k]"
         reason = "exp overflows: subtract each example's largest score, not its smallest or their mean"
