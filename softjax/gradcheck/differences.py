@@ -122,7 +122,9 @@ def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
             return float(three[-1])
         with np.errstate(all="ignore"):
             growth = np.abs(three[1:] / three[:-1])
-        if clear[last - 3 : last].all() and growth.min() > 1.5 and growth.max() < 5:  # by 8 it would be a jump
+        if (
+            clear[last - 3 : last].all() and growth.min() > 1.5 and growth.max() < 5
+        ):  # by 8 it would be a jump
             return float("inf")
         if clear[last - 1]:  # it is seen well here, and falls
             return 0.0
