@@ -72,7 +72,8 @@ def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> floa
     if norm == 0:
         return None
     a = float(v @ t) / norm
-    return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed).all() else None
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(target)  # of the fit itself
+    return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed + rounding).all() else None
 
 
 def _fit_factor(evidence: Evidence) -> float | None:
