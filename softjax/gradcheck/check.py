@@ -34,10 +34,13 @@ def check_gradient(
     """Checks whether `claimed` is the gradient ∂fun/∂params. Works for any scalar function and any floating type.
 
     The true gradient is computed in float64. Reverse-mode autodiff gives every entry. Forward mode, the complex
-    step and extrapolated central differences confirm some entries and some random directions. If these references
-    disagree with each other, the verdict is `"undecided"`: the function is not differentiable at this point, it
-    is random, or JAX differentiates it wrongly. JAX cannot trace NumPy functions. For them only the complex step
-    and central differences are used, and the report says so.
+    step and extrapolated central differences confirm some entries and some random directions. If JAX lacks a mode for
+    the function, or gives NaN, the others decide, and the report says so; for NumPy and PyTorch functions they are the complex
+    step and central differences. If the function has derivative rules of its own that the others contradict, its derivative
+    without them is the truth. If the references disagree otherwise, the verdict is `"undecided"`: the function is not
+    differentiable at this point, or it is random. At a kink a claim is right if it is a subgradient.
+
+    Random numbers that the function draws are those of the type under test, also in the float64 references.
 
     A right gradient still has rounding errors. The checker estimates them for each entry: it evaluates JAX's own
     gradient several times, and changes the result of each operation by its rounding error. That error is u |v| for
@@ -75,7 +78,7 @@ def check_gradient(
     Numerical Algorithms*, 2002, section 3.
     """
     claim = make_claim(fun, claimed, params, args)
-    in_32_bits = not jax.config.jax_enable_x64
+    in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True):
         leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)

@@ -102,10 +102,11 @@ class Claim:
             output = self.evaluate_at([x + 0j for x in own], self.args)
             near.append([np.real(to_array(leaf)) for leaf in output])
         given = [to_array(leaf).astype(np.float64) for leaf in self.gradient]
-        return [
-            np.max(np.nan_to_num(np.abs(np.array(leaves) - center)), axis=0)
-            for center, *leaves in zip(given, *near, strict=True)
-        ]
+        with np.errstate(all="ignore"):
+            return [
+                np.max(np.nan_to_num(np.abs(np.array(leaves) - center)), axis=0)
+                for center, *leaves in zip(given, *near, strict=True)
+            ]
 
     def measure_sensitivity(self, seed: int) -> Leaves:
         """How much each entry of the claimed gradient changes for a relative change of all its inputs.

@@ -8,6 +8,7 @@ Source: Rockafellar, *Convex Analysis*, 1970, section 23.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from softjax.gradcheck.function import ScalarFunction
 from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, take_sizes
 from softjax.gradcheck.references import References
 
+Word = Literal["right", "wrong", "undecided"]
 LOOKED_AT_MOST = 20  # entries that differ from autodiff
 RANDOM = 16  # further directions
 PAIRS_AT_MOST = 30  # of entries with a kink
@@ -24,7 +26,7 @@ PAIRS_AT_MOST = 30  # of entries with a kink
 
 def judge_at_kink(
     function: ScalarFunction, references: References, evidence: Evidence, unit: float
-) -> tuple[str, str] | None:
+) -> tuple[Word, str] | None:
     """The verdict on a claim and its reason, None if the function has no kink here. Call it with 64-bit types enabled."""
     taken = {each.entry: each for each in references.derivatives}
     looked: list[tuple[Leaves, Difference]] = [

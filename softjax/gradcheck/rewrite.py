@@ -11,6 +11,8 @@ import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
 
+from softjax.compilation import shape_of
+
 Rewrite = Callable[[Any, Sequence[Any]], "list[Any] | None"]
 """Called with an operation and its inputs; returns its outputs, or None to leave it as it is."""
 
@@ -66,25 +68,26 @@ def _shorten_draw(eqn: Any, inputs: Sequence[Any]) -> list[Any] | None:
         return [(bits >> jnp.uint32(9)).astype(jnp.uint64) << jnp.uint64(32 + 9)]
     if name == "random_gamma" and eqn.outvars[0].aval.dtype == jnp.float64:
         return [_draw_gamma(eqn, *inputs)]
-    (out,) = eqn.outvars if len(eqn.outvars) == 1 else (None,)
-    if name in ("jit", "pjit") and params["name"] == "_randint" and out.aval.dtype == jnp.int64:
-        key, *ends = inputs
-        least, most = (jnp.asarray(end).astype(jnp.int32) for end in ends)
-        draw = _draw_integers
-        if key.ndim:  # under vmap; the keys of the batch come first
-            axes = (
-                0,
-                0 if least.ndim == out.aval.ndim else None,
-                0 if most.ndim == out.aval.ndim else None,
-                None,
-            )
-            return [jax.vmap(draw, axes)(key, least, most, out.aval.shape[1:])]
-        return [draw(key, least, most, out.aval.shape)]
+    if name in ("jit", "pjit") and params["name"] == "_randint":
+        return _draw_integers(eqn, inputs)
     return None
 
 
-def _draw_integers(key: Any, least: Any, most: Any, shape: tuple[int, ...]) -> Any:
-    return jax.random.randint(key, shape, least, most, jnp.int32).astype(jnp.int64)
+def _draw_integers(eqn: Any, inputs: Sequence[Any]) -> list[Any] | None:
+    aval = eqn.outvars[0].aval
+    if aval.dtype != jnp.int64:
+        return None
+    key, *ends = inputs
+    least, most = (jnp.asarray(end).astype(jnp.int32) for end in ends)
+
+    def draw(key: Any, least: Any, most: Any, shape: tuple[int, ...]) -> Any:
+        return jax.random.randint(key, shape, least, most, jnp.int32).astype(jnp.int64)
+
+    if key.ndim == 0:
+        return [draw(key, least, most, aval.shape)]
+    # under vmap; the keys of the batch come first
+    axes = (0, *(0 if end.ndim == aval.ndim else None for end in (least, most)), None)
+    return [jax.vmap(draw, axes)(key, least, most, aval.shape[1:])]
 
 
 def _draw_gamma(eqn: Any, key: Any, concentration: Any) -> Any:
@@ -142,7 +145,7 @@ def _rewrite_bodies(eqn: Any, change: Rewrite, inlined: set[str]) -> dict[str, A
     """The parameters of a loop or a branch that are functions, rewritten."""
 
     def one(closed: jex.ClosedJaxpr) -> jex.ClosedJaxpr:
-        shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars]
+        shapes = [shape_of(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars]
         return jax.make_jaxpr(lambda *a: _run(closed.jaxpr, closed.consts, a, change, inlined))(*shapes)
 
     bodies: dict[str, Any] = {}
