@@ -1,6 +1,7 @@
 """Compares a claimed gradient with independent references, and allows for rounding errors."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,9 +12,11 @@ from jaxtyping import PyTree
 from softjax.gradcheck.claim import Claim, make_claim
 from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
 from softjax.gradcheck.function import trace_function
+from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
 from softjax.gradcheck.references import References, take_references
 from softjax.gradcheck.result import GradientCheck, Sample
+from softjax.gradcheck.rounding import Rounding
 from softjax.gradcheck.verdict import Verdict, reach_verdict
 
 
@@ -31,10 +34,13 @@ def check_gradient(
     """Checks whether `claimed` is the gradient ∂fun/∂params. Works for any scalar function and any floating type.
 
     The true gradient is computed in float64. Reverse-mode autodiff gives every entry. Forward mode, the complex
-    step and extrapolated central differences confirm some entries and some random directions. If these references
-    disagree with each other, the verdict is `"undecided"`: the function is not differentiable at this point, it
-    is random, or JAX differentiates it wrongly. JAX cannot trace NumPy functions. For them only the complex step
-    and central differences are used, and the report says so.
+    step and extrapolated central differences confirm some entries and some random directions. If JAX lacks a mode for
+    the function, or gives NaN, the others decide, and the report says so; for NumPy and PyTorch functions they are the complex
+    step and central differences. If the function has derivative rules of its own that the others contradict, its derivative
+    without them is the truth. If the references disagree otherwise, the verdict is `"undecided"`: the function is not
+    differentiable at this point, or it is random. At a kink a claim is right if it is a subgradient.
+
+    Random numbers that the function draws are those of the type under test, also in the float64 references.
 
     A right gradient still has rounding errors. The checker estimates them for each entry: it evaluates JAX's own
     gradient several times, and changes the result of each operation by its rounding error. That error is u |v| for
@@ -72,13 +78,18 @@ def check_gradient(
     Numerical Algorithms*, 2002, section 3.
     """
     claim = make_claim(fun, claimed, params, args)
+    in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True):
         leaves, exact_args = claim.raise_to_float64()
-        function = trace_function(lambda leaves: fun(claim.unflatten(leaves), *exact_args), leaves)
+        function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
         references = take_references(function, claim.paths, num_entries, seed)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
-    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed)
+    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
+    with jax.enable_x64(True):
+        at_kink = judge_at_kink(function, references, in_type, Rounding.of(claim.dtype).unit)
     verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
+    if at_kink is not None and (at_kink[0] != "undecided" or verdict.word != "right"):
+        verdict = replace(verdict, word=at_kink[0], diagnosis=at_kink[1], factor=None)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)
     return _report(claim, verdict, allowed_bounds, tuple(methods), samples)
@@ -167,9 +178,11 @@ def _list_samples(evidence: Evidence, references: References) -> tuple[Sample, .
             samples.append(
                 Sample(
                     name_entry(evidence.paths[leaf], index),
-                    derivative.values["central differences"],
+                    derivative.values.get("central differences", float("nan")),
                     float(evidence.claimed[leaf][index]),
-                    derivative.values.get("reverse mode", float("nan")),
+                    float("nan")
+                    if references.autodiff is None
+                    else derivative.values[references.autodiff.name],
                 )
             )
     return tuple(samples)

@@ -1,7 +1,10 @@
 """The function, its parameters and its claimed gradient, as flat lists of arrays."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,9 +13,11 @@ import numpy as np
 from jaxtyping import PyTree
 
 from softjax.gradcheck.interpreter import evaluate
-from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating
-from softjax.gradcheck.rounding import find_lowest_precision, pick_least_precise
+from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating, is_tensor, to_array, to_tensor_like
+from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation
+from softjax.gradcheck.rounding import Rounding, find_lowest_precision, pick_least_precise
 
+ROUNDINGS = 8  # samples of the rounding of a claim that cannot be followed
 JITTER = 1e-6  # relative change of the inputs, to measure how sensitive a claim is to them
 
 
@@ -38,24 +43,70 @@ class Claim:
         """A pytree like params."""
         return jax.tree.unflatten(self.structure, list(leaves))
 
+    def call(self, leaves: Sequence[Any], args: tuple[Any, ...]) -> Any:
+        """The function's value; tensors are made of leaves that were tensors."""
+        return self.fun(self._restore(leaves), *args)
+
+    def _restore(self, leaves: Sequence[Any]) -> PyTree:
+        return self.unflatten(list(map(to_tensor_like, leaves, self.given)))
+
     def raise_to_float64(self) -> tuple[Leaves, tuple[Any, ...]]:
         """The leaves of params, and args, with every floating array in float64."""
         args = jax.tree.map(lambda x: np.asarray(x).astype(np.float64) if is_floating(x) else x, self.args)
-        return [np.array(leaf, np.float64) for leaf in self.given], args
+        return [to_array(leaf).astype(np.float64) for leaf in self.given], args
 
     def evaluate_at(self, leaves: Leaves, args: tuple[Any, ...]) -> list[Any]:
         """The leaves of the claimed gradient at other parameters, or in another type."""
-        output = self.claimed(self.unflatten(leaves), *args)
+        output = self.claimed(self._restore(leaves), *args)
         return _flatten_gradient(output, self.structure, leaves, self.paths)
 
-    def evaluate_in_float64(self) -> Leaves | None:
+    def evaluate_in_float64(self, in_32_bits: bool) -> Leaves | None:
         """The claimed gradient in float64. None unless the claim is a JAX function that then computes in float64 only."""
         leaves, args = self.raise_to_float64()
         try:
-            traced = jax.make_jaxpr(lambda leaves: self.evaluate_at(leaves, args))(leaves)
+            call = partial(self.evaluate_at, args=args)
+            traced = jax.make_jaxpr(call)(leaves)
+            if in_32_bits and has_operation(traced, RANDOM):
+                traced = jax.make_jaxpr(draw_in_32_bits(call))(leaves)
         except Exception:  # a NumPy function
             return None
         return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
+
+    def measure_rounding(self, rounding: Rounding, seed: int) -> Leaves:
+        """How much each entry of the claimed gradient changes when the parameters are rounded, at most.
+
+        It includes the rounding inside the claim, which cannot be followed. It is 0 if the claim is not a function.
+        """
+        rng = np.random.default_rng(seed)
+        none = [np.zeros(np.shape(leaf)) for leaf in self.given]
+        if not callable(self.claimed):
+            return none
+        own = [to_array(leaf) for leaf in self.given]
+
+        def look(step: float, signs: Sequence[Any]) -> Leaves:
+            moved = [
+                (x.astype(np.float64) * (1 + step * sign)).astype(x.dtype)
+                for x, sign in zip(own, signs, strict=True)
+            ]
+            return [to_array(leaf).astype(np.float64) for leaf in self.evaluate_at(moved, self.args)]
+
+        def draw() -> list[Any]:
+            return [rng.choice([-1.0, 1.0], x.shape) for x in own]
+
+        try:
+            near = [look(2 * rounding.unit, draw()) for _ in range(ROUNDINGS)]
+        except Exception:  # the claim cannot be called with other parameters
+            return none
+        with suppress(Exception), warnings.catch_warnings():  # at complex numbers: often by other routines
+            warnings.simplefilter("ignore")
+            output = self.evaluate_at([x + 0j for x in own], self.args)
+            near.append([np.real(to_array(leaf)) for leaf in output])
+        given = [to_array(leaf).astype(np.float64) for leaf in self.gradient]
+        with np.errstate(all="ignore"):
+            return [
+                np.max(np.nan_to_num(np.abs(np.array(leaves) - center)), axis=0)
+                for center, *leaves in zip(given, *near, strict=True)
+            ]
 
     def measure_sensitivity(self, seed: int) -> Leaves:
         """How much each entry of the claimed gradient changes for a relative change of all its inputs.
@@ -75,7 +126,7 @@ class Claim:
                 for _ in range(8):
                     moved = self.evaluate_at([move(leaf) for leaf in leaves], jax.tree.map(move, args))
                     for total, a, b in zip(squares, moved, base, strict=True):
-                        total += ((np.asarray(a) - np.asarray(b)) / JITTER) ** 2 / 8
+                        total += ((to_array(a) - to_array(b)) / JITTER) ** 2 / 8
             except Exception:  # the claim cannot be called with other arguments
                 squares = [np.zeros_like(leaf) for leaf in leaves]
         return [np.asarray(np.sqrt(total)) for total in squares]
@@ -108,7 +159,7 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
     if not callable(
         claimed
     ):  # it is not known how it was computed; its own type limits how precise it can be
-        types += [dtype_of(leaf) for leaf in gradient if is_floating(leaf)]
+        types += [dtype_of(leaf) for leaf in gradient if is_floating(leaf) or is_tensor(leaf)]
     return Claim(fun, claimed, given, args, gradient, structure, paths, pick_least_precise(types))
 
 

@@ -1,6 +1,7 @@
 """Directional derivatives without autodiff: the complex step, and central differences."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,17 +9,44 @@ from softjax.gradcheck.function import ScalarFunction
 from softjax.gradcheck.leaves import Leaves
 
 COMPLEX_STEP = 1e-100  # its square underflows to 0, so there is no truncation error
-LADDER = 0.1 * 8.0 ** -np.arange(7)  # steps of the differences, relative to the size of the parameters
+ROUNDINGS = 3  # samples of the rounding of a complex step
+LEVELS, LEVELS_AT_MOST = 7, 16  # steps of the differences
 TOO_COARSE = 1e-6  # above this relative error, smaller steps are tried
 
 
-def take_complex_step(function: ScalarFunction, direction: Leaves) -> float | None:
-    """Im f(x + i h v) / h, or None if the function does not accept complex numbers.
+class Difference(NamedTuple):
+    """A derivative by central differences, its estimated error, and whether the function jumps there."""
+
+    value: float
+    error: float
+    jumps: bool = False
+    bend: float = 0.0
+    """f'(x; v) + f'(x; −v), which is 0 unless the function has a kink here: positive if it is convex there"""
+
+
+def take_complex_step(function: ScalarFunction, direction: Leaves) -> tuple[float | None, float]:
+    """Im f(x + i h v) / h, or None if the function does not accept complex numbers; and its rounding error.
+
+    The error is known to be 0 to rounding where JAX traces the function, and is measured where it does not: how much the
+    derivative changes when the parameters are rounded.
 
     Source: Squire and Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, 1998.
     """
+    value = _step(function, function.leaves, direction)
+    if value is None or function.traced is not None:
+        return value, 0.0
+    rng = np.random.default_rng(0)
+    error = 0.0
+    for _ in range(ROUNDINGS):
+        moved = [x * (1 + np.finfo(x.dtype).eps * rng.choice([-1.0, 1.0], x.shape)) for x in function.leaves]
+        other = _step(function, moved, direction)
+        error = max(error, abs((value if other is None else other) - value))
+    return value, error
+
+
+def _step(function: ScalarFunction, leaves: Leaves, direction: Leaves) -> float | None:
     try:
-        shifted = [x + 1j * COMPLEX_STEP * v for x, v in zip(function.leaves, direction, strict=True)]
+        shifted = [x + 1j * COMPLEX_STEP * v for x, v in zip(leaves, direction, strict=True)]
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # NumPy only warns when it drops an imaginary part
             value = function.evaluate_at(shifted)
@@ -32,7 +60,7 @@ def take_complex_step(function: ScalarFunction, direction: Leaves) -> float | No
 
 def take_central_difference(
     function: ScalarFunction, direction: Leaves, size: float, own_size: float | None = None
-) -> tuple[float, float]:
+) -> Difference:
     """The derivative along `direction` by central differences, and an estimate of its error.
 
     **Arguments:**
@@ -41,37 +69,81 @@ def take_central_difference(
     - `own_size`: the size of the one parameter that moves, if there is only one. If it is smaller than `size` and
       the steps turn out too coarse, steps from `own_size` / 10 on are tried too.
     """
-    difference, error = _extrapolate(function, direction, size)
-    if own_size is not None and own_size < size and not error <= TOO_COARSE * abs(difference):
+    found = _extrapolate(function, direction, size)
+    if own_size is not None and own_size < size and not found.error <= TOO_COARSE * abs(found.value):
         finer = _extrapolate(function, direction, own_size)
-        if finer[1] < error:
+        if finer.error < found.error:
             return finer
-    return difference, error
+    return found
 
 
-def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> tuple[float, float]:
+def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Difference:
     """D(h) = (f(x + hv) − f(x − hv)) / 2h, extrapolated to h = 0, and an estimate of its error.
 
     The first step is `size` / 10, and each following step is an eighth of the one before. Each pair of neighbouring
     steps is extrapolated, (64 D(h/8) − D(h)) / 63. The error of an extrapolation is its difference from the one
-    before, plus 4 r / h, where r is the rounding error of f. The extrapolation with the least error is returned.
-    r is Σ|terms| · u; |f| · u would be far too small near a loss of 0. Returns NaN if the function jumps.
+    before, or from a later one beyond the rounding of that, plus 4 r / h, where r is the rounding error of f. The
+    extrapolation with the least error is returned. r is Σ|terms| · u; |f| · u would be far too small near a loss of 0.
+    Beyond seven steps, smaller ones are tried as long as none is good enough and rounding allows it: near the edge of the
+    domain, or where the function varies fast. The value is NaN if the function jumps or nothing converges.
 
     Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
     """
-    steps = LADDER * size
-    pairs = [[_evaluate_along(function, direction, sign * h) for sign in (1, -1)] for h in steps]
-    rise = np.abs([above - below for above, below in pairs])
-    if (rise[-3:] > 0.5 * rise[-4:-1]).all() and rise[-1] > 1000 * function.noise:
-        return float("nan"), float("inf")  # a jump: the rise does not shrink with the step
+    steps, pairs, found = [], [], Difference(float("nan"), float("inf"))
+    for level in range(LEVELS_AT_MOST):
+        steps.append(0.1 * size * 8.0**-level)
+        pairs.append([_evaluate_along(function, direction, sign * steps[-1]) for sign in (1, -1)])
+        if level + 1 < LEVELS:
+            continue
+        rise = np.abs([above - below for above, below in pairs])
+        if (rise[-3:] > 0.5 * rise[-4:-1]).all() and rise[-1] > 1000 * function.noise:
+            found = Difference(float("nan"), float("inf"), jumps=True)  # the rise does not shrink: go on
+            continue
+        found = _read_table(np.array(pairs), np.array(steps), function.noise)
+        if found.error <= TOO_COARSE * abs(found.value) or 4 * function.noise / steps[-1] > found.error:
+            break
+    center = float(np.real(function.evaluate_at(function.leaves)))
+    bend = _find_bend(np.array(pairs) - center, np.array(steps), function.noise)
+    if np.isinf(bend):
+        return Difference(float("nan"), float("inf"), jumps=True)
+    return found._replace(bend=bend)
+
+
+def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
+    """The limit of (f(x + hv) − 2 f(x) + f(x − hv)) / h, which falls with h where f is smooth; ∞ at a cusp."""
     with np.errstate(all="ignore"):
-        plain = np.array([above - below for above, below in pairs]) / (2 * steps)
+        plain = rises.sum(axis=1) / steps
+        bends = (8 * plain[1:] - plain[:-1]) / 7  # without what is proportional to h
+        slopes = np.abs(rises / steps[:, None]).max(axis=1)[1:]
+        clear = np.abs(bends) > np.maximum(100 * noise / steps[1:], 1e-6 * slopes)
+    for last in range(len(bends), 2, -1):
+        three = bends[last - 3 : last]
+        if clear[last - 3 : last].all() and np.ptp(three) <= 0.05 * np.abs(three).min():
+            return float(three[-1])
+        with np.errstate(all="ignore"):
+            growth = np.abs(three[1:] / three[:-1])
+        if (
+            clear[last - 3 : last].all() and growth.min() > 1.5 and growth.max() < 5
+        ):  # by 8 it would be a jump
+            return float("inf")
+        if clear[last - 1]:  # it is seen well here, and falls
+            return 0.0
+    return 0.0
+
+
+def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Difference:
+    with np.errstate(all="ignore"):
+        plain = (pairs[:, 0] - pairs[:, 1]) / (2 * steps)
         extrapolated = (64 * plain[1:] - plain[:-1]) / 63
-        unsettled = np.abs(np.diff(extrapolated)) + 4 * function.noise / steps[2:]
+        unsettled = np.abs(np.diff(extrapolated))
+        rest, rounding = extrapolated[1:], 4 * noise / steps[2:]
+        later = np.abs(rest[None, :] - rest[:, None]) - 2 * rounding[None, :]  # of one, from a finer one
+        later = np.where(np.triu(np.isfinite(later), 1), later, 0).max(axis=1)
+        unsettled = np.maximum(unsettled, later) + rounding
     if not np.isfinite(unsettled).any():
-        return float("nan"), float("inf")
+        return Difference(float("nan"), float("inf"))
     best = int(np.nanargmin(np.where(np.isfinite(unsettled), unsettled, np.inf)))
-    return float(extrapolated[best + 1]), float(unsettled[best])
+    return Difference(float(rest[best]), float(unsettled[best]))
 
 
 def _evaluate_along(function: ScalarFunction, direction: Leaves, step: float) -> float:

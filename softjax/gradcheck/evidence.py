@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from softjax.gradcheck.claim import Claim
 from softjax.gradcheck.function import ScalarFunction
-from softjax.gradcheck.leaves import Leaves, name_entry
+from softjax.gradcheck.leaves import Leaves, name_entry, to_array
 from softjax.gradcheck.references import References
 from softjax.gradcheck.result import Entry
 from softjax.gradcheck.rounding import (
@@ -101,8 +101,16 @@ class Evidence:
         )
 
 
+UNFOLLOWED = 2.0  # a rounding bound, in changes of a claim that cannot be followed
+
+
 def gather_evidence(
-    claim: Claim, function: ScalarFunction, references: References, tolerance: Tolerance, seed: int
+    claim: Claim,
+    function: ScalarFunction,
+    references: References,
+    tolerance: Tolerance,
+    seed: int,
+    in_32_bits: bool,
 ) -> tuple[Evidence, Evidence | None]:
     """The evidence on the claim in its own type; and in float64, None if that is impossible or adds nothing."""
 
@@ -115,10 +123,10 @@ def gather_evidence(
     own = _take_own_gradient(claim) if references.by_autodiff else None
     with jax.enable_x64(True):
         rounding = Rounding.of(pick_least_precise([claim.dtype, function.precision]))
-        claimed = [np.array(leaf, np.float64) for leaf in claim.gradient]
+        claimed = [to_array(leaf).astype(np.float64) for leaf in claim.gradient]
         in_type = hold(claimed, _bound_errors(claim, function, references, rounding, own, seed))
         short = claim.dtype != np.float64 and function.precision == np.float64
-        formula = claim.evaluate_in_float64() if short and callable(claim.claimed) else None
+        formula = claim.evaluate_in_float64(in_32_bits) if short and callable(claim.claimed) else None
         if formula is None:
             return in_type, None
         rounding = Rounding.of(np.float64)
@@ -147,22 +155,31 @@ def _bound_errors(
     seed: int,
 ) -> Leaves:
     """The rounding bound of each entry in a type; `own` is JAX's gradient in that type."""
-    if function.gradient is None:
+    if references.program is None:
         return _bound_without_autodiff(claim, references, rounding, seed)
     deviation = references.deviation
     if rounding != Rounding.of(np.float64):
-        _, deviation = measure_deviation(function.gradient, function.leaves, rounding, seed=seed)
+        _, deviation = measure_deviation(references.program, function.leaves, rounding, seed=seed)
     return bound_rounding(references.gradient, deviation, rounding, own)
 
 
 def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
-    """How much the claim changes when its inputs are rounded, plus the error of the central differences."""
+    """How much the claim changes when its inputs are rounded, plus the error of the references."""
     scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
     least = 4 * rounding.unit * scale + rounding.smallest
-    bounds = [np.asarray(least + DEVIATIONS * rounding.unit * s) for s in claim.measure_sensitivity(seed)]
+    bounds = [
+        np.asarray(least + DEVIATIONS * rounding.unit * sensitivity + UNFOLLOWED * own)
+        for sensitivity, own in zip(
+            claim.measure_sensitivity(seed), claim.measure_rounding(rounding, seed), strict=True
+        )
+    ]
+    # all entries share the rounding of the function, so the largest error of a complex step is that of each
+    steps = max(
+        (each.complex_error for each in references.derivatives if each.entry is not None), default=0.0
+    )
     for derivative in references.derivatives:
         if derivative.entry is not None:
             leaf, index = derivative.entry
             _, error = derivative.without_autodiff
-            bounds[leaf][index] += error
+            bounds[leaf][index] += max(error, steps)
     return bounds

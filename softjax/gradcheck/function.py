@@ -1,29 +1,49 @@
 """The function that is checked: a real scalar function of float64 arrays, traced by JAX if possible."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jex
 import numpy as np
 
 from softjax.gradcheck.interpreter import evaluate
-from softjax.gradcheck.leaves import Leaves
-from softjax.gradcheck.rounding import Rounding, find_lowest_precision, measure_deviation
+from softjax.gradcheck.leaves import Leaves, to_array
+from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation, take_rules_off
+from softjax.gradcheck.rounding import (
+    NOISE_STEPS,
+    Rounding,
+    find_lowest_precision,
+    find_noise,
+    measure_deviation,
+)
+
+FORWARD_AT_MOST = 2000  # up to this many parameters, forward mode takes every entry where reverse mode cannot
+RULES_OF_ITS_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
+
+
+class Autodiff(NamedTuple):
+    """A way in which JAX differentiates a function."""
+
+    name: str
+    gradient: jex.ClosedJaxpr
+    """every entry of the gradient"""
+    slope: jex.ClosedJaxpr | None
+    """the derivative along a direction by forward mode, or None if JAX has none"""
 
 
 @dataclass(frozen=True)
 class ScalarFunction:
     """A scalar function of some arrays, and the arrays at which its gradient is checked.
 
-    `traced` is its jaxpr, and `gradient` the jaxpr of its reverse-mode gradient. Both are None if JAX cannot trace it.
+    `traced` is its jaxpr, None if JAX cannot trace it.
     """
 
     call: Callable[[Leaves], Any]
     leaves: Leaves
     traced: jex.ClosedJaxpr | None
-    gradient: jex.ClosedJaxpr | None
     precision: np.dtype[Any]
     """the least precise type in which the function computes"""
     noise: float
@@ -34,12 +54,52 @@ class ScalarFunction:
         """The unit roundoff of its precision, divided by that of float64."""
         return Rounding.of(self.precision).unit / Rounding.of(np.float64).unit
 
+    @cached_property
+    def failures(self) -> dict[str, str]:
+        """The modes of autodiff that JAX does not have for this function, and why."""
+        found = {}
+        for name, program in (("reverse mode", self._reverse), ("forward mode", self._slope)):
+            if isinstance(program, str):
+                found[name] = program
+        return found
+
+    @cached_property
+    def _reverse(self) -> Any:
+        return _trace(jax.grad(self.call), self.leaves)
+
+    @cached_property
+    def _slope(self) -> Any:
+        return _trace_slope(self.call, self.leaves)
+
+    def list_autodiff(self) -> Iterator[Autodiff]:
+        """The ways in which JAX differentiates the function: with its own derivative rules, then without them."""
+        if self.traced is None:
+            return
+        slope = self._slope
+        if not isinstance(self._reverse, str):
+            yield Autodiff("reverse mode", self._reverse, None if isinstance(slope, str) else slope)
+        elif not isinstance(slope, str) and self._few:
+            yield Autodiff("forward mode", jax.make_jaxpr(jax.jacfwd(self.call))(self.leaves), slope)
+        if has_operation(self.traced, RULES_OF_ITS_OWN):
+            bare = take_rules_off(self.call)
+            slope = _trace_slope(bare, self.leaves)
+            for mode, derivative in (("reverse", jax.grad), ("forward", jax.jacfwd)):
+                program = _trace(derivative(bare), self.leaves) if mode == "reverse" or self._few else ""
+                if not isinstance(program, str):
+                    name = f"{mode} mode without the function's own derivative rules"
+                    yield Autodiff(name, program, None if isinstance(slope, str) else slope)
+                    return
+
+    @property
+    def _few(self) -> bool:
+        return sum(leaf.size for leaf in self.leaves) <= FORWARD_AT_MOST
+
     def evaluate_at(self, leaves: Sequence[Any]) -> Any:
         """The function's value at real or complex arrays."""
         if self.traced is not None:
             return evaluate(self.traced, leaves)[0]
         with np.errstate(all="ignore"):
-            return np.asarray(self.call(list(leaves)))
+            return to_array(self.call(list(leaves)))
 
     def is_repeatable(self) -> bool:
         """Whether a second evaluation, traced anew, gives the same value."""
@@ -51,17 +111,24 @@ class ScalarFunction:
         return bool(np.array_equal(second, self.evaluate_at(self.leaves), equal_nan=True))
 
 
-def trace_function(call: Callable[[Leaves], Any], leaves: Leaves) -> ScalarFunction:
+def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bool) -> ScalarFunction:
     """Traces `call` at `leaves`, if JAX can. Call it with 64-bit types enabled.
+
+    **Arguments:**
+
+    - `in_32_bits`: whether the function's user has 64-bit types disabled, so that it draws random numbers of 32 bits.
 
     Raises `ValueError` unless the function returns a real scalar.
     """
     traced: jex.ClosedJaxpr | None
     try:
         traced = jax.make_jaxpr(call)(leaves)
+        if in_32_bits and has_operation(traced, RANDOM):
+            call = draw_in_32_bits(call)
+            traced = jax.make_jaxpr(call)(leaves)
         results: list[Any] = traced.out_avals
     except Exception:  # a NumPy function may raise anything when it gets a tracer
-        traced, results = None, [np.asarray(call(leaves))]
+        traced, results = None, [to_array(call(leaves))]
     if len(results) != 1 or results[0].shape != ():
         raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
@@ -69,21 +136,49 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves) -> ScalarFunct
     if traced is None:
         precision = results[0].dtype
         noise = _jitter(call, leaves, Rounding.of(precision))
-        return ScalarFunction(call, leaves, None, None, precision, noise)
+        return ScalarFunction(call, leaves, None, precision, noise)
     precision = find_lowest_precision(traced)
-    _, (deviation,) = measure_deviation(traced, leaves, Rounding.of(precision))
-    gradient = jax.make_jaxpr(jax.grad(call))(leaves)
-    return ScalarFunction(call, leaves, traced, gradient, precision, float(deviation))
+    rounding = Rounding.of(precision)
+    (value,), (deviation,) = measure_deviation(traced, leaves, rounding)
+    # at the edge of its domain a function may be NaN a rounding away
+    noise = float(deviation) if np.isfinite(deviation) else rounding.unit * abs(float(value))
+    return ScalarFunction(call, leaves, traced, precision, noise)
+
+
+def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | str:
+    """The jaxpr, or why JAX has none, in one line."""
+    try:
+        return jax.make_jaxpr(function)(*arguments)
+    except Exception as error:
+        return (
+            f"{type(error).__name__}: {str(error).splitlines()[0].rstrip('.')}"
+            if str(error)
+            else type(error).__name__
+        )
+
+
+def _trace_slope(call: Callable[..., Any], leaves: Leaves) -> jex.ClosedJaxpr | str:
+    traced = _trace(lambda x, v: jax.jvp(call, (x,), (v,))[1], leaves, leaves)
+    if not isinstance(traced, str) and has_operation(traced, {"custom_lin"}):  # it would fail when it runs
+        return "custom_vjp has none"
+    return traced
 
 
 def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
-    """How much the value of a function that cannot be traced changes when its parameters are rounded."""
+    """How much the value of a function that cannot be traced changes when its parameters are rounded.
+
+    The noise on a coarser scale counts too: `rounding.find_noise`.
+    """
     rng = np.random.default_rng(0)
+    signs = [rng.choice([-1, 1], x.shape) for x in leaves]
+
+    def value(step: float, signs: Sequence[Any]) -> float:
+        return float(to_array(call([x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)])))
+
     with np.errstate(all="ignore"):
-        center = float(call(leaves))
-        moved = [
-            float(call([x * (1 + 2 * rounding.unit * rng.choice([-1, 1], x.shape)) for x in leaves]))
-            for _ in range(8)
-        ]
+        center = value(0.0, signs)
+        moved = [value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(8)]
+        rough = float(find_noise([value(step, signs) for step in NOISE_STEPS]))
     spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
-    return max(spread if np.isfinite(spread) else 0.0, rounding.unit * abs(center))
+    found = [each for each in (spread, rough) if np.isfinite(each)]
+    return max(*found, rounding.unit * abs(center)) if found else rounding.unit * abs(center)

@@ -13,6 +13,7 @@ import jax
 import jax.extend.core as jex
 import numpy as np
 
+from softjax.gradcheck.rewrite import bind, list_called
 from softjax.gradcheck.rules import FLOATS_ONLY, RULES, Rule, to_numpy
 
 Arrays = list[Any]
@@ -23,6 +24,9 @@ _CALLS = {
     "jit", "pjit", "closed_call", "core_closed_call", "core_call", "checkpoint", "remat", "remat2",
     "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr",
 }  # fmt: skip
+
+
+ITERATIONS_AT_MOST = 1000  # of a loop; longer ones run in JAX, without rounding inside
 
 
 class NotAnalytic(Exception):
@@ -44,28 +48,13 @@ def evaluate(traced: jex.ClosedJaxpr, arguments: Sequence[Any], disturb: Disturb
         return _run(traced.jaxpr, traced.consts, arguments, disturb)
 
 
-def list_called(eqn: Any) -> list[Any]:
-    """The functions that an operation calls."""
-    called = []
-    for value in eqn.params.values():
-        for part in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(part, jex.Jaxpr | jex.ClosedJaxpr):
-                called.append(part)
-    return called
-
-
 def run_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
     """The results of one operation, carried out by JAX."""
     typed = [
         jax.numpy.asarray(value, atom.aval.dtype) if isinstance(value, np.ndarray) else value
         for atom, value in zip(eqn.invars, inputs, strict=True)
     ]
-    bound = eqn.primitive.get_bind_params(eqn.params)
-    functions, params = (
-        bound if isinstance(bound, tuple) else ((), bound)
-    )  # the form before JAX 0.10, and since then
-    result = eqn.primitive.bind(*functions, *typed, **params)
-    return [to_numpy(value) for value in (result if eqn.primitive.multiple_results else [result])]
+    return [to_numpy(value) for value in bind(eqn, typed)]
 
 
 class _Step(NamedTuple):
@@ -102,6 +91,8 @@ def _run(jaxpr: Any, consts: Any, arguments: Any, disturb: Disturb | None) -> Ar
         inputs = [_read(atom, values) for atom in step.eqn.invars]
         if step.body is not None:
             outputs = _run(step.body.jaxpr, step.body.consts, inputs, disturb)
+        elif step.name in _LOOPS and (disturb is not None or any(map(_is_complex, inputs))):
+            outputs = _LOOPS[step.name](step.eqn, inputs, disturb)
         elif step.name == "optimization_barrier":  # a hint for the compiler; it does not change the values
             outputs = inputs
         else:
@@ -112,12 +103,72 @@ def _run(jaxpr: Any, consts: Any, arguments: Any, disturb: Disturb | None) -> Ar
     return [_read(atom, values) for atom in jaxpr.outvars]
 
 
+def _run_scan(eqn: Any, inputs: Arrays, disturb: Disturb | None) -> Arrays:
+    params, body = eqn.params, eqn.params["jaxpr"]
+    num_consts, length = params["num_consts"], params["length"]
+    if length > ITERATIONS_AT_MOST:
+        return _carry_out_in_jax(eqn, inputs)
+    consts, rest = inputs[:num_consts], inputs[num_consts:]
+    carry, xs = rest[: params["num_carry"]], rest[params["num_carry"] :]
+    rows: list[Arrays] = []
+    for i in reversed(range(length)) if params["reverse"] else range(length):
+        outputs = _run(body.jaxpr, body.consts, [*consts, *carry, *(x[i] for x in xs)], disturb)
+        carry = outputs[: len(carry)]
+        rows.append(outputs[len(carry) :])
+    if params["reverse"]:
+        rows.reverse()
+    shapes = [atom.aval for atom in eqn.outvars[len(carry) :]]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in shapes)
+    return [*carry, *(_stack(column, shape) for column, shape in zip(columns, shapes, strict=True))]
+
+
+def _stack(rows: Sequence[Any], shape: Any) -> Any:
+    if not rows:
+        return to_numpy(np.zeros(shape.shape, shape.dtype))
+    return np.stack(rows) if isinstance(rows[0], np.ndarray | np.generic) else jax.numpy.stack(rows)
+
+
+def _run_while(eqn: Any, inputs: Arrays, disturb: Disturb | None) -> Arrays:
+    condition, body = eqn.params["cond_jaxpr"], eqn.params["body_jaxpr"]
+    first, second = eqn.params["cond_nconsts"], eqn.params["cond_nconsts"] + eqn.params["body_nconsts"]
+    carry = inputs[second:]
+    for _ in range(ITERATIONS_AT_MOST):
+        if not np.all(_run(condition.jaxpr, condition.consts, [*inputs[:first], *carry], None)[0]):
+            return carry
+        carry = _run(body.jaxpr, body.consts, [*inputs[first:second], *carry], disturb)
+    return _carry_out_in_jax(eqn, inputs)
+
+
+def _run_cond(eqn: Any, inputs: Arrays, disturb: Disturb | None) -> Arrays:
+    branches = eqn.params["branches"]
+    branch = branches[int(np.clip(inputs[0], 0, len(branches) - 1))]
+    return _run(branch.jaxpr, branch.consts, inputs[1:], disturb)
+
+
+def _carry_out_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
+    if any(map(_is_complex, inputs)):
+        raise NotAnalytic(eqn.primitive.name)
+    return run_in_jax(eqn, inputs)
+
+
+_LOOPS: dict[str, Callable[[Any, Arrays, Disturb | None], Arrays]] = {
+    "scan": _run_scan,
+    "while": _run_while,
+    "cond": _run_cond,
+}
+
+
 def _read(atom: Any, values: dict[Any, Any]) -> Any:
     return to_numpy(atom.val) if isinstance(atom, jex.Literal) else values[atom]
 
 
 def _carry_out(step: _Step, inputs: Arrays) -> Arrays:
-    if step.rule is not None and (step.name not in FLOATS_ONLY or inputs[0].dtype.kind in "fc"):
+    of_keys = any(isinstance(value, jax.Array) for value in inputs)  # random keys, which NumPy does not know
+    if (
+        step.rule is not None
+        and not of_keys
+        and (step.name not in FLOATS_ONLY or inputs[0].dtype.kind in "fc")
+    ):
         return [np.asarray(step.rule(step.eqn.params, *inputs))]
     if any(real and _is_complex(value) for real, value in zip(step.real, inputs, strict=True)):
         raise NotAnalytic(step.name)

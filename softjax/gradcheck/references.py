@@ -1,25 +1,45 @@
 """The references for a claimed gradient, in float64: autodiff in both modes, complex step, central differences."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-import jax
+import jax.extend.core as jex
 import numpy as np
 
-from softjax.gradcheck.differences import take_central_difference, take_complex_step
-from softjax.gradcheck.function import ScalarFunction
+from softjax.gradcheck.differences import Difference, take_central_difference, take_complex_step
+from softjax.gradcheck.function import Autodiff, ScalarFunction
 from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, name_entry, take_sizes
 from softjax.gradcheck.rounding import Rounding, measure_deviation
 
 ALL_ENTRIES = 24  # up to this many parameters, every entry is confirmed
-DIFFERENCES_AT_MOST = (
-    2000  # if JAX cannot trace the function: up to this many entries, all are taken by differences
-)
+DIFFERENCES_AT_MOST = 2000  # without autodiff: up to this many entries, all are taken by differences
 SAMPLE_OF_DIFFERENCES = 200  # and if there are more, a sample of this size
 DENSE = 3  # the number of random directions
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
+OF_NO_USE = 0.1  # a difference with a larger relative error confirms nothing
+
+
+@dataclass(frozen=True)
+class Along:
+    """The derivative of a function along one direction without autodiff."""
+
+    entry: Place | None
+    """the parameter, if the direction is a single one"""
+    direction: Leaves = field(repr=False)
+    difference: Difference
+    complex_step: float | None
+    """None if the function takes no complex numbers"""
+    complex_error: float
+    """the rounding error of the complex step"""
+
+    def agrees(self, scale: float) -> bool:
+        """Whether complex step and difference agree. They may not where a NumPy function drops imaginary parts."""
+        if self.complex_step is None:
+            return False
+        bound = 10 * self.difference.error + DIFFERENCES_AGREE * scale
+        return bool(abs(self.complex_step - self.difference.value) <= bound)
 
 
 @dataclass(frozen=True)
@@ -36,12 +56,15 @@ class Derivative:
     """an estimate of Σ|terms| of the derivative"""
     allowance: float
     """a generous bound of the rounding error of the derivative by autodiff"""
+    complex_error: float = 0.0
+    bend: float = 0.0
+    """as in `Difference`"""
 
     @property
     def without_autodiff(self) -> tuple[float, float]:
         """The best value that does not use autodiff, and its error."""
         if "complex step" in self.values:
-            return self.values["complex step"], 0.0
+            return self.values["complex step"], self.complex_error
         return self.values["central differences"], self.difference_error
 
 
@@ -49,8 +72,8 @@ class Derivative:
 class References:
     """All references at a point, and whether they agree."""
 
-    by_autodiff: bool
-    """whether JAX could trace the function; if not, there are only the complex step and differences"""
+    autodiff: Autodiff | None
+    """how JAX differentiated the function; None if there are only the complex step and differences"""
     gradient: Leaves
     """float64; NaN in entries that were not computed, if only a sample was"""
     deviation: Leaves
@@ -58,34 +81,36 @@ class References:
     derivatives: tuple[Derivative, ...]
     disagreement: str
     """a sentence; empty if they agree"""
+    remarks: tuple[str, ...] = ()
+    """which references were left out, and why"""
+
+    @property
+    def by_autodiff(self) -> bool:
+        """Whether every entry is known by autodiff."""
+        return self.autodiff is not None
+
+    @property
+    def program(self) -> jex.ClosedJaxpr | None:
+        """The gradient as JAX computes it."""
+        return None if self.autodiff is None else self.autodiff.gradient
 
     def list_methods(self) -> list[str]:
         """How the references were computed, as the report says it."""
         entries = sum(derivative.entry is not None for derivative in self.derivatives)
         along = f"{entries} entries and {len(self.derivatives) - entries} directions"
         texts = []
-        if self.by_autodiff:
-            texts += ["reverse mode (every entry)", f"forward mode ({along})"]
-        complex_steps = sum("complex step" in derivative.values for derivative in self.derivatives)
-        if complex_steps:
-            texts.append(f"complex step ({complex_steps} of them)" if texts else f"complex step ({along})")
-        texts.append(f"central differences ({along})")
-        if not self.by_autodiff:
+        if self.autodiff is not None:
+            texts.append(f"{self.autodiff.name} (every entry)")
+        for name, text in (("forward mode", f"({along})"), ("complex step", ""), ("central differences", "")):
+            number = sum(name in derivative.values for derivative in self.derivatives)
+            if number and not (self.autodiff is not None and self.autodiff.name == name):
+                text = f"({along})" if number == len(self.derivatives) else f"({number} of them)"
+                texts.append(f"{name} {text}")
+        if self.autodiff is None:
             total = sum(leaf.size for leaf in self.gradient)
-            texts.append(
-                "no autodiff: JAX cannot trace the function"
-                + (f"; {entries:,} of {total:,} entries" if entries < total else "")
-            )
-        return texts
-
-
-@dataclass(frozen=True)
-class _Autodiff:
-    """Reverse mode for every entry, and forward mode for any direction."""
-
-    gradient: Leaves
-    deviation: Leaves
-    forward: Callable[[Leaves], float]
+            if entries < total:
+                texts.append(f"{entries:,} of {total:,} entries")
+        return texts + list(self.remarks)
 
 
 def take_references(
@@ -93,42 +118,47 @@ def take_references(
 ) -> References:
     """Every reference, along some entries and three random directions. Call it with 64-bit types enabled.
 
+    Each way in which JAX differentiates the function is a candidate for the truth. The first one that forward mode, the
+    complex step and central differences confirm is taken. Where JAX has none, or only NaN, the truth is that of the
+    complex step, or of the differences.
+
     **Arguments:**
 
     - `paths`: the names of the leaves.
     - `num_entries`, `seed`: how many entries are confirmed one by one if there are many, and which.
     """
-    rng = np.random.default_rng(seed)
-    leaves = function.leaves
-    sizes = [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in leaves]
-    # in a random direction, every parameter moves in proportion to its size
-    dense = [[size * rng.choice([-1.0, 1.0], size.shape) for size in sizes] for _ in range(DENSE)]
-    autodiff = _run_autodiff(function, seed)
-    along_entries = [
-        _take_derivative(
-            function, autodiff, make_unit(leaves, place), place, float(sizes[place[0]][place[1]])
-        )
-        for place in _choose_entries(function, num_entries, seed)
-    ]
-    derivatives = (
-        *along_entries,
-        *(_take_derivative(function, autodiff, direction) for direction in dense),
+    remarks = (
+        tuple(f"no {name}: {reason}" for name, reason in function.failures.items())
+        if function.traced
+        else ("no autodiff: JAX cannot trace the function",)
     )
-    if autodiff is not None:
-        gradient, deviation = autodiff.gradient, autodiff.deviation
-    else:
-        gradient, deviation = ([np.full_like(leaf, np.nan) for leaf in leaves] for _ in range(2))
-        for derivative in along_entries:
-            if derivative.entry is not None:
-                leaf, index = derivative.entry
-                gradient[leaf][index], _ = derivative.without_autodiff
-    disagreement = _find_disagreement(function, derivatives, paths)
-    return References(autodiff is not None, gradient, deviation, derivatives, disagreement)
+    if not function.is_repeatable():
+        unknown = [np.full_like(leaf, np.nan) for leaf in function.leaves]
+        text = "two evaluations at the same point give different values"
+        return References(None, unknown, unknown, (), text, remarks)
+    entries = _choose_entries(function, True, num_entries, seed)
+    taken = {place: look_along(function, place) for place in entries} if function.traced else {}
+    dense = [look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
+    first: References | None = None
+    for autodiff in function.list_autodiff():
+        found = _confirm(function, autodiff, [*taken.values(), *dense], paths, seed)
+        if not found.disagreement:
+            rules = ("JAX's derivative with the function's own rules is wrong",) * (first is not None)
+            return replace(found, remarks=remarks + rules)
+        first = first or replace(found, remarks=remarks)
+    if first is not None and all(np.isfinite(leaf).all() for leaf in first.gradient):
+        return first
+    if first is not None:
+        remarks = (*remarks, "no reverse mode: it gives NaN or ∞ here")
+    for place in _choose_entries(function, False, num_entries, seed):
+        if place not in taken:
+            taken[place] = look_along(function, place)
+    return _do_without_autodiff(function, [*taken.values(), *dense], paths, remarks)
 
 
-def _choose_entries(function: ScalarFunction, num_entries: int, seed: int) -> list[Place]:
+def _choose_entries(function: ScalarFunction, by_autodiff: bool, num_entries: int, seed: int) -> list[Place]:
     """The entries that are confirmed one by one: all if there are few, else a random sample."""
-    leaves, by_autodiff = function.leaves, function.gradient is not None
+    leaves = function.leaves
     total = sum(leaf.size for leaf in leaves)
     offsets = np.cumsum([0, *(leaf.size for leaf in leaves)])
     if total <= ALL_ENTRIES or (not by_autodiff and total <= DIFFERENCES_AT_MOST):
@@ -144,50 +174,92 @@ def _choose_entries(function: ScalarFunction, num_entries: int, seed: int) -> li
     return places
 
 
-def _run_autodiff(function: ScalarFunction, seed: int) -> _Autodiff | None:
-    """Autodiff in both modes; None if JAX cannot trace the function."""
-    if function.traced is None or function.gradient is None:
-        return None
-    call, leaves = function.call, function.leaves
-    gradient, deviation = measure_deviation(function.gradient, leaves, Rounding.of(np.float64), seed=seed)
-    slope = jax.make_jaxpr(lambda x, v: jax.jvp(call, (x,), (v,))[1])(leaves, leaves)
-    return _Autodiff(gradient, deviation, lambda direction: float(evaluate(slope, [*leaves, *direction])[0]))
+def _take_own_sizes(function: ScalarFunction) -> Leaves:
+    """The size of each parameter: that of the largest of its leaf where it is 0."""
+    return [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in function.leaves]
 
 
-def _take_derivative(
-    function: ScalarFunction,
-    autodiff: _Autodiff | None,
-    direction: Leaves,
-    entry: Place | None = None,
-    own_size: float | None = None,
-) -> Derivative:
-    """The derivative along a direction. If that is a single parameter, `own_size` is the parameter's size."""
-    size = 1.0 if entry is None else float(np.abs(function.leaves[entry[0]]).max()) or 1.0
-    difference, error = take_central_difference(function, direction, size, own_size)
-    values: dict[str, float] = {}
-    scale, allowance = abs(difference), 0.0
-    if autodiff is not None:
-        values["reverse mode"] = dot(autodiff.gradient, direction)
-        values["forward mode"] = autodiff.forward(direction)
-        # an entry that is exactly 0 is compared on the scale of the others
-        largest = max(float(np.nanmax(np.abs(g), initial=0)) for g in autodiff.gradient)
-        scale = max(dot(take_sizes(autodiff.gradient), take_sizes(direction)), 1e-6 * largest, 1e-100)
-        allowance = 100 * function.coarseness * dot(autodiff.deviation, take_sizes(direction))
-    complex_step = take_complex_step(function, direction)
-    if complex_step is not None and abs(complex_step - difference) <= 10 * error + DIFFERENCES_AGREE * scale:
-        values["complex step"] = complex_step
-    values["central differences"] = difference
-    return Derivative(entry, direction, values, error, scale, allowance)
+def look_along(function: ScalarFunction, place: Place) -> Along:
+    direction = make_unit(function.leaves, place)
+    size = float(np.abs(function.leaves[place[0]]).max()) or 1.0
+    own_size = float(_take_own_sizes(function)[place[0]][place[1]])
+    difference = take_central_difference(function, direction, size, own_size)
+    return Along(place, direction, difference, *take_complex_step(function, direction))
 
 
-def _find_disagreement(
-    function: ScalarFunction, derivatives: Sequence[Derivative], paths: Sequence[str]
-) -> str:
+def look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
+    """Along a random direction, in which every parameter moves in proportion to its size."""
+    direction = [size * rng.choice([-1.0, 1.0], size.shape) for size in _take_own_sizes(function)]
+    difference = take_central_difference(function, direction, 1.0)
+    return Along(None, direction, difference, *take_complex_step(function, direction))
+
+
+def _confirm(
+    function: ScalarFunction, autodiff: Autodiff, looked: Sequence[Along], paths: Sequence[str], seed: int
+) -> References:
+    """The gradient by autodiff, and whether the derivatives along some directions agree with it."""
+    gradient, deviation = measure_deviation(
+        autodiff.gradient, function.leaves, Rounding.of(np.float64), seed=seed
+    )
+    # an entry that is exactly 0 is compared on the scale of the others
+    largest = max(float(np.nanmax(np.abs(g), initial=0)) for g in gradient)
+    derivatives = []
+    for along in looked:
+        direction = along.direction
+        scale = max(dot(take_sizes(gradient), take_sizes(direction)), 1e-6 * largest, 1e-100)
+        values = {autodiff.name: dot(gradient, direction)}
+        if autodiff.slope is not None:
+            (slope,) = evaluate(autodiff.slope, [*function.leaves, *direction])
+            values["forward mode"] = float(slope)
+        difference, exact = along.difference, along.complex_step
+        usable = difference.jumps or difference.error <= OF_NO_USE * scale
+        if exact is not None and (along.agrees(scale) or not usable):
+            values["complex step"] = exact
+        if usable or exact is None:
+            values["central differences"] = difference.value
+        allowance = 100 * function.coarseness * dot(deviation, take_sizes(direction))
+        derivatives.append(
+            Derivative(
+                along.entry, direction, values, difference.error, scale, allowance, bend=difference.bend
+            )
+        )
+    disagreement = _find_disagreement(derivatives, function.coarseness, paths)
+    return References(autodiff, gradient, deviation, tuple(derivatives), disagreement)
+
+
+def _do_without_autodiff(
+    function: ScalarFunction, looked: Sequence[Along], paths: Sequence[str], remarks: tuple[str, ...]
+) -> References:
+    """The gradient, entry by entry, by the complex step or by differences."""
+    gradient, deviation = ([np.full_like(leaf, np.nan) for leaf in function.leaves] for _ in range(2))
+    derivatives = []
+    for along in looked:
+        scale = abs(along.difference.value)
+        values = {"central differences": along.difference.value}
+        if along.complex_step is not None and along.agrees(scale):
+            values = {"complex step": along.complex_step} | values
+        derivative = Derivative(
+            along.entry,
+            along.direction,
+            values,
+            along.difference.error,
+            scale,
+            0.0,
+            along.complex_error,
+            along.difference.bend,
+        )
+        derivatives.append(derivative)
+        if along.entry is not None:
+            leaf, index = along.entry
+            gradient[leaf][index], _ = derivative.without_autodiff
+    disagreement = _find_disagreement(derivatives, function.coarseness, paths)
+    return References(None, gradient, deviation, tuple(derivatives), disagreement, remarks)
+
+
+def _find_disagreement(derivatives: Sequence[Derivative], coarseness: float, paths: Sequence[str]) -> str:
     """The first disagreement between two references; empty if there is none."""
-    if not function.is_repeatable():
-        return "two evaluations at the same point give different values"
     for derivative in derivatives:
-        complaint = _compare_methods(derivative, function.coarseness)
+        complaint = _compare_methods(derivative, coarseness)
         if complaint and derivative.entry is None:
             return f"{complaint} along a random direction"
         if complaint and derivative.entry is not None:
@@ -199,13 +271,13 @@ def _find_disagreement(
 def _compare_methods(derivative: Derivative, coarseness: float) -> str:
     """The first two methods that differ by more than their errors allow; empty if all agree."""
     scale, allowance = derivative.scale, derivative.allowance
-    difference = derivative.values["central differences"]
-    if np.isnan(difference):
+    difference = derivative.values.get("central differences")
+    if difference is not None and np.isnan(difference):
         return "central differences do not converge as their step shrinks"
     by_difference = 10 * derivative.difference_error + DIFFERENCES_AGREE * scale + allowance
     exact = [item for item in derivative.values.items() if item[0] != "central differences"]
     for name, value in exact:
-        pairs = [("central differences", difference, by_difference)]
+        pairs = [] if difference is None else [("central differences", difference, by_difference)]
         if name != exact[0][0]:
             pairs.append((*exact[0], EXACT_METHODS_AGREE * coarseness * scale + allowance))
         for other, compared, bound in pairs:

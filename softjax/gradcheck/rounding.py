@@ -5,6 +5,7 @@ The model: the error of an operation's result v is u |v|, or u Σ|terms| if v is
 Source: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of Numerical Algorithms*, 2002.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +15,13 @@ import jax
 import jax.extend.core as jex
 import numpy as np
 
-from softjax.gradcheck.interpreter import Arrays, evaluate, list_called, run_in_jax
+from softjax.gradcheck.interpreter import Arrays, evaluate, run_in_jax
 from softjax.gradcheck.leaves import Leaves
+from softjax.gradcheck.rewrite import list_called
 from softjax.gradcheck.rules import RULES
 
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
+NOISE_STEPS = 0.03 * np.arange(-6, 7)  # relative to the parameters
 NOISE_AT_MOST = 30.0  # in rounding bounds: a larger error of JAX's own gradient is not rounding
 
 _EXACT = {
@@ -63,6 +66,26 @@ def find_lowest_precision(traced: jex.ClosedJaxpr) -> np.dtype[Any]:
 
     look(traced.jaxpr)
     return pick_least_precise(computed_in)
+
+
+def find_noise(values: Sequence[Any]) -> np.ndarray:
+    """The noise in values at `NOISE_STEPS`, entry by entry; 0 where it is below what is smooth in them.
+
+    A function that is computed in steps, as by a solver, or by one of several approximations, may be smooth between
+    neighbouring numbers and jump elsewhere. High differences of equidistant values of a smooth function fall with their
+    order. Those of noise, divided by the root of their binomial coefficient, do not.
+
+    Source: Moré and Wild, *Estimating Computational Noise*, 2011.
+    """
+    with np.errstate(all="ignore"):
+        levels = [
+            np.sqrt(
+                np.mean(np.diff(np.asarray(values), order, axis=0) ** 2, axis=0) / math.comb(2 * order, order)
+            )
+            for order in (8, 9, 10)
+        ]
+        flat = np.max(levels, axis=0) <= 1.6 * np.min(levels, axis=0)
+    return np.where(flat & np.isfinite(levels[-1]), levels[-1], 0.0)
 
 
 def measure_deviation(
