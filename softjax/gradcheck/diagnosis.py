@@ -72,8 +72,7 @@ def _fit(target: np.ndarray, direction: np.ndarray, allowed: np.ndarray) -> floa
     if norm == 0:
         return None
     a = float(v @ t) / norm
-    rounding = 4 * np.finfo(np.float64).eps * np.abs(target)  # of the fit itself
-    return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed + rounding).all() else None
+    return a if (np.abs(target - a * direction) <= max(1.0, abs(a)) * allowed).all() else None
 
 
 def _fit_factor(evidence: Evidence) -> float | None:
