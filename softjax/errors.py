@@ -9,7 +9,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-
 UNDECODED = frozenset(
     map(chr, range(0xDC80, 0xDD00))
 )  # how Python keeps bytes that are no text in the names of files
