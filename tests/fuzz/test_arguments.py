@@ -98,7 +98,8 @@ def test_options_are_taken_or_refused_by_name(data, record):
 
 @tries(100)
 @given(data=st.data())
-def test_load_dataset_refuses_by_name(tmp_path, data):
+def test_load_dataset_refuses_by_name(tmp_path, monkeypatch, data):
+    monkeypatch.setattr("softjax.memory.machine_memory", lambda: 10**8)  # what is accepted is small
     sizes = {"num_examples": 60, "num_features": 3, "num_classes": 3}
     options = data.draw(st.sampled_from([{}, {"name": "synthetic", **sizes}]))
     names = ("name", "data_dir", "val_images", "test_images", "split_seed", *sizes)
