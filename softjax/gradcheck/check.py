@@ -72,13 +72,14 @@ def check_gradient(
     Numerical Algorithms*, 2002, section 3.
     """
     claim = make_claim(fun, claimed, params, args)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
         leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: fun(claim.unflatten(leaves), *exact_args), leaves)
         references = take_references(function, claim.paths, num_entries, seed)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
-    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed)
-    verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
+    with np.errstate(all="ignore"):
+        in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed)
+        verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)
     return _report(claim, verdict, allowed_bounds, tuple(methods), samples)
