@@ -55,9 +55,9 @@ def check_kinds(options: Any) -> None:
             raise InputError(f"{name} must be {what}, got {_show(value)}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     try:
-        return isinstance(value, Real) and not isinstance(value, bool) and float(value) is not None
+        return not isinstance(value, bool) and isinstance(value, Real) and float(value) is not None
     except OverflowError:  # a whole number
         return False
 
@@ -74,7 +74,7 @@ KINDS: dict[object, tuple[str, Callable[[object], bool]]] = {
     bool: ("True or False", lambda value: isinstance(value, bool)),
     float: ("a number that a float can be", _is_number),
     str: ("a text", _is_text),
-    Path: ("a path", lambda value: isinstance(value, Path)),
+    Path: ("a path", lambda value: isinstance(value, str | Path)),
     tuple[float, ...]: ("a tuple of numbers", _are(_is_number)),
     tuple[str, ...]: ("a tuple of texts", _are(_is_text)),
 }

@@ -79,15 +79,16 @@ def check_gradient(
     """
     claim = make_claim(fun, claimed, params, args)
     in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
         leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
         references = take_references(function, claim.paths, num_entries, seed)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
-    in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
-    with jax.enable_x64(True):
-        at_kink = judge_at_kink(function, references, in_type, Rounding.of(claim.dtype).unit)
-    verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
+    with np.errstate(all="ignore"):
+        in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
+        verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
+        with jax.enable_x64(True):
+            at_kink = judge_at_kink(function, references, in_type, Rounding.of(claim.dtype).unit)
     if at_kink is not None and (at_kink[0] != "undecided" or verdict.word != "right"):
         verdict = replace(verdict, word=at_kink[0], diagnosis=at_kink[1], factor=None)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)

@@ -160,6 +160,7 @@ class SweepConfig:
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size)
         self._check_used()
+        self._check_held()
 
     def _check_used(self) -> None:
         """Raises `InputError` if an option is not at its default, and has no effect."""
@@ -168,6 +169,22 @@ class SweepConfig:
             if name in given and getattr(self, other) not in users:
                 text = " and ".join(filter(None, [", ".join(users[:-1]), users[-1]]))
                 raise InputError(f"{name} is for {text}; the {other} is {getattr(self, other)}")
+
+    def _check_held(self) -> None:
+        """Raises `InputError` if a number would be infinite, or 0 without being it, in the type of the weights."""
+        dtype = weight_dtype(self.dtype)
+        numbers = {
+            "learning_rates": self.learning_rates,
+            "regs": self.regs,
+            "init_scale": (self.init_scale,),
+            "eps": (self.eps,),
+        }
+        for name, values in numbers.items():
+            with np.errstate(over="ignore"):
+                held = np.asarray(values, float).astype(dtype)
+            for value, there in zip(values, held, strict=True):
+                if not np.isfinite(there) or (there == 0 and value != 0):
+                    raise InputError(f"{name} must be numbers that {dtype} can hold, got {float(value)!r}")
 
     def _check_search(self) -> None:
         if self.num_configs is not None:

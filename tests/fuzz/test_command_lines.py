@@ -145,7 +145,7 @@ def furnish() -> None:
 
 
 @pytest.mark.usefixtures("surroundings")
-@tries(800)
+@tries(600)
 @given(words=command_lines())
 def test_what_is_typed_is_taken_or_refused(tmp_path, words):
     with new_folder(tmp_path):
@@ -188,7 +188,7 @@ def quick_sweeps(draw) -> list[str]:
     return words + [word for name, value in chosen.items() for word in (name, value) if word is not None]
 
 
-@tries(60, phases=[hypothesis.Phase.generate])  # a failure is small as it is
+@tries(40, phases=[hypothesis.Phase.generate])  # a failure is small as it is
 @given(words=quick_sweeps())
 def test_what_is_trained_ends_as_it_may(tmp_path, words):
     with new_folder(tmp_path):

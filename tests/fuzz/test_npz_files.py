@@ -23,7 +23,7 @@ def npz_files(draw) -> bytes:
     return draw(damaged_npz(content)) if draw(st.integers(0, 2)) else content
 
 
-@tries(600)
+@tries(500)
 @given(content=npz_files(), seed=st.integers(0, 3))
 def test_a_file_is_a_data_set_or_is_refused_in_one_line(tmp_path, content, seed):
     with new_folder(tmp_path):
@@ -48,7 +48,7 @@ COMMANDS = (
 )
 
 
-@tries(100)
+@tries(80)
 @given(content=npz_files(), command=st.sampled_from(COMMANDS))
 def test_a_command_on_a_file_ends_as_it_may(tmp_path, content, command):
     with new_folder(tmp_path):

@@ -41,7 +41,7 @@ def circumstances(draw):
     )
 
 
-@tries(50, phases=[hypothesis.Phase.generate])  # a process takes seconds; a failure is small as it is
+@tries(24, phases=[hypothesis.Phase.generate])  # a process takes seconds; a failure is small as it is
 @given(circumstances=circumstances())
 def test_a_process_ends_as_it_may(tmp_path, circumstances):
     words, content, locale, streams, number, seconds = circumstances

@@ -88,7 +88,7 @@ def changed_json(draw, content: bytes) -> bytes:
     return json.dumps(changed).encode()
 
 
-@tries(240)
+@tries(160)
 @given(data=st.data(), kind=st.sampled_from(sorted(RUNS)))
 def test_a_damaged_run_is_gone_on_from_or_refused(tmp_path, unfinished, data, kind):
     with new_folder(tmp_path):

@@ -191,16 +191,16 @@ def rewritten_header(draw, content: bytes) -> bytes:
                 (b"shape", b"shope"),
                 (b"(", b"(9"),
                 (b"(", b"(-"),
-            ]
-            + [
                 (b"(", b"(99999999999999,"),
                 (b"<", b">"),
                 (b"8", b"0"),
                 (b"'", b'"'),
                 (b"}", b" "),
                 (b"descr", b"\xff\xfe"),
+                (b"'<f8'", b"[('a', '<f8')]"),
+                (b"(", b"((((((((("),
+                (b"(", b"(True, "),
             ]
-            + [(b"'<f8'", b"[('a', '<f8')]"), (b"(", b"((((((((("), (b"(", b"(True, ")]
         )
     )
     changed = header.replace(old, new, 1)
