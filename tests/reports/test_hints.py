@@ -7,6 +7,7 @@ import pytest
 from support.results import with_grid, with_regs
 
 from softjax import SweepConfig, cli, plots, regularization_path, sweep
+from softjax.cli.parse import parse
 from softjax.reports.analysis import (
     Diverged,
     Drowned,
@@ -40,7 +41,7 @@ def peak(row, column):
 def options_of(hints):
     """The options of a command to run next. It must be one that can be run."""
     (hint,) = hints
-    return cli._parse(hint.command.split()[1:])
+    return parse(hint.command.split()[1:])
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_nothing_is_exchanged_while_configurations_train_but_the_gradients_of_di
     ("options", "message"),
     [
         ({"data_parallel": 0}, "data_parallel must be a whole number of at least 1, got 0"),
-        ({"heartbeat": 0}, "heartbeat must be a whole number of at least 1, got 0"),
+        ({"heartbeat": 0}, "heartbeat must be a whole number .*got 0"),
         ({"coordinator": "a:1"}, "coordinator is for a distributed sweep"),
         ({"distributed": True, "coordinator": "a:1"}, "num_processes is missing"),
         (
@@ -274,7 +274,7 @@ def test_devices_options_are_checked(options, message):
 def test_devices_that_cannot_be_divided_are_refused(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["sweep", "--data-parallel", "3"]) == 2
-    assert "data_parallel must divide the number of devices, got 3 and 1 devices" in capsys.readouterr().err
+    assert "must divide the number of devices: got 3" in capsys.readouterr().err
     assert cli.main(["sweep", "--converge", "--data-parallel", "2"]) == 2
     assert "runs on one device" in capsys.readouterr().err
 
