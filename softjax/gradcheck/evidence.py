@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from softjax.gradcheck.claim import Claim
 from softjax.gradcheck.function import ScalarFunction
-from softjax.gradcheck.leaves import Leaves, name_entry, to_array
+from softjax.gradcheck.leaves import Leaves, find_largest, name_entry, to_array
 from softjax.gradcheck.references import References
 from softjax.gradcheck.result import Entry
 from softjax.gradcheck.rounding import (
@@ -165,7 +165,7 @@ def _bound_errors(
 
 def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
     """How much the claim changes when its inputs are rounded, plus the error of the references."""
-    scale = max(float(np.nanmax(np.abs(g), initial=0)) for g in references.gradient)
+    scale = find_largest(references.gradient)
     least = 4 * rounding.unit * scale + rounding.smallest
     bounds = [
         np.asarray(least + DEVIATIONS * rounding.unit * sensitivity + UNFOLLOWED * own)

@@ -23,6 +23,11 @@ def take_sizes(leaves: Leaves) -> Leaves:
     return [np.abs(leaf) for leaf in leaves]
 
 
+def find_largest(leaves: Leaves) -> float:
+    """The largest |x| of all entries that are numbers, 0 if none is."""
+    return max((float(np.fmax.reduce(np.abs(leaf), axis=None, initial=0)) for leaf in leaves), default=0.0)
+
+
 def make_unit(leaves: Leaves, place: Place) -> Leaves:
     """The direction along a single parameter."""
     direction = [np.zeros_like(leaf) for leaf in leaves]

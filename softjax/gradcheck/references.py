@@ -9,7 +9,7 @@ import numpy as np
 from softjax.gradcheck.differences import Difference, take_central_difference, take_complex_step
 from softjax.gradcheck.function import Autodiff, ScalarFunction
 from softjax.gradcheck.interpreter import evaluate
-from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, name_entry, take_sizes
+from softjax.gradcheck.leaves import Leaves, Place, dot, find_largest, make_unit, name_entry, take_sizes
 from softjax.gradcheck.rounding import Rounding, measure_deviation
 
 ALL_ENTRIES = 24  # up to this many parameters, every entry is confirmed
@@ -202,7 +202,7 @@ def _confirm(
         autodiff.gradient, function.leaves, Rounding.of(np.float64), seed=seed
     )
     # an entry that is exactly 0 is compared on the scale of the others
-    largest = max(float(np.nanmax(np.abs(g), initial=0)) for g in gradient)
+    largest = find_largest(gradient)
     derivatives = []
     for along in looked:
         direction = along.direction

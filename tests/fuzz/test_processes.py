@@ -25,6 +25,8 @@ COMMANDS = (
 )  # fmt: skip
 LOCALES = ({}, {"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}, {"LC_ALL": "nonsense"}, {"PYTHONIOENCODING": "ascii"},
            {"LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"TERM": "dumb"}, {"COLUMNS": "1"})  # fmt: skip
+# a shell closes a stream and becomes the command
+CLOSE = {"closed": ("sh", "-c", 'exec "$0" "$@" >&-'), "no input": ("sh", "-c", 'exec "$0" "$@" <&-')}
 STREAMS = ("whole", "whole", "whole", "closed", "full", "no reader", "no input")
 
 
@@ -52,7 +54,7 @@ def test_a_process_ends_as_it_may(tmp_path, circumstances):
         environment = (
             os.environ | {"TMPDIR": str(folder / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")} | locale
         )
-        command = [sys.executable, "-m", "softjax", *map(os.fsencode, words)]
+        command = [*CLOSE.get(streams, ()), sys.executable, "-m", "softjax", *map(os.fsencode, words)]
         with open_streams(streams) as pipes, subprocess.Popen(command, env=environment, **pipes) as process:
             if number is not None:
                 time.sleep(seconds)
@@ -86,7 +88,4 @@ def open_streams(kind: str):
             reading, writing = os.pipe()
             os.close(reading)
             pipes["stdout"] = stack.enter_context(os.fdopen(writing, "wb", buffering=0))
-        elif kind in ("no input", "closed"):
-            number = {"no input": 0, "closed": 1}[kind]
-            pipes["preexec_fn"] = lambda: os.close(number)
         yield pipes
