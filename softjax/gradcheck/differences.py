@@ -91,7 +91,7 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
     """
     steps, pairs, found = [], [], Difference(float("nan"), float("inf"))
     for level in range(LEVELS_AT_MOST):
-        steps.append(0.1 * size * 8.0**-level)
+        steps.append(np.float64(0.1 * size * 8.0**-level))  # 0 for the smallest numbers
         pairs.append([_evaluate_along(function, direction, sign * steps[-1]) for sign in (1, -1)])
         if level + 1 < LEVELS:
             continue
