@@ -16,7 +16,7 @@ from softjax.gradcheck.differences import Difference, take_central_difference
 from softjax.gradcheck.evidence import Evidence
 from softjax.gradcheck.function import ScalarFunction
 from softjax.gradcheck.leaves import Leaves, Place, dot, make_unit, take_sizes
-from softjax.gradcheck.references import References
+from softjax.gradcheck.references import References, look_along
 
 Word = Literal["right", "wrong", "undecided"]
 LOOKED_AT_MOST = 20  # entries that differ from autodiff
@@ -40,17 +40,10 @@ def judge_at_kink(
     if len(suspects) > LOOKED_AT_MOST:
         return None
     kinked = [each.entry for each in references.derivatives if each.bend and each.entry is not None]
-    for place in suspects:
-        direction = make_unit(function.leaves, place)
-        size = float(np.abs(function.leaves[place[0]]).max()) or 1.0
-        looked.append((direction, take_central_difference(function, direction, size)))
-        if looked[-1][1].bend:
-            kinked.append(place)
-    looked += [
-        (v, take_central_difference(function, v, 1.0)) for v in _list_directions(function.leaves, kinked)
-    ]
-    if not any(difference.bend for _, difference in looked):
-        return None
+    for along in (look_along(function, place) for place in suspects):
+        looked.append((along.direction, along.difference))
+        if along.difference.bend and along.entry is not None:
+            kinked.append(along.entry)
     if not any(difference.bend for _, difference in looked):
         return None
     looked += [

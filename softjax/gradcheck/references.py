@@ -101,7 +101,7 @@ class References:
         texts = []
         if self.autodiff is not None:
             texts.append(f"{self.autodiff.name} (every entry)")
-        for name, text in (("forward mode", f"({along})"), ("complex step", ""), ("central differences", "")):
+        for name in ("forward mode", "complex step", "central differences"):
             number = sum(name in derivative.values for derivative in self.derivatives)
             if number and not (self.autodiff is not None and self.autodiff.name == name):
                 text = f"({along})" if number == len(self.derivatives) else f"({number} of them)"
@@ -138,7 +138,7 @@ def take_references(
         return References(None, unknown, unknown, (), text, remarks)
     entries = _choose_entries(function, True, num_entries, seed)
     taken = {place: look_along(function, place) for place in entries} if function.traced else {}
-    dense = [look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
+    dense = [_look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
     first: References | None = None
     for autodiff in function.list_autodiff():
         found = _confirm(function, autodiff, [*taken.values(), *dense], paths, seed)
@@ -180,6 +180,7 @@ def _take_own_sizes(function: ScalarFunction) -> Leaves:
 
 
 def look_along(function: ScalarFunction, place: Place) -> Along:
+    """The derivative by one parameter without autodiff."""
     direction = make_unit(function.leaves, place)
     size = float(np.abs(function.leaves[place[0]]).max()) or 1.0
     own_size = float(_take_own_sizes(function)[place[0]][place[1]])
@@ -187,7 +188,7 @@ def look_along(function: ScalarFunction, place: Place) -> Along:
     return Along(place, direction, difference, *take_complex_step(function, direction))
 
 
-def look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
+def _look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
     """Along a random direction, in which every parameter moves in proportion to its size."""
     direction = [size * rng.choice([-1.0, 1.0], size.shape) for size in _take_own_sizes(function)]
     difference = take_central_difference(function, direction, 1.0)
