@@ -3,6 +3,7 @@
 import inspect
 import shutil
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -64,45 +65,39 @@ def show_defaults(record: type) -> type:
 def read_values() -> ConstructorRegistry:
     """A registry for the parser: tuples of floats are written as ranges, whole numbers also as 1e5, no path is empty."""
     registry = ConstructorRegistry()
-
-    @registry.primitive_rule
-    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[tuple[float, ...]] | None:
-        # a default of two numbers makes it a tuple of two
-        if get_origin(info.type) is not tuple or not set(get_args(info.type)) <= {float, ...}:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="RANGE",
-            instance_from_str=lambda texts: parse_range(texts[0]),
-            is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda values: [format_range(values)],
-        )
-
-    @registry.primitive_rule
-    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
-        if info.type is not int:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="INT",
-            instance_from_str=lambda texts: parse_count(texts[0]),
-            is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
-            str_from_instance=lambda value: [str(value)],
-        )
-
-    @registry.primitive_rule
-    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
-        if info.type is not Path:
-            return None
-        return PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="PATH",
-            instance_from_str=lambda texts: read_path(texts[0]),
-            is_instance=lambda value: isinstance(value, Path),
-            str_from_instance=lambda value: [str(value)],
-        )
-
+    # a default of two numbers makes a range a tuple of two
+    _read_as(registry, _is_range, "RANGE", parse_range, format_range)
+    _read_as(registry, lambda kind: kind is int, "INT", parse_count, str)
+    _read_as(registry, lambda kind: kind is Path, "PATH", read_path, str)
     return registry
+
+
+def _is_range(kind: Any) -> bool:
+    return get_origin(kind) is tuple and set(get_args(kind)) <= {float, ...}
+
+
+def _read_as(
+    registry: ConstructorRegistry,
+    fits: Callable[[Any], bool],
+    metavar: str,
+    read: Callable[[str], Any],
+    show: Callable[[Any], str],
+) -> None:
+    """Options of the types that fit are read from one word."""
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if not fits(info.type):
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=metavar,
+            instance_from_str=lambda words: read(words[0]),
+            is_instance=lambda value: (
+                isinstance(value, get_origin(info.type) or info.type) and not isinstance(value, bool)
+            ),
+            str_from_instance=lambda value: [show(value)],
+        )
 
 
 def read_path(text: str) -> Path:

@@ -5,6 +5,7 @@ the function under test takes 32, and gives other numbers.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -77,17 +78,28 @@ def _draw_integers(eqn: Any, inputs: Sequence[Any]) -> list[Any] | None:
     aval = eqn.outvars[0].aval
     if aval.dtype != jnp.int64:
         return None
+    (drawn,) = {inner.params["shape"] for inner in _list_operations(eqn, "random_bits")}
     key, *ends = inputs
-    least, most = (jnp.asarray(end).astype(jnp.int32) for end in ends)
+    ends = [jnp.asarray(end).astype(jnp.int32) for end in ends]
 
-    def draw(key: Any, least: Any, most: Any, shape: tuple[int, ...]) -> Any:
-        return jax.random.randint(key, shape, least, most, jnp.int32).astype(jnp.int64)
+    def draw(batched: int, key: Any, *ends: Any) -> Any:
+        """Under vmap the axes of the batch come first, in some of the arguments."""
+        if not batched:
+            return jax.random.randint(key, drawn, ends[0], ends[1], jnp.int32).astype(jnp.int64)
+        size = aval.shape[aval.ndim - len(drawn) - batched]
+        axes = [0 if key.ndim else None, *(0 if end.shape[:1] == (size,) else None for end in ends)]
+        return jax.vmap(partial(draw, batched - 1), axes, axis_size=size)(key, *ends)
 
-    if key.ndim == 0:
-        return [draw(key, least, most, aval.shape)]
-    # under vmap; the keys of the batch come first
-    axes = (0, *(0 if end.ndim == aval.ndim else None for end in (least, most)), None)
-    return [jax.vmap(draw, axes)(key, least, most, aval.shape[1:])]
+    return [draw(aval.ndim - len(drawn), key, *ends)]
+
+
+def _list_operations(eqn: Any, name: str) -> list[Any]:
+    """The operations of that name in the functions that `eqn` calls."""
+    found = []
+    for called in list_called(eqn):
+        for inner in (called.jaxpr if isinstance(called, jex.ClosedJaxpr) else called).eqns:
+            found += [inner] * (inner.primitive.name == name) + _list_operations(inner, name)
+    return found
 
 
 def _draw_gamma(eqn: Any, key: Any, concentration: Any) -> Any:
