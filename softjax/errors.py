@@ -107,11 +107,11 @@ def check_count(name: str, value: int, least: int = 1, most: int | None = None) 
         raise InputError(f"{name} must be a whole number {bound}, got {_show(value)}")
     if value > LARGEST_COUNT:
         raise InputError(
-            f"{name} must be at most {LARGEST_COUNT}, as JAX counts with 32 bits, got {shorten(value)}"
+            f"{name} must be at most {LARGEST_COUNT}, as JAX counts with 32 bits, got {write_count(value)}"
         )
 
 
-def shorten(value: int) -> str:
+def write_count(value: int) -> str:
     """A whole number as text, a long one as 1.2e+30."""
     return str(value) if abs(value) < 10**15 else f"{Decimal(value):.2g}"
 

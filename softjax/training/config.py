@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates, shorten
+from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates, write_count
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.ranges import parse_range
 
@@ -200,7 +200,7 @@ class SweepConfig:
         if self.halvings > most:
             raise InputError(
                 f"halvings must be at most {most}, as each needs twice as many configurations and steps; got "
-                f"{shorten(self.halvings)} with {self.num_configurations} configurations and {self.num_iters} steps"
+                f"{write_count(self.halvings)} with {self.num_configurations} configurations and {self.num_iters} steps"
             )
 
     @property
