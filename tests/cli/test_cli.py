@@ -288,7 +288,7 @@ def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_pa
     assert not list(tmp_path.iterdir()) or "to continue: " in error
 
 
-LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "12000", "--chunk-size", "1")
+LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "4000", "--chunk-size", "1")
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +323,7 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     assert printed == ""
     assert "Traceback" not in error
     *_, stopped, to_continue, last = error.rstrip("\n").split("\n")
-    assert re.fullmatch(r"stopped after [\d,]+ of 48,000 steps", stopped)
+    assert re.fullmatch(r"stopped after [\d,]+ of 16,000 steps", stopped)
     assert last == "softjax: interrupted; no report was written"
     monkeypatch.chdir(tmp_path)  # what trains nothing needs no process of its own
     for options, message in (
@@ -344,7 +344,7 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
 def test_killed_at_any_moment_a_sweep_goes_on_to_the_same_bits(tmp_path, long_results):
     rng = np.random.default_rng(0)
     kills = finished = 0
-    while kills < 5:
+    while kills < 3:
         out = f"out{finished}"
         with processes() as start:
             process = start(*SWEEP, *LONG, "--checkpoint-every", "0", "--resume", "--out", out, cwd=tmp_path)
@@ -442,8 +442,8 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dät", os.fsdecode(b"d\xff")])
-def test_in_an_ascii_locale_a_report_is_written_in_utf_8(tmp_path, name):
+def test_in_an_ascii_locale_a_report_is_written_in_utf_8(tmp_path):
+    name = "dät" + os.fsdecode(b"\xff")
     np.savez(tmp_path / f"{name}.npz", X=np.random.default_rng(0).normal(size=(100, 3)), y=np.arange(100) % 2)
     arguments = [*SMALL, "--dataset", f"{name}.npz", "--out", name]
     done = run(
@@ -560,7 +560,8 @@ def test_interrupted_at_any_moment_a_sweep_says_so_and_goes_on_to_the_same_bits(
     start = time.monotonic()
     run("-c", entry, "sweep", *LONG, "--out", "whole", cwd=tmp_path)
     seconds = time.monotonic() - start
-    for index, moment in enumerate(np.random.default_rng(0).uniform(0, seconds, size=6)):
+    moments = round(30 * float(os.environ.get("SOFTJAX_FUZZ") or 0.1))
+    for index, moment in enumerate(np.random.default_rng(0).uniform(0, seconds, size=moments)):
         out, arguments = tmp_path / f"out{index}", ("sweep", *LONG, "--out", f"out{index}")
         with processes() as begin:
             process = begin("-c", entry, *arguments, cwd=tmp_path)

@@ -171,12 +171,13 @@ def test_pixels_and_float32_are_not_copied(digits):
 # Scales
 
 
-@pytest.mark.parametrize("scale", [1e60, 1e-60, 1e150, 1e-150])
-@pytest.mark.parametrize("options", [{"standardize": True}, {"standardize": True, "dtype": "float64"}])
-def test_features_of_any_scale_can_be_standardized(own, scale, options):
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e60, "float32"), (1e-60, "float32"), (1e150, "float64"), (1e-150, "float64")]
+)
+def test_features_of_any_scale_can_be_standardized(own, scale, dtype):
     X, y = separable()
     dataset = own(X=scale * X, y=y)
-    for result in both_ways(dataset, replace(CONFIG, **options)):
+    for result in both_ways(dataset, replace(CONFIG, standardize=True, dtype=dtype)):
         assert result.test_accuracy.max() > 0.98
         assert np.mean(result.scores(dataset.test).argmax(axis=1) == dataset.test.y) > 0.98
 
@@ -250,7 +251,7 @@ def test_the_largest_features_within_the_range_converge(own):
     assert result.test_accuracy[0] > 0.98
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_features_that_are_all_constant_leave_the_bias(own, dtype):
     y = np.repeat([0, 1, 0, 0], 25)
     dataset = own(X=np.full((100, 3), 7, dtype), y=y)

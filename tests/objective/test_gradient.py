@@ -42,7 +42,8 @@ def test_the_derivation_holds_symbolically_for_three_classes(label):
 @pytest.mark.parametrize(
     ("dtype", "penalty", "penalize_bias"),
     [
-        *(("float64", penalty, penalize_bias) for penalty in PENALTIES for penalize_bias in (True, False)),
+        *(("float64", penalty, False) for penalty in PENALTIES),
+        ("float64", "elastic_net", True),
         ("float32", "l2", True),
     ],
 )

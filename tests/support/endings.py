@@ -27,8 +27,8 @@ UNSEEN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, Resource
 
 
 def tries(number: int, **options) -> hypothesis.settings:
-    """Settings for a share of `number` tries: a tenth, or what SOFTJAX_FUZZ says. The same ones are tried each time."""
-    share = float(os.environ.get("SOFTJAX_FUZZ") or 0.1)
+    """Settings for a share of `number` tries: a twentieth, or what SOFTJAX_FUZZ says. The same ones are tried each time."""
+    share = float(os.environ.get("SOFTJAX_FUZZ") or 0.05)
     return hypothesis.settings(
         max_examples=max(1, round(share * number)), suppress_health_check=list(HealthCheck), **options
     )
