@@ -14,7 +14,7 @@ from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
 from softjax.gradcheck.function import trace_function
 from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
-from softjax.gradcheck.references import References, take_references
+from softjax.gradcheck.references import Budget, References, take_references
 from softjax.gradcheck.result import GradientCheck, Sample
 from softjax.gradcheck.rounding import Rounding
 from softjax.gradcheck.verdict import Verdict, reach_verdict
@@ -30,6 +30,7 @@ def check_gradient(
     atol: float = 0.0,
     num_entries: int = 10,
     seed: int = 0,
+    budget: float | None = None,
 ) -> GradientCheck:
     """Checks whether `claimed` is the gradient ∂fun/∂params. Works for any scalar function and any floating type.
 
@@ -60,6 +61,8 @@ def check_gradient(
     - `rtol`, `atol`: further error that each entry may have: `rtol` times |true|, plus `atol`.
     - `num_entries`: how many entries are confirmed one by one. Up to 24 parameters, all of them are.
     - `seed`: selects the entries, the directions and the signs of the rounding errors.
+    - `budget`: seconds after which no further entries are confirmed. The verdict is then on what there is, and the report says
+      how many were. At least one random direction is always looked at.
 
     **Returns:** a `GradientCheck`.
 
@@ -77,12 +80,13 @@ def check_gradient(
     Source of the rounding model: Parker, *Monte Carlo Arithmetic*, 1997; Higham, *Accuracy and Stability of
     Numerical Algorithms*, 2002, section 3.
     """
+    limit = Budget(budget)
     claim = make_claim(fun, claimed, params, args)
     in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
         leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
-        references = take_references(function, claim.paths, num_entries, seed)
+        references = take_references(function, claim.paths, num_entries, seed, limit)
     tolerance = Tolerance(allowed_bounds, rtol, atol)
     with np.errstate(all="ignore"):
         in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)

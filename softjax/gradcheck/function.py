@@ -1,5 +1,6 @@
 """The function that is checked: a real scalar function of float64 arrays, traced by JAX if possible."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,13 @@ import numpy as np
 
 from softjax.gradcheck.interpreter import evaluate
 from softjax.gradcheck.leaves import Leaves, to_array
-from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation, take_rules_off
+from softjax.gradcheck.rewrite import (
+    RANDOM,
+    depends_on_inputs,
+    draw_in_32_bits,
+    has_operation,
+    take_rules_off,
+)
 from softjax.gradcheck.rounding import (
     NOISE_STEPS,
     Rounding,
@@ -20,6 +27,7 @@ from softjax.gradcheck.rounding import (
     measure_deviation,
 )
 
+ROUNDINGS = 4  # samples of the rounding of a function that JAX cannot trace
 FORWARD_AT_MOST = 2000  # up to this many parameters, forward mode takes every entry where reverse mode cannot
 RULES_OF_ITS_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
@@ -46,6 +54,8 @@ class ScalarFunction:
     traced: jex.ClosedJaxpr | None
     precision: np.dtype[Any]
     """the least precise type in which the function computes"""
+    value: float
+    """its value at `leaves`"""
     noise: float
     """the rounding error of the function's value"""
 
@@ -101,6 +111,25 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             return to_array(self.call(list(leaves)))
 
+    @cached_property
+    def takes_complex(self) -> bool:
+        """Whether the function accepts complex numbers at all."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # NumPy only warns when it drops an imaginary part
+                value = np.asarray(self.evaluate_at([x + 1e-100j for x in self.leaves]))
+        except Exception:  # NotAnalytic, or any error of a NumPy function that gets complex numbers
+            return False
+        return value.dtype.kind == "c"
+
+    @cached_property
+    def has_gradient_of_its_own(self) -> bool:
+        """Whether JAX's derivative is by definition another one than that of the numbers which the function returns.
+
+        JAX differentiates a gamma draw implicitly, at a fixed probability. The number that a key gives moves otherwise.
+        """
+        return self.traced is not None and depends_on_inputs(self.traced, "random_gamma")
+
     def is_repeatable(self) -> bool:
         """Whether a second evaluation, traced anew, gives the same value."""
         if self.traced is None:
@@ -108,7 +137,7 @@ class ScalarFunction:
         else:
             # a new function, since JAX caches the trace of the old one
             second = evaluate(jax.make_jaxpr(lambda leaves: self.call(leaves))(self.leaves), self.leaves)[0]
-        return bool(np.array_equal(second, self.evaluate_at(self.leaves), equal_nan=True))
+        return bool(np.array_equal(second, self.value, equal_nan=True))
 
 
 def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bool) -> ScalarFunction:
@@ -134,15 +163,16 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
         raise ValueError(f"fun must return a real number, got {results[0].dtype}")
     if traced is None:
-        precision = results[0].dtype
-        noise = _jitter(call, leaves, Rounding.of(precision))
-        return ScalarFunction(call, leaves, None, precision, noise)
+        precision, value = results[0].dtype, float(results[0])
+        return ScalarFunction(
+            call, leaves, None, precision, value, _jitter(call, leaves, value, Rounding.of(precision))
+        )
     precision = find_lowest_precision(traced)
     rounding = Rounding.of(precision)
     (value,), (deviation,) = measure_deviation(traced, leaves, rounding)
     # at the edge of its domain a function may be NaN a rounding away
     noise = float(deviation) if np.isfinite(deviation) else rounding.unit * abs(float(value))
-    return ScalarFunction(call, leaves, traced, precision, noise)
+    return ScalarFunction(call, leaves, traced, precision, float(value), noise)
 
 
 def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | str:
@@ -164,7 +194,7 @@ def _trace_slope(call: Callable[..., Any], leaves: Leaves) -> jex.ClosedJaxpr | 
     return traced
 
 
-def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
+def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, center: float, rounding: Rounding) -> float:
     """How much the value of a function that cannot be traced changes when its parameters are rounded.
 
     The noise on a coarser scale counts too: `rounding.find_noise`.
@@ -176,9 +206,10 @@ def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -
         return float(to_array(call([x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)])))
 
     with np.errstate(all="ignore"):
-        center = value(0.0, signs)
-        moved = [value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(8)]
-        rough = float(find_noise([value(step, signs) for step in NOISE_STEPS]))
+        moved = [
+            value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(ROUNDINGS)
+        ]
+        rough = float(find_noise([value(step, signs) if step else center for step in NOISE_STEPS]))
     spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
     found = [each for each in (spread, rough) if np.isfinite(each)]
     return max(*found, rounding.unit * abs(center)) if found else rounding.unit * abs(center)

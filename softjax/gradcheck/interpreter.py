@@ -6,7 +6,7 @@ Functions that compare numbers accept complex ones too, because the complex step
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +26,7 @@ _CALLS = {
 }  # fmt: skip
 
 
+_TRACED_ANEW = {"random_gamma"}
 ITERATIONS_AT_MOST = 1000  # of a loop; longer ones run in JAX, without rounding inside
 
 
@@ -54,7 +55,14 @@ def run_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
         jax.numpy.asarray(value, atom.aval.dtype) if isinstance(value, np.ndarray) else value
         for atom, value in zip(eqn.invars, inputs, strict=True)
     ]
-    return [to_numpy(value) for value in bind(eqn, typed)]
+    call = _compile(eqn) if eqn.primitive.name in _TRACED_ANEW or list_called(eqn) else partial(bind, eqn)
+    return [to_numpy(value) for value in call(typed)]
+
+
+@lru_cache(maxsize=256)
+def _compile(eqn: Any) -> Callable[[Arrays], Arrays]:
+    """One operation, compiled. JAX compiles most of them once by itself, but traces some anew in each call."""
+    return jax.jit(partial(bind, eqn))
 
 
 class _Step(NamedTuple):
