@@ -26,6 +26,10 @@ _CALLS = {
 }  # fmt: skip
 
 
+_LINEAR = {
+    "gather", "scatter", "scatter-add", "dynamic_slice", "dynamic_update_slice", "pad", "rev", "cumsum", "split",
+    "reduce_window_sum", "copy", "copy_p",
+}  # fmt: skip
 _TRACED_ANEW = {"random_gamma"}
 ITERATIONS_AT_MOST = 1000  # of a loop; longer ones run in JAX, without rounding inside
 
@@ -179,8 +183,17 @@ def _carry_out(step: _Step, inputs: Arrays) -> Arrays:
     ):
         return [np.asarray(step.rule(step.eqn.params, *inputs))]
     if any(real and _is_complex(value) for real, value in zip(step.real, inputs, strict=True)):
-        raise NotAnalytic(step.name)
+        if step.name not in _LINEAR:
+            raise NotAnalytic(step.name)
+        real, imaginary = ([_take_part(part, x) for x in inputs] for part in (np.real, np.imag))
+        parts = zip(run_in_jax(step.eqn, real), run_in_jax(step.eqn, imaginary), strict=True)
+        return [x + 1j * y for x, y in parts]
     return run_in_jax(step.eqn, inputs)
+
+
+def _take_part(part: Callable[[Any], Any], value: Any) -> Any:
+    """The real or imaginary part of a floating array; integers are indices, which belong to both."""
+    return part(value) if getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c") else value
 
 
 def _is_complex(value: Any) -> bool:
