@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
 from softjax.gradcheck.function import trace_function
 from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
+from softjax.gradcheck.parts import conjugate_of, is_complex, to_real, to_sum
 from softjax.gradcheck.references import Budget, References, take_references
 from softjax.gradcheck.result import GradientCheck, Sample
 from softjax.gradcheck.rounding import Rounding
@@ -31,6 +33,8 @@ def check_gradient(
     num_entries: int = 10,
     seed: int = 0,
     budget: float | None = None,
+    holomorphic: bool = False,
+    batched: bool = False,
 ) -> GradientCheck:
     """Checks whether `claimed` is the gradient ∂fun/∂params. Works for any scalar function and any floating type.
 
@@ -40,6 +44,9 @@ def check_gradient(
     step and central differences. If the function has derivative rules of its own that the others contradict, its derivative
     without them is the truth. If the references disagree otherwise, the verdict is `"undecided"`: the function is not
     differentiable at this point, or it is random. At a kink a claim is right if it is a subgradient.
+
+    Of complex parameters z = x + iy, the gradient is ∂f/∂x − i ∂f/∂y, as in JAX. For tensors of PyTorch it is
+    ∂f/∂x + i ∂f/∂y. The report lists real and imaginary parts.
 
     Random numbers that the function draws are those of the type under test, also in the float64 references.
 
@@ -55,7 +62,7 @@ def check_gradient(
     - `fun`: `fun(params, *args)` returns a real scalar.
     - `claimed`: a function, `claimed(params, *args)`, that returns the gradient or (value, gradient); or the
       gradient itself. The gradient is a pytree like `params`.
-    - `params`: a pytree of floating arrays. The least precise type among them is the type that is checked.
+    - `params`: a pytree of floating or complex arrays. The least precise type among them is the type that is checked.
     - `args`: the other arguments of `fun`. The references use float64 copies of the floating arrays among them.
     - `allowed_bounds`: the error that each entry may have, in multiples of its rounding bound.
     - `rtol`, `atol`: further error that each entry may have: `rtol` times |true|, plus `atol`.
@@ -63,11 +70,15 @@ def check_gradient(
     - `seed`: selects the entries, the directions and the signs of the rounding errors.
     - `budget`: seconds after which no further entries are confirmed. The verdict is then on what there is, and the report says
       how many were. At least one random direction is always looked at.
+    - `holomorphic`: whether `fun` is a holomorphic function, and the claim its complex derivative.
+    - `batched`: whether `fun` returns a vector, one value for each point of a batch, and `params` and the claim have the batch as
+      their first axis. A value that depends on other points than its own is found.
 
     **Returns:** a `GradientCheck`.
 
-    Raises `ValueError` if `fun` does not return a real scalar, if `params` hold no floating arrays, or if the
-    gradient is not a pytree like `params`.
+    Raises `ValueError` if `fun` does not return a real scalar (a complex one if `holomorphic`, a vector if `batched`), if
+    `params` hold no floating arrays, or if the gradient is not a pytree like `params`. What `fun` and `claimed` raise is
+    passed on.
 
     Examples:
         >>> import numpy as np, softjax
@@ -81,6 +92,14 @@ def check_gradient(
     Numerical Algorithms*, 2002, section 3.
     """
     limit = Budget(budget)
+    if batched:
+        fun, claimed = to_sum(fun, claimed, params, args, seed)
+    if holomorphic or any(map(is_complex, jax.tree.leaves(params))):
+        check_complex = partial(
+            check_gradient,
+            allowed_bounds=allowed_bounds, rtol=rtol, atol=atol, num_entries=num_entries, seed=seed, budget=budget,
+        )  # fmt: skip
+        return _check_parts(check_complex, fun, claimed, params, args, holomorphic)
     claim = make_claim(fun, claimed, params, args)
     in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
@@ -145,6 +164,34 @@ def check_hessian(
 
         checks.append(check_gradient(slope, claimed, params, v, *args, seed=seed, **options))
     return tuple(checks)
+
+
+def _check_parts(
+    check: Callable[..., GradientCheck],
+    fun: Callable[..., Any],
+    claimed: Callable[..., Any] | PyTree,
+    params: PyTree,
+    args: tuple[Any, ...],
+    holomorphic: bool,
+) -> GradientCheck:
+    """The check of a function of complex parameters: of its real part, and of its imaginary part if it is holomorphic."""
+    if holomorphic and not all(map(is_complex, jax.tree.leaves(params))):
+        raise ValueError("holomorphic: every parameter must be complex")
+    value = fun(params, *args)
+    if is_complex(value) != holomorphic:
+        raise ValueError(
+            f"fun must return a {'complex' if holomorphic else 'real'} number, got {dtype_of(value)}"
+            + ("" if holomorphic else ": give holomorphic=True, or return a real one")
+        )
+    found = check(*to_real(fun, claimed, params, 1.0), *args)
+    if holomorphic and found.ok:
+        found = check(*to_real(fun, claimed, params, -1j), *args)  # the imaginary part
+    if found.verdict == "wrong" and not holomorphic:
+        conjugate = conjugate_of(claimed(params, *args) if callable(claimed) else claimed)
+        if check(*to_real(fun, conjugate, params, 1.0), *args).ok:
+            text = "the claim is the conjugate of the gradient: ∂f/∂x − i ∂f/∂y in JAX, ∂f/∂x + i ∂f/∂y in PyTorch"
+            return replace(found, diagnosis=text)
+    return found
 
 
 def _report(
