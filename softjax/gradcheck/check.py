@@ -6,13 +6,13 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
 from softjax.gradcheck.claim import Claim, make_claim
 from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
 from softjax.gradcheck.function import trace_function
+from softjax.gradcheck.interpreter import forget_programs
 from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
 from softjax.gradcheck.parts import conjugate_of, is_complex, to_real, to_sum
@@ -101,12 +101,18 @@ def check_gradient(
         )  # fmt: skip
         return _check_parts(check_complex, fun, claimed, params, args, holomorphic)
     claim = make_claim(fun, claimed, params, args)
+    try:
+        return _judge(claim, Tolerance(allowed_bounds, rtol, atol), num_entries, seed, limit)
+    finally:
+        forget_programs()
+
+
+def _judge(claim: Claim, tolerance: Tolerance, num_entries: int, seed: int, budget: Budget) -> GradientCheck:
     in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
         leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
-        references = take_references(function, claim.paths, num_entries, seed, limit)
-    tolerance = Tolerance(allowed_bounds, rtol, atol)
+        references = take_references(function, claim.paths, num_entries, seed, budget)
     with np.errstate(all="ignore"):
         in_type, in_float64 = gather_evidence(claim, function, references, tolerance, seed, in_32_bits)
         verdict = reach_verdict(references, in_type, in_float64, claim.dtype)
@@ -116,54 +122,7 @@ def check_gradient(
         verdict = replace(verdict, word=at_kink[0], diagnosis=at_kink[1], factor=None)
     methods = references.list_methods() + ["the claim's formula in float64"] * (in_float64 is not None)
     samples = _list_samples(in_type, references)
-    return _report(claim, verdict, allowed_bounds, tuple(methods), samples)
-
-
-def check_hessian(
-    fun: Callable[..., Any],
-    claimed: Callable[..., Any],
-    params: PyTree,
-    *args: Any,
-    num_directions: int = 3,
-    seed: int = 0,
-    **options: Any,
-) -> tuple[GradientCheck, ...]:
-    """Checks whether `claimed(params, v, *args)` is the Hessian-vector product H v of `fun`, for random vectors v.
-
-    H v is the gradient of the scalar function ∇fun · v. `check_gradient` therefore checks each product.
-
-    **Arguments:**
-
-    - `fun`, `params`, `args`, `options`: as for `check_gradient`. JAX must be able to differentiate `fun`.
-    - `claimed`: returns H v, a pytree like `params`. For a function `gradient` written by hand, pass
-      `lambda params, v, *args: jax.jvp(lambda p: gradient(p, *args), (params,), (v,))[1]`.
-    - `num_directions`: the number of random vectors v, at least 1. Their entries are ±1.
-    - `seed`: selects the vectors, and is passed to `check_gradient`.
-
-    **Returns:** a tuple with one `GradientCheck` for each vector.
-
-    Raises `ValueError` as `check_gradient` does, or if `num_directions` is less than 1.
-
-    Examples:
-        >>> import numpy as np, softjax
-        >>> w = np.array([1.0, 2.0])
-        >>> checks = softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w)
-        >>> [check.verdict for check in checks]
-        ['right', 'right', 'right']
-    """
-    if num_directions < 1:
-        raise ValueError(f"num_directions must be at least 1, got {num_directions}")
-    rng = np.random.default_rng(seed)
-    checks = []
-    for _ in range(num_directions):
-        v = jax.tree.map(lambda leaf: rng.choice([-1.0, 1.0], np.shape(leaf)).astype(dtype_of(leaf)), params)
-
-        def slope(params: PyTree, v: PyTree, *args: Any) -> Any:
-            v = jax.tree.map(lambda vector, leaf: jnp.asarray(vector, jnp.asarray(leaf).dtype), v, params)
-            return jax.jvp(lambda p: fun(p, *args), (params,), (v,))[1]
-
-        checks.append(check_gradient(slope, claimed, params, v, *args, seed=seed, **options))
-    return tuple(checks)
+    return _report(claim, verdict, tolerance.bounds, tuple(methods), samples)
 
 
 def _check_parts(

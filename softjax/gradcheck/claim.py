@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.interpreter import evaluate, try_to_trace
 from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating, is_tensor, to_array, to_tensor_like
 from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation
 from softjax.gradcheck.rounding import Rounding, find_lowest_precision, pick_least_precise
@@ -63,14 +63,13 @@ class Claim:
     def evaluate_in_float64(self, in_32_bits: bool) -> Leaves | None:
         """The claimed gradient in float64. None unless the claim is a JAX function that then computes in float64 only."""
         leaves, args = self.raise_to_float64()
-        try:
-            call = partial(self.evaluate_at, args=args)
-            traced = jax.make_jaxpr(call)(leaves)
-            if in_32_bits and has_operation(traced, RANDOM):
-                traced = jax.make_jaxpr(draw_in_32_bits(call))(leaves)
-        except Exception:  # a NumPy function
+        call = partial(self.evaluate_at, args=args)
+        traced = try_to_trace(call, leaves)
+        if traced is not None and in_32_bits and has_operation(traced, RANDOM):
+            traced = try_to_trace(draw_in_32_bits(call), leaves)
+        if traced is None or find_lowest_precision(traced) != np.float64:
             return None
-        return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
+        return evaluate(traced, leaves)
 
     def measure_rounding(self, rounding: Rounding, seed: int) -> Leaves:
         """How much each entry of the claimed gradient changes when the parameters are rounded, at most.

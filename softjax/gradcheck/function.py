@@ -4,13 +4,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from traceback import clear_frames
 from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jex
 import numpy as np
 
-from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.interpreter import evaluate, try_to_trace
 from softjax.gradcheck.leaves import Leaves, to_array
 from softjax.gradcheck.rewrite import (
     RANDOM,
@@ -149,15 +150,11 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
 
     Raises `ValueError` unless the function returns a real scalar.
     """
-    traced: jex.ClosedJaxpr | None
-    try:
+    traced = try_to_trace(call, leaves)
+    if traced is not None and in_32_bits and has_operation(traced, RANDOM):
+        call = draw_in_32_bits(call)
         traced = jax.make_jaxpr(call)(leaves)
-        if in_32_bits and has_operation(traced, RANDOM):
-            call = draw_in_32_bits(call)
-            traced = jax.make_jaxpr(call)(leaves)
-        results: list[Any] = traced.out_avals
-    except Exception:  # a NumPy function may raise anything when it gets a tracer
-        traced, results = None, [to_array(call(leaves))]
+    results: list[Any] = [to_array(call(leaves))] if traced is None else traced.out_avals
     if len(results) != 1 or results[0].shape != ():
         raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
@@ -180,6 +177,7 @@ def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | s
     try:
         return jax.make_jaxpr(function)(*arguments)
     except Exception as error:
+        clear_frames(error.__traceback__)
         return (
             f"{type(error).__name__}: {str(error).splitlines()[0].rstrip('.')}"
             if str(error)

@@ -6,7 +6,9 @@ Functions that compare numbers accept complex ones too, because the complex step
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
+from traceback import clear_frames, walk_tb
 from typing import Any, NamedTuple
 
 import jax
@@ -67,6 +69,42 @@ def run_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
 def _compile(eqn: Any) -> Callable[[Arrays], Arrays]:
     """One operation, compiled. JAX compiles most of them once by itself, but traces some anew in each call."""
     return jax.jit(partial(bind, eqn))
+
+
+def try_to_trace(call: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | None:
+    """The jaxpr, None if JAX cannot trace the function."""
+    try:
+        return jax.make_jaxpr(call)(*arguments)
+    except Exception as error:  # a NumPy function may raise anything when it gets a tracer
+        _let_go(error)
+        return None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empties the programs that were being traced when an exception came, and the frames that it holds.
+
+    JAX keeps such a program for ever, with the arrays that it refers to: see `forget_programs`.
+    """
+    while error is not None:
+        for frame, _ in walk_tb(error.__traceback__):
+            for tracer in frame.f_locals.values():
+                if isinstance(tracer, jax.core.Tracer):
+                    with suppress(AttributeError):  # these are not public
+                        program = tracer._trace.frame
+                        program.constvar_to_val.clear()
+                        program.constid_to_tracer.clear()
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def forget_programs() -> None:
+    """Forgets the programs that were run.
+
+    As long as a program lives that was traced with 64-bit types and holds a NumPy array of its caller, JAX takes this array as
+    float64 without them too, and fails.
+    """
+    _plan_steps.cache_clear()
+    _compile.cache_clear()
 
 
 class _Step(NamedTuple):

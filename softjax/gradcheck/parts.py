@@ -127,13 +127,13 @@ def to_sum(
 
     def summed(params: PyTree, *args: Any) -> Any:
         values = fun(params, *args)
-        return (values * _like(signs, values)).sum()
+        return (values * like(signs, values)).sum()
 
     def weighted(output: Any) -> Any:
         if isinstance(output, tuple) and len(output) == 2 and np.shape(output[0]) == shape:
             output = output[1] if jax.tree.structure(output) != jax.tree.structure(params) else output
         return jax.tree.map(
-            lambda leaf: leaf * _like(signs.reshape(-1, *[1] * (np.ndim(leaf) - 1)), leaf), output
+            lambda leaf: leaf * like(signs.reshape(-1, *[1] * (np.ndim(leaf) - 1)), leaf), output
         )
 
     def claim(params: PyTree, *args: Any) -> Any:
@@ -142,7 +142,7 @@ def to_sum(
     return summed, claim if callable(claimed) else weighted(claimed)
 
 
-def _like(weights: np.ndarray, array: Any) -> Any:
+def like(weights: np.ndarray, array: Any) -> Any:
     """Weights as an array of the library and the type of another."""
     if is_tensor(array):
         return sys.modules["torch"].as_tensor(weights).to(array)
@@ -155,7 +155,7 @@ def weigh(weights: np.ndarray, array: Any) -> Any:
     """Σ weights · array over the axes of `weights`, which come first in `array`; in the library and the type of `array`."""
     if hasattr(array, "toarray") or hasattr(array, "rmatvec"):  # sparse, or a linear operator
         return weights.ravel() @ array if hasattr(array, "toarray") else array.rmatvec(weights.ravel())
-    weights = _like(weights, array)
+    weights = like(weights, array)
     if is_tensor(array):
         return sys.modules["torch"].tensordot(weights, array, dims=weights.ndim)
     library = jnp if isinstance(array, jax.Array) else np
