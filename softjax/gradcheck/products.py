@@ -212,7 +212,7 @@ def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: An
     weights = [rng.choice([-1.0, 1.0], leaf.shape) for leaf in jax.tree.leaves(outputs)]
 
     def scalar(params: PyTree) -> Any:
-        leaves = jax.tree.leaves(fun(*_insert(args, places, params)))
+        leaves = map(jnp.asarray, jax.tree.leaves(fun(*_insert(args, places, params))))
         floating = [
             (leaf * jnp.asarray(w, leaf.dtype)).sum()
             for leaf, w in zip(leaves, weights, strict=True)
