@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 
 from softjax.gradcheck.claim import Claim, make_claim
 from softjax.gradcheck.evidence import Evidence, Tolerance, gather_evidence
-from softjax.gradcheck.function import trace_function
+from softjax.gradcheck.function import evaluate_or_nan, trace_function
 from softjax.gradcheck.interpreter import forget_programs
 from softjax.gradcheck.kinks import judge_at_kink
 from softjax.gradcheck.leaves import dtype_of, name_entry
@@ -111,6 +111,11 @@ def _judge(claim: Claim, tolerance: Tolerance, num_entries: int, seed: int, budg
     in_32_bits = jax.dtypes.canonicalize_dtype(np.float64) != np.float64
     with jax.enable_x64(True), np.errstate(all="ignore"):  # the verdict says what is not finite
         leaves, exact_args = claim.raise_to_float64()
+        if claim.has_tensors and np.isnan(evaluate_or_nan(partial(claim.call, args=exact_args), leaves)):
+            claim = replace(
+                claim, in_own_types=True
+            )  # a module with weights of its own, which are not float64
+            leaves, exact_args = claim.raise_to_float64()
         function = trace_function(lambda leaves: claim.call(leaves, exact_args), leaves, in_32_bits)
         references = take_references(function, claim.paths, num_entries, seed, budget)
     with np.errstate(all="ignore"):

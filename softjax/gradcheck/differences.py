@@ -41,12 +41,19 @@ def take_complex_step(
     if value is None or function.traced is not None or not measured:
         return value, 0.0
     rng = np.random.default_rng(0)
-    error = 0.0
+    error = 10 * abs(value) * _compare_at_complex(function, direction)
     for _ in range(ROUNDINGS):
         moved = [x * (1 + np.finfo(x.dtype).eps * rng.choice([-1.0, 1.0], x.shape)) for x in function.leaves]
         other = _step(function, moved, direction)
         error = max(error, abs((value if other is None else other) - value))
     return value, error
+
+
+def _compare_at_complex(function: ScalarFunction, direction: Leaves) -> float:
+    """How far the function of complex numbers is from that of real ones, relative: often it is another routine."""
+    at_complex = function.evaluate_at([x + 0j * v for x, v in zip(function.leaves, direction, strict=True)])
+    difference = abs(float(np.real(at_complex)) - function.value)
+    return difference / abs(function.value) if function.value else difference
 
 
 def _step(function: ScalarFunction, leaves: Leaves, direction: Leaves) -> float | None:
@@ -173,4 +180,4 @@ def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Differenc
 
 def _evaluate_along(function: ScalarFunction, direction: Leaves, step: float) -> float:
     moved = [x + step * v for x, v in zip(function.leaves, direction, strict=True)]
-    return float(np.real(function.evaluate_at(moved)))
+    return function.evaluate_near(moved)

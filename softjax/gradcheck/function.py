@@ -21,7 +21,11 @@ from softjax.gradcheck.rewrite import (
     take_rules_off,
 )
 from softjax.gradcheck.rounding import (
+    FINER,
+    KINK,
     NOISE_STEPS,
+    SMALLEST_STEPS,
+    STAYS,
     Rounding,
     find_lowest_precision,
     find_noise,
@@ -112,6 +116,12 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             return to_array(self.call(list(leaves)))
 
+    def evaluate_near(self, leaves: Leaves) -> float:
+        """The function's value at real arrays near the point, NaN where it raises: outside of its domain it may."""
+        if self.traced is not None:
+            return float(self.evaluate_at(leaves))
+        return evaluate_or_nan(self.call, leaves)
+
     @cached_property
     def takes_complex(self) -> bool:
         """Whether the function accepts complex numbers at all."""
@@ -139,6 +149,15 @@ class ScalarFunction:
             # a new function, since JAX caches the trace of the old one
             second = evaluate(jax.make_jaxpr(lambda leaves: self.call(leaves))(self.leaves), self.leaves)[0]
         return bool(np.array_equal(second, self.value, equal_nan=True))
+
+
+def evaluate_or_nan(call: Callable[[Leaves], Any], leaves: Leaves) -> float:
+    """The value of a function, NaN where it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return float(np.real(to_array(call(leaves))))
+    except Exception:  # the caller's function may raise anything outside of its domain
+        return float("nan")
 
 
 def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bool) -> ScalarFunction:
@@ -201,13 +220,21 @@ def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, center: float, roundi
     signs = [rng.choice([-1, 1], x.shape) for x in leaves]
 
     def value(step: float, signs: Sequence[Any]) -> float:
-        return float(to_array(call([x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)])))
+        moved = [x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)]
+        return float(evaluate_or_nan(call, moved))
 
     with np.errstate(all="ignore"):
         moved = [
             value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(ROUNDINGS)
         ]
         rough = float(find_noise([value(step, signs) if step else center for step in NOISE_STEPS]))
+        steps = NOISE_STEPS
+        while rough > KINK * abs(center) and steps[-1] > SMALLEST_STEPS:
+            steps = FINER * steps
+            finer = float(find_noise([value(step, signs) if step else center for step in steps]))
+            if finer >= STAYS * rough:
+                break
+            rough = finer  # noise stays where the steps shrink: this was a kink nearby
     spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
     found = [each for each in (spread, rough) if np.isfinite(each)]
     return max(*found, rounding.unit * abs(center)) if found else rounding.unit * abs(center)

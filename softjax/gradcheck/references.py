@@ -19,7 +19,9 @@ SAMPLE_OF_DIFFERENCES = 200  # and if there are more, a sample of this size
 DENSE = 3  # the number of random directions
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
+COMPLEX_STEP_AGREES = 1e-7  # less: it also differentiates the error of a series that is cut off
 NOT_TAKEN = Difference(float("nan"), float("inf"))
+COMPLEX_ERROR = 1e-6  # relative: a complex step with a larger rounding error is not used
 OF_NO_USE = 0.1  # a difference with a larger relative error confirms nothing
 
 
@@ -36,9 +38,13 @@ class Along:
     complex_error: float
     """the rounding error of the complex step"""
 
+    def is_usable(self, scale: float) -> bool:
+        """Whether the difference is good for anything, on the scale of derivatives along this direction."""
+        return self.difference.jumps or self.difference.error <= OF_NO_USE * scale
+
     def agrees(self, scale: float) -> bool:
         """Whether complex step and difference agree. They may not where a NumPy function drops imaginary parts."""
-        if self.complex_step is None:
+        if self.complex_step is None or not self.is_usable(scale):
             return False
         bound = 10 * self.difference.error + DIFFERENCES_AGREE * scale
         return bool(abs(self.complex_step - self.difference.value) <= bound)
@@ -271,12 +277,13 @@ def _confirm(
             (slope,) = evaluate(autodiff.slope, [*function.leaves, *direction])
             values["forward mode"] = float(slope)
         difference, exact = along.difference, along.complex_step
-        usable = difference.jumps or difference.error <= OF_NO_USE * scale
+        usable = along.is_usable(scale)
         if exact is not None and (along.agrees(scale) or not usable):
             values["complex step"] = exact
         if usable or (exact is None and difference is not NOT_TAKEN):
             values["central differences"] = difference.value
-        allowance = 100 * function.coarseness * dot(deviation, take_sizes(direction))
+        known = [np.where(np.isfinite(each), each, 0.0) for each in deviation]
+        allowance = 100 * function.coarseness * dot(known, take_sizes(direction))
         derivatives.append(
             Derivative(
                 along.entry, direction, values, difference.error, scale, allowance, bend=difference.bend
@@ -292,11 +299,19 @@ def _do_without_autodiff(
     """The gradient, entry by entry, by the complex step or by differences."""
     gradient, deviation = ([np.full_like(leaf, np.nan) for leaf in function.leaves] for _ in range(2))
     derivatives = []
+    values_taken = [
+        abs(each.difference.value) for each in looked if each.is_usable(abs(each.difference.value))
+    ]
+    least = 1e-5 * max(values_taken, default=0.0) or np.inf  # an entry may be 0 to rounding
+    analytic = _takes_complex_steps(looked, least)
     for along in looked:
-        scale = abs(along.difference.value)
-        values = {"central differences": along.difference.value}
-        if along.complex_step is not None and along.agrees(scale):
+        scale = max(abs(along.difference.value), least if np.isfinite(least) else 0.0)
+        usable = along.is_usable(scale) or np.isinf(least)
+        values = {"central differences": along.difference.value if usable else float("nan")}
+        if along.complex_step is not None and analytic and along.agrees(scale):
             values = {"complex step": along.complex_step} | values
+        elif along.complex_step is not None and analytic and not usable:
+            values = {"complex step": along.complex_step}
         derivative = Derivative(
             along.entry,
             along.direction,
@@ -313,6 +328,21 @@ def _do_without_autodiff(
             gradient[leaf][index], _ = derivative.without_autodiff
     disagreement = _find_disagreement(derivatives, function.coarseness, paths)
     return References(None, gradient, deviation, tuple(derivatives), disagreement, remarks)
+
+
+def _takes_complex_steps(looked: Sequence[Along], least: float) -> bool:
+    """Whether the complex step can be trusted: along random directions it agrees with differences, and its rounding is small.
+
+    A function that drops imaginary parts does so along random directions too.
+    """
+    largest = max((abs(each.complex_step) for each in looked if each.complex_step is not None), default=0.0)
+    if not max(each.complex_error for each in looked) <= COMPLEX_ERROR * largest:
+        return False
+    for each in looked:
+        scale = max(abs(each.difference.value), least if np.isfinite(least) else 0.0)
+        if each.entry is None and each.is_usable(scale) and not each.agrees(scale):
+            return False
+    return True
 
 
 def _find_disagreement(derivatives: Sequence[Derivative], coarseness: float, paths: Sequence[str]) -> str:
@@ -338,7 +368,8 @@ def _compare_methods(derivative: Derivative, coarseness: float) -> str:
     for name, value in exact:
         pairs = [] if difference is None else [("central differences", difference, by_difference)]
         if name != exact[0][0]:
-            pairs.append((*exact[0], EXACT_METHODS_AGREE * coarseness * scale + allowance))
+            relative = COMPLEX_STEP_AGREES if name == "complex step" else EXACT_METHODS_AGREE
+            pairs.append((*exact[0], max(relative, EXACT_METHODS_AGREE * coarseness) * scale + allowance))
         for other, compared, bound in pairs:
             if not abs(value - compared) <= bound:
                 return f"{name} gives {value:.9g}, {other} {compared:.9g}"

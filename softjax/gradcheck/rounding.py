@@ -24,6 +24,11 @@ SAMPLES, FEW_SAMPLES = 12, 4  # of the rounding of a program
 LONG_PROGRAM = 5000  # operations
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
 NOISE_STEPS = 0.03 * np.arange(-6, 7)  # relative to the parameters
+KINK = 1e-8  # relative to the value: more noise than that may be a kink nearby
+FINER = 0.1  # the share of the steps at which noise is still there, and a kink is smaller
+STAYS = 0.3  # the share of noise that is still there
+SMALLEST_STEPS = 1e-4
+UNKNOWN = 30.0  # unit roundoffs, where a program gives NaN when it is disturbed
 NOISE_AT_MOST = 30.0  # in rounding bounds: a larger error of JAX's own gradient is not rounding
 
 _EXACT = {
@@ -134,6 +139,10 @@ def bound_rounding(
     - `rounding`: the rounding of the type in which the claim was computed.
     - `own`: JAX's gradient in that type, if there is one. If its real error is larger than the bound, it counts.
     """
+    deviation = [
+        np.where(np.isfinite(d), d, UNKNOWN * rounding.unit * np.abs(g))
+        for d, g in zip(deviation, gradient, strict=True)
+    ]
     bounds = [
         DEVIATIONS * d + rounding.unit * np.abs(g) + rounding.smallest
         for d, g in zip(deviation, gradient, strict=True)
