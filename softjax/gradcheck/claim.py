@@ -13,7 +13,16 @@ import numpy as np
 from jaxtyping import PyTree
 
 from softjax.gradcheck.interpreter import evaluate, try_to_trace
-from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating, is_tensor, to_array, to_tensor_like
+from softjax.gradcheck.leaves import (
+    Leaves,
+    describe,
+    dtype_of,
+    find_platform,
+    is_floating,
+    is_tensor,
+    to_array,
+    to_tensor_like,
+)
 from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation
 from softjax.gradcheck.rounding import Rounding, find_lowest_precision, pick_least_precise
 
@@ -56,6 +65,11 @@ class Claim:
                 x.to(own.dtype) if is_tensor(x) else x for x, own in zip(restored, self.given, strict=True)
             ]
         return self.unflatten(restored)
+
+    @property
+    def platform(self) -> str:
+        """The platform of JAX on which the claim was computed."""
+        return find_platform(self.gradient)
 
     @property
     def has_tensors(self) -> bool:
@@ -161,8 +175,13 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
         raise ValueError("params hold no arrays")
     for path, leaf in zip(paths, given, strict=True):
         if not jnp.issubdtype(dtype_of(leaf), jnp.floating):
+            what = (
+                "integers have no derivative"
+                if np.issubdtype(dtype_of(leaf), np.integer)
+                else "it has no derivative"
+            )
             raise ValueError(
-                f"{path} must be a floating array, got {dtype_of(leaf)}: pass it in args instead"
+                f"{path} must be floating numbers, got {dtype_of(leaf)}: {what}; convert it to floating numbers, or pass it in args"
             )
     output = claimed(params, *args) if callable(claimed) else claimed
     gradient = _flatten_gradient(output, structure, given, paths)
@@ -180,6 +199,13 @@ def make_claim(fun: Any, claimed: Any, params: PyTree, args: tuple[Any, ...]) ->
     return Claim(fun, claimed, given, args, gradient, structure, paths, pick_least_precise(types))
 
 
+def _explain_structure(params: PyTree, output: Any) -> str:
+    text = f"the claim must be like params: params are {describe(params)}, the claim is {describe(output)}"
+    if isinstance(params, list | tuple) and len(jax.tree.leaves(output)) == 1:
+        text += "; make params one array, np.asarray(params), or return one gradient for each of its entries"
+    return text
+
+
 def _flatten_gradient(output: Any, structure: Any, given: list[Any], paths: list[str]) -> list[Any]:
     """The leaves of a claim, which may be (value, gradient). Raises `ValueError` if it is not a pytree like params."""
     leaves, own_structure = jax.tree.flatten(output)
@@ -187,7 +213,7 @@ def _flatten_gradient(output: Any, structure: Any, given: list[Any], paths: list
     if own_structure != structure and is_pair:
         leaves, own_structure = jax.tree.flatten(output[1])
     if own_structure != structure:
-        raise ValueError(f"the claim must be a pytree like params, {structure}, got {own_structure}")
+        raise ValueError(_explain_structure(structure.unflatten(given), output))
     for path, leaf, claim in zip(paths, given, leaves, strict=True):
         if np.shape(claim) != np.shape(leaf):
             hint = " (is it transposed?)" if np.shape(claim) == np.shape(leaf)[::-1] else ""

@@ -123,7 +123,7 @@ def gather_evidence(
 
     own = _take_own_gradient(claim) if references.by_autodiff else None
     with jax.enable_x64(True):
-        rounding = Rounding.of(pick_least_precise([claim.dtype, function.precision]))
+        rounding = Rounding.of(pick_least_precise([claim.dtype, function.precision]), claim.platform)
         claimed = [to_array(leaf).astype(np.float64) for leaf in claim.gradient]
         in_type = hold(claimed, _bound_errors(claim, function, references, rounding, own, seed))
         short = claim.dtype != np.float64 and function.precision == np.float64

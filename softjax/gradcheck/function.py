@@ -175,9 +175,12 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
         traced = jax.make_jaxpr(call)(leaves)
     results: list[Any] = [to_array(call(leaves))] if traced is None else traced.out_avals
     if len(results) != 1 or results[0].shape != ():
-        raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
+        shapes = ", ".join(str(tuple(result.shape)) for result in results)
+        what = f"{'arrays' if len(results) > 1 else 'an array'} of shape {shapes}" if results else "None"
+        advice = "; check_jacobian checks functions that return an array" if len(results) == 1 else ""
+        raise ValueError(f"fun must return one scalar, got {what}{advice}")
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
-        raise ValueError(f"fun must return a real number, got {results[0].dtype}")
+        raise ValueError(f"fun must return a real floating number, got {results[0].dtype}")
     if traced is None:
         precision, value = results[0].dtype, float(results[0])
         return ScalarFunction(

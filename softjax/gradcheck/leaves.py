@@ -40,11 +40,31 @@ def name_entry(path: str, index: tuple[int, ...]) -> str:
     return path + (f"[{', '.join(map(str, index))}]" if index else "")
 
 
+def describe(tree: Any) -> str:
+    """A pytree in words: "an array of shape (3,)", or the shapes in its containers."""
+    if isinstance(tree, list | tuple) and tree and all(isinstance(leaf, int | float) for leaf in tree):
+        return f"a {type(tree).__name__} of {len(tree)} numbers"
+    leaves, structure = jax.tree.flatten(tree)
+    if structure == jax.tree.structure(0):
+        shape = tuple(np.shape(tree))
+        return f"an array of shape {shape}" if shape else "a number"
+    shapes = structure.unflatten([tuple(np.shape(leaf)) for leaf in leaves])
+    return f"{type(tree).__name__} {shapes}"
+
+
 def dtype_of(leaf: Any) -> np.dtype[Any]:
     """The type of an array, or of the array that a number would make."""
     if is_tensor(leaf):
         return np.dtype(jnp.dtype(str(leaf.dtype).removeprefix("torch.")))
     return np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+
+
+def find_platform(leaves: list[Any]) -> str:
+    """The platform of JAX on which arrays lie: "cpu", also for those of NumPy and PyTorch, "gpu" or "tpu"."""
+    for leaf in leaves:
+        if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer):
+            return str(next(iter(leaf.devices())).platform)
+    return "cpu"
 
 
 def is_floating(x: Any) -> bool:

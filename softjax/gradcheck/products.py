@@ -1,5 +1,6 @@
 """Checks of Jacobians, Hessians and custom derivative rules: each is a few checks of gradients, of random combinations."""
 
+import inspect
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -81,6 +82,7 @@ def check_jacobian(
                 return output
             if bands is not None:
                 output = _from_bands(output, bands, shape, params)
+            _check_blocks(output, shape, params)
             return jax.tree.map(partial(weigh, weights), output)
 
         if not callable(claimed) or hasattr(claimed, "rmatvec"):
@@ -113,7 +115,7 @@ def check_hessian(
     claimed: Callable[..., Any] | PyTree,
     params: PyTree,
     *args: Any,
-    dense: bool = False,
+    dense: bool | None = None,
     num_directions: int = 3,
     seed: int = 0,
     **options: Any,
@@ -128,7 +130,8 @@ def check_hessian(
     - `fun`, `params`, `args`, `options`: as for `check_gradient`.
     - `claimed`: returns H v, a pytree like `params`. For a function `gradient` written by hand, pass
       `lambda params, v, *args: jax.jvp(lambda p: gradient(p, *args), (params,), (v,))[1]`. Or a matrix H, dense or sparse.
-    - `dense`: whether `claimed(params, *args)` returns the matrix H, of shape (N, N), or the shape of the params twice.
+    - `dense`: whether `claimed(params, *args)` returns the matrix H, of shape (N, N), or the shape of the params twice. By
+      default, whether `claimed` takes no further argument v.
     - `num_directions`: the number of random vectors v, at least 1. Their entries are ±1.
     - `seed`: selects the vectors, and is passed to `check_gradient`.
 
@@ -141,16 +144,19 @@ def check_hessian(
         >>> w = np.array([1.0, 2.0])
         >>> softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w).verdict
         'right'
-        >>> softjax.check_hessian(lambda w: (w**3).sum(), lambda w: np.diag(6 * w), w, dense=True).ok
+        >>> softjax.check_hessian(lambda w: (w**3).sum(), lambda w: np.diag(6 * w), w).ok
         True
     """
     _check_directions(num_directions)
     rng = np.random.default_rng(seed)
+    is_matrix = not callable(claimed) or hasattr(claimed, "rmatvec")
+    if dense is None:
+        dense = is_matrix or not _takes(claimed, 2 + len(args))
     checks = []
     for _ in range(num_directions):
         v = _draw_signs(params, rng)
         slope = partial(_take_slope, fun, _choose_slope(fun, params, args))
-        if not dense and callable(claimed) and not hasattr(claimed, "rmatvec"):
+        if not dense:
             checks.append(check_gradient(slope, claimed, params, v, *args, seed=seed, **options))
             continue
         weights = _to_vector(v)
@@ -162,7 +168,7 @@ def check_hessian(
         def claim(params: PyTree, v: PyTree, *args: Any, product: Any = product) -> Any:
             return jax.tree.map(lambda _: product(claimed(params, *args)), params)  # type: ignore[operator]
 
-        given = claim if dense and callable(claimed) else jax.tree.map(lambda _: product(claimed), params)
+        given = jax.tree.map(lambda _: product(claimed), params) if is_matrix else claim
         checks.append(check_gradient(slope, given, params, v, *args, seed=seed, **options))
     return GradientChecks(checks)
 
@@ -251,6 +257,17 @@ def _list_modes(scalar: Callable[..., Any], params: PyTree) -> list[tuple[str, C
     return modes
 
 
+def _takes(function: Callable[..., Any], number: int) -> bool:
+    """Whether a function can be called with that many arguments, as far as it can be known."""
+    try:
+        inspect.signature(function).bind(*range(number))
+    except TypeError:
+        return False
+    except ValueError:  # a function written in C
+        return True
+    return True
+
+
 def _floats_alone(arg: Any) -> bool:
     leaves = jax.tree.leaves(arg)
     return bool(leaves) and all(is_floating(leaf) or isinstance(leaf, float) for leaf in leaves)
@@ -274,6 +291,19 @@ def _shape_of_output(output: Any) -> tuple[int, ...]:
             f"fun must return one array, got {type(output).__name__}: check each array by itself"
         )
     return tuple(np.shape(output))
+
+
+def _check_blocks(jacobian: PyTree, shape: tuple[int, ...], params: PyTree) -> None:
+    blocks, leaves = jax.tree.leaves(jacobian), jax.tree.leaves(params)
+    expected = [shape + tuple(np.shape(leaf)) for leaf in leaves]
+    if len(leaves) == 1 and len(shape) == 1:
+        expected[0] = (shape[0], *np.shape(leaves[0]))
+    found = [tuple(block.shape) if hasattr(block, "shape") else np.shape(block) for block in blocks]
+    if found != expected:
+        raise ValueError(
+            f"the Jacobian must have shape {', '.join(map(str, expected))}, that of the output and then that of the parameter; "
+            f"got {', '.join(map(str, found))}"
+        )
 
 
 def _draw_signs(params: PyTree, rng: np.random.Generator) -> PyTree:

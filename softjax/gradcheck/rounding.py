@@ -20,8 +20,11 @@ from softjax.gradcheck.leaves import Leaves
 from softjax.gradcheck.rewrite import list_called
 from softjax.gradcheck.rules import RULES
 
+EXACT = np.inf  # the size of a result that is not rounded: a sum that is 0
 SAMPLES, FEW_SAMPLES = 12, 4  # of the rounding of a program
 LONG_PROGRAM = 5000  # operations
+# By default JAX rounds the factors of products in float32: to TF32 on a GPU, to bfloat16 on a TPU.
+FACTORS = {"gpu": 2.0**-11, "cuda": 2.0**-11, "tpu": 2.0**-8}
 DEVIATIONS = 1.25  # a rounding bound, in root mean squares of the rounding error
 NOISE_STEPS = 0.03 * np.arange(-6, 7)  # relative to the parameters
 KINK = 1e-8  # relative to the value: more noise than that may be a kink nearby
@@ -45,13 +48,16 @@ class Rounding:
 
     unit: float
     smallest: float
+    product: float = 0.0
+    """of the factors of a product of matrices in default precision, where they are rounded more coarsely"""
 
     @classmethod
-    def of(cls, dtype: Any) -> "Rounding":
-        """The rounding of a floating type, bfloat16 included."""
+    def of(cls, dtype: Any, platform: str = "cpu") -> "Rounding":
+        """The rounding of a floating type, bfloat16 included, on a platform of JAX."""
         info = jax.numpy.finfo(dtype)  # type: ignore[no-untyped-call]
         smallest = info.smallest_subnormal if np.dtype(dtype) == np.float16 else info.tiny
-        return cls(float(info.eps) / 2, float(smallest))
+        product = FACTORS.get(platform, 0.0) if np.dtype(dtype) == np.float32 else 0.0
+        return cls(float(info.eps) / 2, float(smallest), product)
 
 
 def pick_least_precise(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
@@ -168,13 +174,14 @@ def _disturb(
         return outputs
     return [
         _move(value, magnitude, rounding, rng)
-        for value, magnitude in zip(outputs, _measure_terms(eqn, inputs, outputs), strict=True)
+        for value, magnitude in zip(outputs, _measure_terms(rounding, eqn, inputs, outputs), strict=True)
     ]
 
 
-def _measure_terms(eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:
+def _measure_terms(rounding: Rounding, eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:
     """The number that the rounding error of each output is relative to: |output|, or Σ|terms| for a sum."""
     sizes = [_take_size(x) for x in inputs]
+    factors = max(1.0, 2 * rounding.product / rounding.unit) if _has_default_precision(eqn) else 1.0
     match eqn.primitive.name:
         case "reduce_sum":
             terms = int(np.prod([inputs[0].shape[axis] for axis in eqn.params["axes"]]))
@@ -182,11 +189,21 @@ def _measure_terms(eqn: Any, inputs: Arrays, outputs: Arrays) -> Arrays:
         case "dot_general":
             contracted = eqn.params["dimension_numbers"][0][0]
             terms = int(np.prod([inputs[0].shape[axis] for axis in contracted]))
-            return [_allow_for_length(terms) * RULES["dot_general"](eqn.params, *sizes)]
+            return [factors * _allow_for_length(terms) * RULES["dot_general"](eqn.params, *sizes)]
         case "cumsum" | "scatter-add" | "conv_general_dilated":
-            return run_in_jax(eqn, sizes)
+            return [factors * terms for terms in run_in_jax(eqn, sizes)]
+        case "add" | "sub" | "add_any":
+            return [np.where(value == 0, EXACT, _take_size(value)) for value in outputs]
         case _:
             return [_take_size(value) for value in outputs]
+
+
+def _has_default_precision(eqn: Any) -> bool:
+    """Whether an operation is a product whose precision nobody asked for."""
+    if eqn.primitive.name not in ("dot_general", "conv_general_dilated"):
+        return False
+    asked = eqn.params.get("precision")
+    return asked is None or all(each == jax.lax.Precision.DEFAULT for each in np.atleast_1d(asked))
 
 
 def _take_size(value: Any) -> Any:
@@ -203,6 +220,5 @@ def _move(value: Any, magnitude: Any, rounding: Rounding, rng: np.random.Generat
         return value
     signs = 2.0 * rng.integers(0, 2, value.shape, dtype=np.int8) - 1
     error = signs * (rounding.unit * magnitude + rounding.smallest)
-    return value + np.where(
-        np.isfinite(magnitude), error, 0
-    )  # infinite and missing values stay what they are
+    # infinite and missing values stay what they are
+    return value + np.where(np.isfinite(magnitude), error, 0)
