@@ -182,10 +182,9 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
         raise ValueError(f"fun must return a real floating number, got {results[0].dtype}")
     if traced is None:
-        precision, value = results[0].dtype, float(results[0])
-        return ScalarFunction(
-            call, leaves, None, precision, value, _jitter(call, leaves, value, Rounding.of(precision))
-        )
+        precision, center = results[0].dtype, float(results[0])
+        noise = _jitter(call, leaves, center, Rounding.of(precision))
+        return ScalarFunction(call, leaves, None, precision, center, noise)
     precision = find_lowest_precision(traced)
     rounding = Rounding.of(precision)
     (value,), (deviation,) = measure_deviation(traced, leaves, rounding)

@@ -44,12 +44,16 @@ def describe(tree: Any) -> str:
     """A pytree in words: "an array of shape (3,)", or the shapes in its containers."""
     if isinstance(tree, list | tuple) and tree and all(isinstance(leaf, int | float) for leaf in tree):
         return f"a {type(tree).__name__} of {len(tree)} numbers"
-    leaves, structure = jax.tree.flatten(tree)
-    if structure == jax.tree.structure(0):
+    if same_structure(tree, 0):
         shape = tuple(np.shape(tree))
         return f"an array of shape {shape}" if shape else "a number"
-    shapes = structure.unflatten([tuple(np.shape(leaf)) for leaf in leaves])
-    return f"{type(tree).__name__} {shapes}"
+    return f"{type(tree).__name__} {jax.tree.map(lambda leaf: tuple(np.shape(leaf)), tree)}"
+
+
+def same_structure(a: Any, b: Any) -> bool:
+    """Whether two pytrees have the same containers."""
+    structure: Any = jax.tree.structure(a)
+    return bool(structure == jax.tree.structure(b))
 
 
 def dtype_of(leaf: Any) -> np.dtype[Any]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from softjax.gradcheck.leaves import dtype_of, is_tensor
+from softjax.gradcheck.leaves import dtype_of, is_tensor, same_structure
 
 
 class Parts(NamedTuple):
@@ -81,27 +81,27 @@ def to_real(
 
     def real_gradient(output: Any) -> Any:
         if isinstance(output, tuple) and len(output) == 2 and np.ndim(output[0]) == 0:
-            output = output[1] if jax.tree.structure(output) != jax.tree.structure(params) else output
+            output = output[1] if not same_structure(output, params) else output
         scaled = output if factor == 1 else jax.tree.map(lambda leaf: factor * leaf, output)
         return split_parts(_as_complex(scaled, params), conjugate=not torch)
 
     def real_claim(params: PyTree, *args: Any) -> Any:
-        return real_gradient(claimed(join_parts(params), *args))  # type: ignore[operator]
+        return real_gradient(claimed(join_parts(params), *args))
 
     return real_fun, real_claim if callable(claimed) else real_gradient(claimed), split_parts(params)
 
 
 def _as_complex(output: PyTree, params: PyTree) -> PyTree:
     """A claim that is real for a complex parameter has the imaginary part 0."""
-    leaves, structure = jax.tree.flatten(output)
-    if structure != jax.tree.structure(params):
+    if not same_structure(output, params):
         return output
-    given = jax.tree.leaves(params)
-    return structure.unflatten(
+    leaves, given = jax.tree.leaves(output), jax.tree.leaves(params)
+    return jax.tree.unflatten(
+        jax.tree.structure(params),
         [
             leaf + 0j if is_complex(p) and not is_complex(leaf) else leaf
             for leaf, p in zip(leaves, given, strict=True)
-        ]
+        ],
     )
 
 
@@ -131,13 +131,13 @@ def to_sum(
 
     def weighted(output: Any) -> Any:
         if isinstance(output, tuple) and len(output) == 2 and np.shape(output[0]) == shape:
-            output = output[1] if jax.tree.structure(output) != jax.tree.structure(params) else output
+            output = output[1] if not same_structure(output, params) else output
         return jax.tree.map(
             lambda leaf: leaf * like(signs.reshape(-1, *[1] * (np.ndim(leaf) - 1)), leaf), output
         )
 
     def claim(params: PyTree, *args: Any) -> Any:
-        return weighted(claimed(params, *args))  # type: ignore[operator]
+        return weighted(claimed(params, *args))
 
     return summed, claim if callable(claimed) else weighted(claimed)
 

@@ -15,7 +15,7 @@ from softjax.gradcheck.check import check_gradient
 from softjax.gradcheck.function import RULES_OF_ITS_OWN
 from softjax.gradcheck.leaves import dtype_of, is_floating, is_tensor, to_array
 from softjax.gradcheck.parts import like, weigh
-from softjax.gradcheck.result import GradientChecks
+from softjax.gradcheck.result import GradientCheck, GradientChecks
 from softjax.gradcheck.rewrite import has_operation, take_rules_off
 
 Form = Literal["matrix", "jvp", "vjp"]
@@ -67,7 +67,7 @@ def check_jacobian(
     _check_directions(num_directions)
     shape = _shape_of_output(fun(params, *args))
     rng = np.random.default_rng(seed)
-    check = partial(check_gradient, seed=seed, **options)
+    check: Callable[..., GradientCheck] = partial(check_gradient, seed=seed, **options)
 
     def along(weights: np.ndarray) -> Any:
         def weighted(params: PyTree, *args: Any) -> Any:
@@ -93,10 +93,7 @@ def check_jacobian(
 
     signs = [rng.choice([-1.0, 1.0], shape) for _ in range(num_directions)]
     if form == "jvp":
-        return GradientChecks(
-            check(*_to_line(along(u), claimed, params, u, rng), *args)
-            for u in signs  # type: ignore[arg-type]
-        )
+        return GradientChecks(check(*_to_line(along(u), claimed, params, u, rng), *args) for u in signs)
     checks = [check(along(u), row(u), params, *args) for u in signs]
     if any(each.verdict == "wrong" for each in checks):
         for number in range(min(int(np.prod(shape)), ROWS_AT_MOST)):
@@ -166,7 +163,7 @@ def check_hessian(
             return weighted.reshape(np.shape(jax.tree.leaves(params)[0]))
 
         def claim(params: PyTree, v: PyTree, *args: Any, product: Any = product) -> Any:
-            return jax.tree.map(lambda _: product(claimed(params, *args)), params)  # type: ignore[operator]
+            return jax.tree.map(lambda _: product(claimed(params, *args)), params)
 
         given = jax.tree.map(lambda _: product(claimed), params) if is_matrix else claim
         checks.append(check_gradient(slope, given, params, v, *args, seed=seed, **options))
@@ -239,7 +236,7 @@ def _list_modes(scalar: Callable[..., Any], params: PyTree) -> list[tuple[str, C
     def forward(params: PyTree) -> PyTree:
         return jax.jacfwd(scalar)(params)
 
-    modes = []
+    modes: list[tuple[str, Callable[..., Any]]] = []
     for name, gradient in (("reverse mode", jax.grad(scalar)), ("forward mode", forward)):
         try:
             gradient(params)
