@@ -91,7 +91,7 @@ def _say_factor(factor: float, evidence: Evidence) -> str:
     strongest = np.abs(true).argmax()
     blur = max(float(allowed[strongest] / np.abs(true[strongest])), 1e-12) * max(1.0, abs(factor))
 
-    def close(value: float) -> bool:
+    def close(value: float | int) -> bool:
         return abs(factor - value) <= 2 * blur
 
     if close(0):

@@ -183,10 +183,23 @@ def _run_while(eqn: Any, inputs: Arrays, disturb: Disturb | None) -> Arrays:
     first, second = eqn.params["cond_nconsts"], eqn.params["cond_nconsts"] + eqn.params["body_nconsts"]
     carry = inputs[second:]
     for _ in range(ITERATIONS_AT_MOST):
-        if not np.all(_run(condition.jaxpr, condition.consts, [*inputs[:first], *carry], None)[0]):
+        goes_on = _run(condition.jaxpr, condition.consts, [*inputs[:first], *carry], None)[0]
+        if not np.any(goes_on):
             return carry
-        carry = _run(body.jaxpr, body.consts, [*inputs[first:second], *carry], disturb)
+        moved = _run(body.jaxpr, body.consts, [*inputs[first:second], *carry], disturb)
+        # under vmap each part of the batch, whose axes come first, stops by itself
+        carry = (
+            moved
+            if np.ndim(goes_on) == 0
+            else [_where(goes_on, *pair) for pair in zip(moved, carry, strict=True)]
+        )
     return _carry_out_in_jax(eqn, inputs)
+
+
+def _where(batch: Any, moved: Any, kept: Any) -> Any:
+    return np.where(
+        np.reshape(batch, np.shape(batch) + (1,) * (np.ndim(moved) - np.ndim(batch))), moved, kept
+    )
 
 
 def _run_cond(eqn: Any, inputs: Arrays, disturb: Disturb | None) -> Arrays:

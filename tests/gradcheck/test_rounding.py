@@ -112,3 +112,16 @@ def test_what_only_compilers_see_rounds_nothing(x64):
     traced = jax.make_jaxpr(lambda x: jax.lax.optimization_barrier(jax.lax.optimization_barrier(x)))(v)
     _, (deviation,) = measure_deviation(traced, [v], Rounding.of(np.float32))
     assert (deviation == 0).all()
+
+
+def test_a_loop_under_vmap_stops_for_each_part_by_itself():
+    def halvings(x):
+        return jax.lax.while_loop(
+            lambda state: state[0] > 1, lambda state: (state[0] / 2, state[1] + state[0]), (x, x)
+        )[1]
+
+    x = np.array([1.0, 5.0, 100.0])
+    with jax.enable_x64(True):
+        traced = jax.make_jaxpr(jax.vmap(halvings))(x)
+        (interpreted,) = evaluate(traced, [x], lambda eqn, inputs, outputs: outputs)
+        np.testing.assert_array_equal(interpreted, jax.vmap(halvings)(x))
