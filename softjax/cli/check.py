@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,8 +52,7 @@ class Check:
                 function, gradient, params, *args, num_entries=self.check.num_checks, seed=self.check.seed
             )
         except Exception as error:  # the caller's functions may raise anything
-            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise InputError(f"{self.check.function} cannot be checked: {_first_line(reason)}") from error
+            raise InputError(f"{self.check.function} cannot be checked: {_explain(error)}") from error
         _print_samples(check, "claimed")
         print(f"\n{check}")
         return 0 if check.ok else 1
@@ -111,6 +111,22 @@ def _imported(name: str) -> Any:
     except Exception as error:  # importing runs the caller's code
         raise InputError(f"{name} cannot be imported: {_first_line(str(error))}") from error
     return found
+
+
+def _explain(error: Exception) -> str:
+    """What was raised, and where if it was in the caller's own code."""
+    frames, package = traceback.extract_tb(error.__traceback__), Path(__file__).parents[1]
+    own = [
+        f"{Path(frame.filename).name}, line {frame.lineno}"
+        for frame in frames
+        if not {package, Path(sys.prefix)} & set(Path(frame.filename).parents)
+        and Path(frame.filename).is_relative_to(Path.cwd())
+    ]
+    if not own or package in Path(frames[-1].filename).parents:
+        return _first_line(
+            str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        )
+    return f"{type(error).__name__}: {_first_line(str(error))} ({own[-1]})"
 
 
 def _inputs(name: str) -> tuple[Any, ...]:

@@ -87,6 +87,7 @@ def mine(tmp_path, monkeypatch):
         "def loss(w, X, reg): return np.sum(np.sin(X @ w)) + reg * np.sum(w ** 2)\n"
         "def grad(w, X, reg): return X.T @ np.cos(X @ w) + 2 * reg * w\n"
         "def wrong(w, X, reg): return X.T @ np.cos(X @ w)\n"
+        "def broken(w, X, reg):\n    return w.nonsense\n"
         "def inputs(): return np.arange(3.0), np.eye(3), 0.5\n"
         "point = inputs()\n"
     )
@@ -119,6 +120,7 @@ def test_a_gradient_of_one_s_own_is_checked(capsys, inputs):
             {"function": "my_gradients:grad"},
             "my_gradients:grad cannot be checked: fun must return one scalar",
         ),
+        ({"function": "my_gradients:broken"}, "no attribute 'nonsense' (my_gradients.py, line 6)"),
     ],
 )
 def test_what_cannot_be_checked_ends_with_one_line(capsys, options, message):
