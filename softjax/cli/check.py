@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import sysconfig
 import traceback
 from dataclasses import dataclass, field
 from functools import partial
@@ -116,11 +117,11 @@ def _imported(name: str) -> Any:
 def _explain(error: Exception) -> str:
     """What was raised, and where if it was in the caller's own code."""
     frames, package = traceback.extract_tb(error.__traceback__), Path(__file__).parents[1]
+    installed = {package, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))}
     own = [
         f"{Path(frame.filename).name}, line {frame.lineno}"
         for frame in frames
-        if not {package, Path(sys.prefix)} & set(Path(frame.filename).parents)
-        and Path(frame.filename).is_relative_to(Path.cwd())
+        if not installed & set(Path(frame.filename).parents) and Path(frame.filename).is_file()
     ]
     if not own or package in Path(frames[-1].filename).parents:
         return _first_line(
