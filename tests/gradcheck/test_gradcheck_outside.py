@@ -240,3 +240,18 @@ def test_rounding_inside_a_loop_counts():
         return jax.lax.scan(lambda x, _: (w[0] * x * (1 - x), x), w[1], None, length=40)[0]
 
     assert check_gradient(fun, jax.grad(fun), floats(3.9, 0.3)).verdict != "wrong"
+
+
+def test_frames_and_series_reach_the_function_untouched():
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.random.default_rng(0).normal(size=(6, 3)), columns=list("abc"))
+    y = pandas.Series(np.arange(6.0))
+
+    def fun(w, X, y):
+        return ((X.loc[:, ["a", "b", "c"]] @ w - y) ** 2).mean()
+
+    def gradient(w, X, y):
+        return (2 * X.T @ (X @ w - y) / len(y)).to_numpy()
+
+    assert check_gradient(fun, gradient, np.ones(3), X, y).ok
+    assert not check_gradient(fun, lambda *a: 1.001 * gradient(*a), np.ones(3), X, y).ok
