@@ -63,7 +63,7 @@ def test_the_gradient_by_hand_is_right(dtype, kind, penalty):
     assert check.error_in_bounds < 2
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.integers(0, 10_000), st.sampled_from(DTYPES), st.sampled_from((0.01, 1.0, 5.0)))
 def test_it_is_right_on_any_problem(seed, dtype, scale):
     with jax.enable_x64(dtype == "float64"):
@@ -348,14 +348,19 @@ def test_a_numpy_function_that_computes_in_float32_is_held_to_float32():
 @pytest.mark.parametrize(
     ("fun", "claimed", "params", "message"),
     [
-        (lambda w: w, lambda w: w, jnp.ones(3), r"fun must return one scalar, got \(3,\)"),
-        (lambda w: jnp.sum(w > 0), lambda w: w, jnp.ones(3), "fun must return a real number, got int"),
-        (jnp.sum, jnp.ones_like, jnp.ones(3, int), "params must be a floating array, got int"),
+        (lambda w: w, lambda w: w, jnp.ones(3), r"fun must return one scalar, got an array of shape \(3,\)"),
+        (
+            lambda w: jnp.sum(w > 0),
+            lambda w: w,
+            jnp.ones(3),
+            "fun must return a real floating number, got int",
+        ),
+        (jnp.sum, jnp.ones_like, jnp.ones(3, int), "params must be floating numbers, got int"),
         (
             lambda p: jnp.sum(p["a"]),
             lambda p: 1.0,
             {"a": jnp.ones(3)},
-            "the claim must be a pytree like params",
+            "the claim must be like params",
         ),
         (jnp.sum, lambda w: jnp.ones((3, 2)), jnp.ones((2, 3)), r"got \(3, 2\) \(is it transposed\?\)"),
         (lambda p: 1.0, lambda p: p, {}, "params hold no arrays"),

@@ -125,7 +125,7 @@ def test_torch_functions_are_checked_in_the_type_of_their_tensors(dtype):
     assert check_gradient(fun, lambda *a: 1.01 * gradient(*a), w, other).factor == pytest.approx(1.01)
 
 
-@pytest.mark.parametrize("seed", [6, 33, 63])
+@pytest.mark.parametrize("seed", [6, 33])
 def test_rounding_that_cannot_be_followed_is_measured(seed):
     """SciPy's real matrix exponential loses three digits at these, and its complex one does not."""
     A = np.random.default_rng(seed).normal(size=(3 + seed % 5,) * 2)
