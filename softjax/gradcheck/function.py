@@ -15,6 +15,7 @@ from softjax.gradcheck.interpreter import evaluate, try_to_trace
 from softjax.gradcheck.leaves import Leaves, to_array
 from softjax.gradcheck.rewrite import (
     RANDOM,
+    WITH_RULES,
     depends_on_inputs,
     draw_in_32_bits,
     has_operation,
@@ -34,7 +35,6 @@ from softjax.gradcheck.rounding import (
 
 ROUNDINGS = 4  # samples of the rounding of a function that JAX cannot trace
 FORWARD_AT_MOST = 2000  # up to this many parameters, forward mode takes every entry where reverse mode cannot
-RULES_OF_ITS_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
 
 class Autodiff(NamedTuple):
@@ -95,7 +95,7 @@ class ScalarFunction:
             yield Autodiff("reverse mode", self._reverse, None if isinstance(slope, str) else slope)
         elif not isinstance(slope, str) and self._few:
             yield Autodiff("forward mode", jax.make_jaxpr(jax.jacfwd(self.call))(self.leaves), slope)
-        if has_operation(self.traced, RULES_OF_ITS_OWN):
+        if has_operation(self.traced, WITH_RULES):
             bare = take_rules_off(self.call)
             slope = _trace_slope(bare, self.leaves)
             for mode, derivative in (("reverse", jax.grad), ("forward", jax.jacfwd)):

@@ -12,11 +12,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from softjax.gradcheck.check import check_gradient
-from softjax.gradcheck.function import RULES_OF_ITS_OWN
 from softjax.gradcheck.leaves import dtype_of, is_floating, is_tensor, to_array
 from softjax.gradcheck.parts import like, weigh
 from softjax.gradcheck.result import GradientCheck, GradientChecks
-from softjax.gradcheck.rewrite import has_operation, take_rules_off
+from softjax.gradcheck.rewrite import WITH_RULES, has_operation, take_rules_off
 
 Form = Literal["matrix", "jvp", "vjp"]
 ROWS_AT_MOST = 50  # of a wrong Jacobian, that are checked one by one to name the first wrong one
@@ -205,7 +204,7 @@ def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: An
         )
     params = [jax.tree.map(jnp.asarray, args[k]) for k in places]
     if not has_operation(
-        jax.make_jaxpr(lambda params: fun(*_insert(args, places, params)))(params), RULES_OF_ITS_OWN
+        jax.make_jaxpr(lambda params: fun(*_insert(args, places, params)))(params), WITH_RULES
     ):
         raise ValueError(
             "check_rule: the function has no custom JVP or VJP rule; check_gradient checks a claimed gradient"

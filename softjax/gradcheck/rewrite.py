@@ -19,7 +19,7 @@ Rewrite = Callable[[Any, Sequence[Any]], "list[Any] | None"]
 
 RANDOM = {"random_bits", "random_gamma"}
 _INLINED = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
-_WITH_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
+WITH_RULES = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 _LOOPS = {"scan", "while", "cond"}
 
 
@@ -73,7 +73,7 @@ def bind(eqn: Any, inputs: Sequence[Any], **changed: Any) -> list[Any]:
 
 def take_rules_off(call: Callable[..., Any]) -> Callable[..., Any]:
     """`call` without its custom derivative rules, and without those of the functions that it calls."""
-    return _rewrite(call, lambda eqn, inputs: None, inlined=_INLINED | _WITH_RULES)
+    return _rewrite(call, lambda eqn, inputs: None, inlined=_INLINED | WITH_RULES)
 
 
 def draw_in_32_bits(call: Callable[..., Any]) -> Callable[..., Any]:
