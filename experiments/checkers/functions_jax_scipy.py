@@ -82,7 +82,11 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
         yield f"stats.{name}.logpdf", lambda p, x, f=logpdf: f(x, p["loc"], p["scale"]).sum(), place, REAL
     of_shapes = {
         "t.logpdf": (lambda p, x: stats.t.logpdf(x, p["a"]), {"a": 5.0}, REAL),
-        "gamma.logpdf": (lambda p, x: stats.gamma.logpdf(x, p["a"], scale=p["b"]), {"a": 2.5, "b": 1.2}, POSITIVE),
+        "gamma.logpdf": (
+            lambda p, x: stats.gamma.logpdf(x, p["a"], scale=p["b"]),
+            {"a": 2.5, "b": 1.2},
+            POSITIVE,
+        ),
         "beta.logpdf": (lambda p, x: stats.beta.logpdf(x, p["a"], p["b"]), {"a": 1.7, "b": 2.6}, UNIT),
         "chi2.logpdf": (lambda p, x: stats.chi2.logpdf(x, p["a"]), {"a": 3.5}, POSITIVE),
         "pareto.logpdf": (lambda p, x: stats.pareto.logpdf(x, p["a"]), {"a": 2.5}, 1 + POSITIVE),
@@ -128,7 +132,12 @@ def list_others() -> Iterator[tuple[Any, ...]]:
         lambda p: linalg.solve_triangular(p["A"], p["b"]).sum(),
         {"A": A, "b": b},
     )
-    yield "linalg.solve, a positive matrix", lambda S, b: linalg.solve((S + S.T) / 2, b, assume_a="pos").sum(), S, b
+    yield (
+        "linalg.solve, a positive matrix",
+        lambda S, b: linalg.solve((S + S.T) / 2, b, assume_a="pos").sum(),
+        S,
+        b,
+    )
     yield "linalg.lu", lambda A: (linalg.lu(A)[2] ** 2).sum(), A
     yield "linalg.polar", lambda A: linalg.polar(A, method="svd")[1].sum(), A
     yield "linalg.eigh", lambda S: jnp.log(linalg.eigh((S + S.T) / 2, eigvals_only=True)).sum(), S

@@ -28,7 +28,11 @@ def list_functions(library: str) -> Iterator[RealFunction]:
     """Mean losses, by the prediction."""
     of_two: dict[str, tuple[Callable[..., Any], np.ndarray, np.ndarray]] = {
         "sigmoid_binary_cross_entropy": (losses.sigmoid_binary_cross_entropy, LOGITS, BINARY),
-        "sigmoid_binary_cross_entropy of large scores": (losses.sigmoid_binary_cross_entropy, 20 * LOGITS, BINARY),
+        "sigmoid_binary_cross_entropy of large scores": (
+            losses.sigmoid_binary_cross_entropy,
+            20 * LOGITS,
+            BINARY,
+        ),
         "softmax_cross_entropy": (losses.softmax_cross_entropy, SCORES, ONEHOT),
         "safe_softmax_cross_entropy": (losses.safe_softmax_cross_entropy, SCORES, ONEHOT),
         "softmax_cross_entropy_with_integer_labels": (

@@ -41,7 +41,14 @@ def list_linalg() -> Iterator[tuple[Any, ...]]:
     """Matrices: the derivatives are those of the Matrix Cookbook."""
     inv = linalg.inv
     yield "linalg.det", TWO_TYPES, linalg.det, lambda A: linalg.det(A) * inv(A).T, A
-    yield "linalg.inv", TWO_TYPES, lambda A, B: np.trace(inv(A) @ B), lambda A, B: -(inv(A) @ B @ inv(A)).T, A, B
+    yield (
+        "linalg.inv",
+        TWO_TYPES,
+        lambda A, B: np.trace(inv(A) @ B),
+        lambda A, B: -(inv(A) @ B @ inv(A)).T,
+        A,
+        B,
+    )
     yield (
         "linalg.inv at a condition number of 1e6",
         FLOAT64,
@@ -86,11 +93,23 @@ def list_linalg() -> Iterator[tuple[Any, ...]]:
         B,
     )
     yield "linalg.logm", FLOAT64, lambda A: np.trace(linalg.logm(A)), lambda A: inv(A).T, A
-    yield "linalg.sqrtm", TWO_TYPES, lambda A: np.trace(linalg.sqrtm(A)), lambda A: inv(linalg.sqrtm(A)).T / 2, A
+    yield (
+        "linalg.sqrtm",
+        TWO_TYPES,
+        lambda A: np.trace(linalg.sqrtm(A)),
+        lambda A: inv(linalg.sqrtm(A)).T / 2,
+        A,
+    )
     yield "linalg.cosm", FLOAT64, lambda A: np.trace(linalg.cosm(A)), lambda A: -linalg.sinm(A).T, A
     yield "linalg.tanhm", FLOAT64, lambda A: np.trace(linalg.coshm(A)), lambda A: linalg.sinhm(A).T, A / 4
     yield "linalg.norm", TWO_TYPES, linalg.norm, lambda A: A / linalg.norm(A), A
-    yield "linalg.svdvals", TWO_TYPES, lambda A: np.sum(linalg.svdvals(A)), lambda A: linalg.polar(A)[0], A + B
+    yield (
+        "linalg.svdvals",
+        TWO_TYPES,
+        lambda A: np.sum(linalg.svdvals(A)),
+        lambda A: linalg.polar(A)[0],
+        A + B,
+    )
     yield (
         "linalg.norm, the largest singular value",
         FLOAT64,
@@ -165,7 +184,11 @@ def slope_of_pinv(A: np.ndarray) -> np.ndarray:
 
 def list_stats() -> Iterator[tuple[Any, ...]]:
     """Log densities by their arguments, Σ over five points."""
-    x, positive, unit = np.array([-1.2, -0.3, 0.4, 1.1, 2.6]), np.array([0.3, 0.9, 1.4, 2.2, 4.1]), np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    x, positive, unit = (
+        np.array([-1.2, -0.3, 0.4, 1.1, 2.6]),
+        np.array([0.3, 0.9, 1.4, 2.2, 4.1]),
+        np.array([0.1, 0.3, 0.5, 0.7, 0.9]),
+    )
     psi = special.digamma
     place = {"loc": np.array(0.3), "scale": np.array(1.4)}
 
@@ -197,11 +220,35 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
         if slope is not None:
             yield f"stats.{name}.logpdf", FLOAT64, *located(distribution, slope), place, x
     yield "stats.norm.logpdf by x", FLOAT64, lambda x: np.sum(stats.norm.logpdf(x)), lambda x: -x, x
-    yield "stats.norm.logpdf by x, large", FLOAT64, lambda x: np.sum(stats.norm.logpdf(x)), lambda x: -x, 1e4 * x
+    yield (
+        "stats.norm.logpdf by x, large",
+        FLOAT64,
+        lambda x: np.sum(stats.norm.logpdf(x)),
+        lambda x: -x,
+        1e4 * x,
+    )
     yield "stats.norm.cdf", FLOAT64, lambda x: np.sum(stats.norm.cdf(x)), stats.norm.pdf, x
-    yield "stats.norm.logcdf", FLOAT64, lambda x: np.sum(stats.norm.logcdf(x)), lambda x: np.exp(stats.norm.logpdf(x) - stats.norm.logcdf(x)), x
-    yield "stats.norm.logsf, far out", FLOAT64, lambda x: np.sum(stats.norm.logsf(x)), lambda x: -np.sqrt(2 / np.pi) / special.erfcx(x / np.sqrt(2)), 10 * positive
-    yield "stats.norm.ppf", FLOAT64, lambda q: np.sum(stats.norm.ppf(q)), lambda q: 1 / stats.norm.pdf(stats.norm.ppf(q)), unit
+    yield (
+        "stats.norm.logcdf",
+        FLOAT64,
+        lambda x: np.sum(stats.norm.logcdf(x)),
+        lambda x: np.exp(stats.norm.logpdf(x) - stats.norm.logcdf(x)),
+        x,
+    )
+    yield (
+        "stats.norm.logsf, far out",
+        FLOAT64,
+        lambda x: np.sum(stats.norm.logsf(x)),
+        lambda x: -np.sqrt(2 / np.pi) / special.erfcx(x / np.sqrt(2)),
+        10 * positive,
+    )
+    yield (
+        "stats.norm.ppf",
+        FLOAT64,
+        lambda q: np.sum(stats.norm.ppf(q)),
+        lambda q: 1 / stats.norm.pdf(stats.norm.ppf(q)),
+        unit,
+    )
     yield "stats.t.logpdf", FLOAT64, lambda x: np.sum(stats.t.logpdf(x, 5)), lambda x: -6 * x / (5 + x**2), x
     yield "stats.t.cdf", FLOAT64, lambda x: np.sum(stats.t.cdf(x, 5)), lambda x: stats.t.pdf(x, 5), x
     yield (
@@ -212,9 +259,27 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
         positive[::-1].copy(),
         positive,
     )
-    yield "stats.gamma.logpdf by x", FLOAT64, lambda x: np.sum(stats.gamma.logpdf(x, 2.5)), lambda x: 1.5 / x - 1, positive
-    yield "stats.gamma.cdf", FLOAT64, lambda x: np.sum(stats.gamma.cdf(x, 2.5)), lambda x: stats.gamma.pdf(x, 2.5), positive
-    yield "stats.invgamma.logpdf", FLOAT64, lambda x: np.sum(stats.invgamma.logpdf(x, 2.5)), lambda x: -3.5 / x + 1 / x**2, positive
+    yield (
+        "stats.gamma.logpdf by x",
+        FLOAT64,
+        lambda x: np.sum(stats.gamma.logpdf(x, 2.5)),
+        lambda x: 1.5 / x - 1,
+        positive,
+    )
+    yield (
+        "stats.gamma.cdf",
+        FLOAT64,
+        lambda x: np.sum(stats.gamma.cdf(x, 2.5)),
+        lambda x: stats.gamma.pdf(x, 2.5),
+        positive,
+    )
+    yield (
+        "stats.invgamma.logpdf",
+        FLOAT64,
+        lambda x: np.sum(stats.invgamma.logpdf(x, 2.5)),
+        lambda x: -3.5 / x + 1 / x**2,
+        positive,
+    )
     yield (
         "stats.beta.logpdf",
         FLOAT64,
@@ -226,18 +291,91 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
         {"a": np.array(1.7), "b": np.array(2.6)},
         unit,
     )
-    yield "stats.beta.cdf", FLOAT64, lambda x: np.sum(stats.beta.cdf(x, 2, 3)), lambda x: stats.beta.pdf(x, 2, 3), unit
-    yield "stats.expon.logpdf", FLOAT64, lambda s, x: np.sum(stats.expon.logpdf(x, scale=s)), lambda s, x: x / s**2 - 1 / s, positive[::-1].copy(), positive
-    yield "stats.lognorm.logpdf", FLOAT64, lambda x: np.sum(stats.lognorm.logpdf(x, 0.8)), lambda x: -1 / x - np.log(x) / (0.64 * x), positive
-    yield "stats.weibull_min.logpdf", FLOAT64, lambda x: np.sum(stats.weibull_min.logpdf(x, 1.8)), lambda x: 0.8 / x - 1.8 * x**0.8, positive
-    yield "stats.pareto.logpdf", FLOAT64, lambda c, x: np.sum(stats.pareto.logpdf(x, c)), lambda c, x: 1 / c - np.log(x), positive, 1 + positive
-    yield "stats.chi2.logpdf", FLOAT64, lambda k, x: np.sum(stats.chi2.logpdf(x, k)), lambda k, x: (np.log(x / 2) - psi(k / 2)) / 2, 1 + positive, positive
-    yield "stats.vonmises.logpdf", FLOAT64, lambda x: np.sum(stats.vonmises.logpdf(x, 2.0)), lambda x: -2 * np.sin(x), x
+    yield (
+        "stats.beta.cdf",
+        FLOAT64,
+        lambda x: np.sum(stats.beta.cdf(x, 2, 3)),
+        lambda x: stats.beta.pdf(x, 2, 3),
+        unit,
+    )
+    yield (
+        "stats.expon.logpdf",
+        FLOAT64,
+        lambda s, x: np.sum(stats.expon.logpdf(x, scale=s)),
+        lambda s, x: x / s**2 - 1 / s,
+        positive[::-1].copy(),
+        positive,
+    )
+    yield (
+        "stats.lognorm.logpdf",
+        FLOAT64,
+        lambda x: np.sum(stats.lognorm.logpdf(x, 0.8)),
+        lambda x: -1 / x - np.log(x) / (0.64 * x),
+        positive,
+    )
+    yield (
+        "stats.weibull_min.logpdf",
+        FLOAT64,
+        lambda x: np.sum(stats.weibull_min.logpdf(x, 1.8)),
+        lambda x: 0.8 / x - 1.8 * x**0.8,
+        positive,
+    )
+    yield (
+        "stats.pareto.logpdf",
+        FLOAT64,
+        lambda c, x: np.sum(stats.pareto.logpdf(x, c)),
+        lambda c, x: 1 / c - np.log(x),
+        positive,
+        1 + positive,
+    )
+    yield (
+        "stats.chi2.logpdf",
+        FLOAT64,
+        lambda k, x: np.sum(stats.chi2.logpdf(x, k)),
+        lambda k, x: (np.log(x / 2) - psi(k / 2)) / 2,
+        1 + positive,
+        positive,
+    )
+    yield (
+        "stats.vonmises.logpdf",
+        FLOAT64,
+        lambda x: np.sum(stats.vonmises.logpdf(x, 2.0)),
+        lambda x: -2 * np.sin(x),
+        x,
+    )
     counts = np.array([0, 1, 3, 2, 6])
-    yield "stats.poisson.logpmf", FLOAT64, lambda m, k: np.sum(stats.poisson.logpmf(k, m)), lambda m, k: k / m - 1, positive, counts
-    yield "stats.binom.logpmf", FLOAT64, lambda p, k: np.sum(stats.binom.logpmf(k, 8, p)), lambda p, k: k / p - (8 - k) / (1 - p), unit, counts
-    yield "stats.nbinom.logpmf", FLOAT64, lambda p, k: np.sum(stats.nbinom.logpmf(k, 3, p)), lambda p, k: 3 / p - k / (1 - p), unit, counts
-    yield "stats.geom.logpmf", FLOAT64, lambda p, k: np.sum(stats.geom.logpmf(k, p)), lambda p, k: 1 / p - (k - 1) / (1 - p), unit, 1 + counts
+    yield (
+        "stats.poisson.logpmf",
+        FLOAT64,
+        lambda m, k: np.sum(stats.poisson.logpmf(k, m)),
+        lambda m, k: k / m - 1,
+        positive,
+        counts,
+    )
+    yield (
+        "stats.binom.logpmf",
+        FLOAT64,
+        lambda p, k: np.sum(stats.binom.logpmf(k, 8, p)),
+        lambda p, k: k / p - (8 - k) / (1 - p),
+        unit,
+        counts,
+    )
+    yield (
+        "stats.nbinom.logpmf",
+        FLOAT64,
+        lambda p, k: np.sum(stats.nbinom.logpmf(k, 3, p)),
+        lambda p, k: 3 / p - k / (1 - p),
+        unit,
+        counts,
+    )
+    yield (
+        "stats.geom.logpmf",
+        FLOAT64,
+        lambda p, k: np.sum(stats.geom.logpmf(k, p)),
+        lambda p, k: 1 / p - (k - 1) / (1 - p),
+        unit,
+        1 + counts,
+    )
     yield (
         "stats.multivariate_normal.logpdf",
         FLOAT64,
@@ -272,7 +410,13 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
         np.array([-0.5, 0.2, 1.5]),
         x,
     )
-    yield "stats.entropy", FLOAT64, stats.entropy, lambda p: -(np.log(p / p.sum()) + stats.entropy(p)) / p.sum(), positive
+    yield (
+        "stats.entropy",
+        FLOAT64,
+        stats.entropy,
+        lambda p: -(np.log(p / p.sum()) + stats.entropy(p)) / p.sum(),
+        positive,
+    )
 
 
 def slope_of_density(t: np.ndarray, data: np.ndarray) -> np.ndarray:
@@ -295,9 +439,18 @@ def list_interpolate() -> Iterator[tuple[Any, ...]]:
     }
     for name, spline in splines.items():
         yield f"interpolate.{name}", FLOAT64, lambda t, s=spline: np.sum(s(t)), spline.derivative(), AT
-    for name, kind in (("KroghInterpolator", interpolate.KroghInterpolator), ("BarycentricInterpolator", interpolate.BarycentricInterpolator)):
+    for name, kind in (
+        ("KroghInterpolator", interpolate.KroghInterpolator),
+        ("BarycentricInterpolator", interpolate.BarycentricInterpolator),
+    ):
         polynomial = kind(T, Y)
-        yield f"interpolate.{name}", FLOAT64, lambda t, s=polynomial: np.sum(s(t)), lambda t, s=polynomial: s.derivative(t), AT
+        yield (
+            f"interpolate.{name}",
+            FLOAT64,
+            lambda t, s=polynomial: np.sum(s(t)),
+            lambda t, s=polynomial: s.derivative(t),
+            AT,
+        )
     surface = interpolate.RectBivariateSpline(T, T, np.outer(Y, np.cos(T)))
     yield (
         "interpolate.RectBivariateSpline",
@@ -406,9 +559,29 @@ def list_transforms() -> Iterator[tuple[Any, ...]]:
             SIGNAL,
             WEIGHTS,
         )
-    yield "fft.dct", TWO_TYPES, lambda x, w: np.sum(w * fft.dct(x, norm="ortho")), lambda x, w: fft.idct(w, norm="ortho"), SIGNAL, WEIGHTS
-    yield "fft.dst", TWO_TYPES, lambda x, w: np.sum(w * fft.dst(x, norm="ortho")), lambda x, w: fft.idst(w, norm="ortho"), SIGNAL, WEIGHTS
-    yield "fft.fft, its power", TWO_TYPES, lambda x: np.sum(np.abs(fft.fft(x)) ** 2), lambda x: 2 * len(x) * x, SIGNAL
+    yield (
+        "fft.dct",
+        TWO_TYPES,
+        lambda x, w: np.sum(w * fft.dct(x, norm="ortho")),
+        lambda x, w: fft.idct(w, norm="ortho"),
+        SIGNAL,
+        WEIGHTS,
+    )
+    yield (
+        "fft.dst",
+        TWO_TYPES,
+        lambda x, w: np.sum(w * fft.dst(x, norm="ortho")),
+        lambda x, w: fft.idst(w, norm="ortho"),
+        SIGNAL,
+        WEIGHTS,
+    )
+    yield (
+        "fft.fft, its power",
+        TWO_TYPES,
+        lambda x: np.sum(np.abs(fft.fft(x)) ** 2),
+        lambda x: 2 * len(x) * x,
+        SIGNAL,
+    )
     yield (
         "fft.rfft, weighted power",
         TWO_TYPES,

@@ -272,11 +272,14 @@ def list_functions(library: str) -> Iterator[RealFunction]:
             return dict(zip("xy", slopes(p["x"], p["y"]), strict=True))
 
         dtypes = FLOAT64 if name in ("poch", "agm") else TWO_TYPES
-        yield from in_types(
-            library, f"scipy.special.{name}", of_pair, slope_of_pair, pair, dtypes=dtypes
-        )
+        yield from in_types(library, f"scipy.special.{name}", of_pair, slope_of_pair, pair, dtypes=dtypes)
     weights = np.array([[0.2, -1.0, 0.7, 0.4], [1.3, 0.1, -0.8, 0.5]])
-    points = {"": SCORES, " with large gaps": GAPS, " of large scores": 1e4 * SCORES, " of small scores": 1e-6 * SCORES}
+    points = {
+        "": SCORES,
+        " with large gaps": GAPS,
+        " of large scores": 1e4 * SCORES,
+        " of small scores": 1e-6 * SCORES,
+    }
     for where, scores in points.items():
         yield from in_types(
             library,

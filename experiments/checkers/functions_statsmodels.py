@@ -72,7 +72,10 @@ def list_functions(library: str) -> Iterator[RealFunction]:
             lambda p, link=link: link.deriv(p),
             mean,
         )
-    for name, variance in {"Binomial": varfuncs.Binomial(n=3), "NegativeBinomial": varfuncs.NegativeBinomial()}.items():
+    for name, variance in {
+        "Binomial": varfuncs.Binomial(n=3),
+        "NegativeBinomial": varfuncs.NegativeBinomial(),
+    }.items():
         yield from in_types(
             library,
             f"statsmodels.varfuncs.{name}",

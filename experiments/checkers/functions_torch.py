@@ -163,13 +163,37 @@ def list_layers() -> Iterator[tuple[Any, ...]]:
         lambda x: (functional.group_norm(x, 2) ** 3).sum(),
         image,
     )
-    yield "nn.functional.batch_norm", lambda x, w: (w * functional.batch_norm(x, None, None, training=True)).sum(), TALL, np.cos(TALL)
-    yield "nn.functional.conv1d", lambda k, x: (functional.conv1d(x[None], k) ** 2).sum(), RNG.normal(size=(3, 2, 2)), X
-    yield "nn.functional.conv2d", lambda k, x: (functional.conv2d(x, k) ** 2).sum(), RNG.normal(size=(2, 2, 2, 2)), image
-    yield "nn.functional.conv_transpose2d", lambda k, x: (functional.conv_transpose2d(x, k) ** 2).sum(), RNG.normal(size=(2, 2, 2, 2)), image
+    yield (
+        "nn.functional.batch_norm",
+        lambda x, w: (w * functional.batch_norm(x, None, None, training=True)).sum(),
+        TALL,
+        np.cos(TALL),
+    )
+    yield (
+        "nn.functional.conv1d",
+        lambda k, x: (functional.conv1d(x[None], k) ** 2).sum(),
+        RNG.normal(size=(3, 2, 2)),
+        X,
+    )
+    yield (
+        "nn.functional.conv2d",
+        lambda k, x: (functional.conv2d(x, k) ** 2).sum(),
+        RNG.normal(size=(2, 2, 2, 2)),
+        image,
+    )
+    yield (
+        "nn.functional.conv_transpose2d",
+        lambda k, x: (functional.conv_transpose2d(x, k) ** 2).sum(),
+        RNG.normal(size=(2, 2, 2, 2)),
+        image,
+    )
     yield "nn.functional.avg_pool2d", lambda x: (functional.avg_pool2d(x, 2) ** 2).sum(), image
     yield "nn.functional.max_pool2d", lambda x: (functional.max_pool2d(x, 2) ** 2).sum(), image
-    yield "nn.functional.interpolate", lambda x: (functional.interpolate(x, scale_factor=1.5, mode="bilinear") ** 2).sum(), image
+    yield (
+        "nn.functional.interpolate",
+        lambda x: (functional.interpolate(x, scale_factor=1.5, mode="bilinear") ** 2).sum(),
+        image,
+    )
     yield (
         "nn.functional.bilinear",
         lambda q, x, y: (functional.bilinear(x, y, q) ** 2).sum(),
@@ -227,7 +251,11 @@ def list_special() -> Iterator[tuple[Any, ...]]:
         f = getattr(special, name)
         yield f"special.{name}", lambda x, f=f: f(x).sum(), x
     yield "special.log_ndtr at −30", lambda x: special.log_ndtr(x).sum(), np.array([-30.0, -28.5, -12.0])
-    yield "special.gammaln at large values", lambda x: special.gammaln(x).sum(), np.array([12.0, 45.0, 300.0, 1e4])
+    yield (
+        "special.gammaln at large values",
+        lambda x: special.gammaln(x).sum(),
+        np.array([12.0, 45.0, 300.0, 1e4]),
+    )
     yield "special.polygamma(1, x)", lambda x: special.polygamma(1, x).sum(), POSITIVE
     yield "special.multigammaln(a, 3)", lambda a: special.multigammaln(a, 3).sum(), np.array([2.2, 3.7, 9.0])
     pair = {"x": POSITIVE, "y": POSITIVE[::-1] + 0.1}
@@ -261,12 +289,32 @@ def list_distributions() -> Iterator[tuple[Any, ...]]:
             params,
             x,
         )
-    yield "distributions.StudentT", lambda q, x: dist.StudentT(q, validate_args=False).log_prob(x).sum(), POSITIVE, REAL
+    yield (
+        "distributions.StudentT",
+        lambda q, x: dist.StudentT(q, validate_args=False).log_prob(x).sum(),
+        POSITIVE,
+        REAL,
+    )
     yield "distributions.Poisson", lambda q, k: dist.Poisson(q).log_prob(k).sum(), POSITIVE, COUNTS
-    yield "distributions.Bernoulli", lambda q, k: dist.Bernoulli(logits=q).log_prob(k).sum(), REAL, np.minimum(COUNTS, 1)
+    yield (
+        "distributions.Bernoulli",
+        lambda q, k: dist.Bernoulli(logits=q).log_prob(k).sum(),
+        REAL,
+        np.minimum(COUNTS, 1),
+    )
     yield "distributions.Binomial", lambda q, k: dist.Binomial(8, logits=q).log_prob(k).sum(), REAL, COUNTS
-    yield "distributions.NegativeBinomial", lambda q, k: dist.NegativeBinomial(3, logits=q).log_prob(k).sum(), REAL, COUNTS
-    yield "distributions.Categorical", lambda q, k: dist.Categorical(logits=q).log_prob(k).sum(), SCORES, LABELS
+    yield (
+        "distributions.NegativeBinomial",
+        lambda q, k: dist.NegativeBinomial(3, logits=q).log_prob(k).sum(),
+        REAL,
+        COUNTS,
+    )
+    yield (
+        "distributions.Categorical",
+        lambda q, k: dist.Categorical(logits=q).log_prob(k).sum(),
+        SCORES,
+        LABELS,
+    )
     yield (
         "distributions.Dirichlet",
         lambda q, x: dist.Dirichlet(q, validate_args=False).log_prob(x).sum(),

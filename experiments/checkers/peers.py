@@ -18,13 +18,17 @@ import numpy as np
 from jaxtyping import Float
 
 from checkers.registry import RealFunction
-from softjax import check_gradient
+from softjax import GradientCheck, check_gradient
 from softjax.gradcheck.leaves import is_tensor, to_array
 
 Word = Literal["accepted", "rejected", "undecided", "crashed", "not applicable"]
 RELATIVE = 1e-6  # the error that users of numerical gradients accept, relative to the norm of the gradient
 TIMES_ITS_ERROR = 10  # scipy.differentiate: accepted errors, in its own estimates
-STEP, COURSE_RELATIVE, ENTRIES = 1e-5, 1e-5, 10  # the course's step, the relative error its readers accept, its entries
+STEP, COURSE_RELATIVE, ENTRIES = (
+    1e-5,
+    1e-5,
+    10,
+)  # the course's step, the relative error its readers accept, its entries
 
 
 class NotApplicable(Exception):
@@ -58,7 +62,10 @@ class Question:
         x = np.asarray(x)
         x = x if x.dtype.kind == "c" else x.astype(self.dtype)
         ends = np.cumsum([int(np.prod(np.shape(leaf))) for leaf in self.leaves])
-        parts = [part.reshape(np.shape(leaf)) for part, leaf in zip(np.split(x, ends[:-1]), self.leaves, strict=True)]
+        parts = [
+            part.reshape(np.shape(leaf))
+            for part, leaf in zip(np.split(x, ends[:-1]), self.leaves, strict=True)
+        ]
         arrays = [self._convert(part, leaf) for part, leaf in zip(parts, self.leaves, strict=True)]
         return jax.tree.unflatten(jax.tree.structure(self.function.params), arrays)
 
@@ -80,12 +87,21 @@ class Question:
         return jnp.asarray(part) if isinstance(leaf, jax.Array) else np.array(part)
 
 
-def ask_softjax(question: Question) -> Word:
-    """softjax.check_gradient."""
+@dataclass(frozen=True)
+class Answer:
+    """What a checker says; why, if it crashed; and softjax's whole check."""
+
+    word: Word
+    why: str = ""
+    check: GradientCheck | None = None
+
+
+def ask_softjax(question: Question) -> Answer:
+    """softjax.check_gradient; its diagnosis says why."""
     function = question.function
     check = check_gradient(function.fun, question.claim, function.params, *function.args)
     words: dict[str, Word] = {"right": "accepted", "wrong": "rejected", "undecided": "undecided"}
-    return words[check.verdict]
+    return Answer(words[check.verdict], check.diagnosis, check)
 
 
 def ask_jax(question: Question) -> Word:
@@ -152,7 +168,9 @@ def ask_derivative(question: Question) -> Word:
     for i, (x, claim) in enumerate(zip(question.start, claimed, strict=True)):
 
         def along(t: np.ndarray, i: int = i) -> np.ndarray:
-            return np.vectorize(lambda value: question.value(_replace(question.start, i, value)), otypes=[question.dtype])(t)
+            return np.vectorize(
+                lambda value: question.value(_replace(question.start, i, value)), otypes=[question.dtype]
+            )(t)
 
         found = derivative(along, x)
         if not np.isfinite(found.df):
@@ -196,7 +214,9 @@ def ask_ten_entries(question: Question) -> Word:
     claimed = question.slope(question.start).astype(np.float64)
     for i in rng.integers(len(claimed), size=ENTRIES):
         x = float(question.start[i])
-        above, below = (float(question.value(_replace(question.start, i, x + sign * STEP))) for sign in (1, -1))
+        above, below = (
+            float(question.value(_replace(question.start, i, x + sign * STEP))) for sign in (1, -1)
+        )
         numerical = (above - below) / (2 * STEP)
         size = abs(numerical) + abs(claimed[i])
         if size > 0 and not abs(numerical - claimed[i]) / size <= COURSE_RELATIVE:
@@ -208,7 +228,7 @@ def ask_ten_entries(question: Question) -> Word:
 class Checker:
     """A checker, what must be installed for it, and the libraries that it is made for; none if it is made for any."""
 
-    ask: Callable[[Question], Word]
+    ask: Callable[[Question], Word | Answer]
     needs: str
     made_for: tuple[str, ...] = ()
 
@@ -217,24 +237,33 @@ CHECKERS = {
     "softjax": Checker(ask_softjax, "softjax"),
     "jax check_grads": Checker(ask_jax, "jax", ("jax.nn", "optax", "jax.scipy", "jax.numpy", "softjax")),
     "torch gradcheck": Checker(ask_torch, "torch", ("PyTorch",)),
-    "scipy check_grad": Checker(ask_check_grad, "scipy", ("SciPy special functions", "SciPy", "scikit-learn")),
-    "scipy derivative": Checker(ask_derivative, "scipy", ("SciPy special functions", "SciPy", "scikit-learn")),
+    "scipy check_grad": Checker(
+        ask_check_grad, "scipy", ("SciPy special functions", "SciPy", "scikit-learn")
+    ),
+    "scipy derivative": Checker(
+        ask_derivative, "scipy", ("SciPy special functions", "SciPy", "scikit-learn")
+    ),
     "statsmodels numdiff": Checker(ask_statsmodels, "statsmodels", ("statsmodels",)),
     "autograd check_grads": Checker(ask_autograd, "autograd"),
     "ten entries": Checker(ask_ten_entries, "numpy"),
 }
 
 
-def ask(checker: str, function: RealFunction, claim: Callable[..., Any]) -> tuple[Word, str]:
-    """What a checker says about a claim, and why it crashed if it did."""
+def ask(checker: str, function: RealFunction, claim: Callable[..., Any]) -> Answer:
+    """What a checker says about a claim."""
     try:
-        with jax.enable_x64(function.dtype == "float64"), warnings.catch_warnings(), np.errstate(all="ignore"):
+        with (
+            jax.enable_x64(function.dtype == "float64"),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):
             warnings.simplefilter("ignore")
-            return CHECKERS[checker].ask(Question(function, claim)), ""
+            said = CHECKERS[checker].ask(Question(function, claim))
     except NotApplicable as error:
-        return "not applicable", str(error)
+        return Answer("not applicable", str(error))
     except Exception as error:
-        return "crashed", f"{type(error).__name__}: {error}".splitlines()[0]
+        return Answer("crashed", f"{type(error).__name__}: {error}".splitlines()[0])
+    return said if isinstance(said, Answer) else Answer(said)
 
 
 def _take_complex_step(question: Question, step: Callable[..., Any]) -> np.ndarray | None:
