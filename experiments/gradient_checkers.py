@@ -69,12 +69,14 @@ def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
         if options.num_functions is not None:
             functions = functions[:: -(-len(functions) // options.num_functions)]
         judge = partial(judge_library, functions, checkers, options.faults_per_function)
-        rows += experiment.keep(library, partial(judge, options.jobs, options.limit_seconds))
+        rows += experiment.keep(name_stage(library), partial(judge, options.jobs, options.limit_seconds))
     asked = tuple(name for name in softmax.ASKED if name in checkers)
     problems: Rows = []
     for dtype in ALL_TYPES if options.num_problems else ():
         judge = partial(softmax.judge_problems, dtype, options.num_problems, asked)
-        problems += experiment.keep(f"softmax {dtype}", partial(judge, options.jobs, options.limit_seconds))
+        problems += experiment.keep(
+            name_stage(f"softmax {dtype}"), partial(judge, options.jobs, options.limit_seconds)
+        )
     missing = [name for name in CHECKERS if name not in checkers]
     missing += [f"the functions of {name}" for name in options.libraries if not is_installed(name)]
     figures = {"checkers": benchmark_plots.acceptance(measure_rates(rows, checkers))}
@@ -88,6 +90,11 @@ def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
         tables={"results": list_results([*rows, *problems], checkers)},
         figures=figures,
     )
+
+
+def name_stage(text: str) -> str:
+    """The name of a stage, which has small letters, digits and hyphens."""
+    return text.lower().replace(" ", "-").replace(".", "-")
 
 
 def find_versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from statsmodels.genmod.families import links, varfuncs
 from statsmodels.othermod.betareg import BetaModel
 from statsmodels.robust import norms
 
-from checkers.registry import FLOAT64, TWO_TYPES, RealFunction, in_types
+from checkers.registry import TWO_TYPES, RealFunction, in_types
 
 RNG = np.random.default_rng(2)
 N = 30

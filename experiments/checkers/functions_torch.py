@@ -44,8 +44,9 @@ def differentiate(fun: Callable[..., Any]) -> Callable[..., Any]:
     def gradient(params: Any, *args: Any) -> Any:
         leaves, structure = jax.tree.flatten(params)
         leaves = [leaf.detach().clone().requires_grad_() for leaf in leaves]
-        value = fun(jax.tree.unflatten(structure, leaves), *args)
-        return jax.tree.unflatten(structure, list(torch.autograd.grad(value, leaves)))
+        with torch.enable_grad():  # also where a checker calls it while PyTorch goes backward
+            value = fun(jax.tree.unflatten(structure, leaves), *args)
+            return jax.tree.unflatten(structure, list(torch.autograd.grad(value, leaves)))
 
     return gradient
 

@@ -54,11 +54,11 @@ class Question:
 
     @cached_property
     def start(self) -> Float[np.ndarray, " P"]:
-        """params as one vector, in the type."""
+        """Params as one vector, in the type."""
         return np.concatenate([to_array(leaf).astype(self.dtype).ravel() for leaf in self.leaves])
 
     def restore(self, x: Any) -> Any:
-        """params of a vector, which may be complex; the arrays are of the same library and type as the function's."""
+        """Params of a vector, which may be complex; the arrays are of the same library and type as the function's."""
         x = np.asarray(x)
         x = x if x.dtype.kind == "c" else x.astype(self.dtype)
         ends = np.cumsum([int(np.prod(np.shape(leaf))) for leaf in self.leaves])
@@ -181,7 +181,7 @@ def ask_derivative(question: Question) -> Word:
 
 
 def ask_statsmodels(question: Question) -> Word:
-    """statsmodels' numerical gradient: by the complex step if the function takes complex numbers, else centered differences."""
+    """Statsmodels' numerical gradient: by the complex step if the function takes complex numbers, else centered differences."""
     from statsmodels.tools import numdiff
 
     claimed = question.slope(question.start).astype(np.float64)

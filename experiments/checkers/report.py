@@ -188,7 +188,7 @@ def tabulate_own(rows: Rows, checkers: Sequence[str]) -> str:
 
 
 def tabulate_parts(rows: Rows, column: str, values: Sequence[str]) -> str:
-    """softjax's verdicts by library or type."""
+    """The verdicts of softjax by library or type."""
     header = (
         column.replace("dtype", "type"),
         "right gradients",
@@ -236,12 +236,11 @@ def tabulate_small(rows: Rows, checkers: Sequence[str]) -> str:
 
 def list_lines(rows: Rows) -> str:
     """A line for each of these claims: what softjax said, and why."""
-    lines = [
-        f"- {row['library']}, `{row['function']}`, {row['dtype']}, {row['claim']}"
-        f"{'' if is_right(row) else f' (off by {row['relative']:.1g} of the largest entry)'}: "
-        f"**{row['verdicts']['softjax']}**. {row['why'].get('softjax', '')}"
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        size = "" if is_right(row) else f" (off by {row['relative']:.1g} of the largest entry)"
+        claim = f"{row['library']}, `{row['function']}`, {row['dtype']}, {row['claim']}{size}"
+        lines.append(f"- {claim}: **{row['verdicts']['softjax']}**. {row['why'].get('softjax', '')}")
     return "\n".join(lines) or "None."
 
 
