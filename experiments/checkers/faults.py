@@ -80,8 +80,9 @@ def move(places: Callable[[Point], Sequence[int]]) -> Fault:
 
 
 def round_to_half(xp: ModuleType, g: Any, x: Any, point: Point) -> Any:
-    """Through float16 and back."""
-    return xp.asarray(xp.asarray(g, dtype=xp.float16), dtype=g.dtype)
+    """Through float16 and back; what is too large for it becomes ∞."""
+    with np.errstate(over="ignore"):
+        return xp.asarray(xp.asarray(g, dtype=xp.float16), dtype=g.dtype)
 
 
 FAULTS: dict[str, Fault] = {

@@ -23,7 +23,7 @@ from softjax.gradcheck.leaves import is_tensor, to_array
 
 Word = Literal["accepted", "rejected", "undecided", "crashed", "not applicable"]
 RELATIVE = 1e-6  # the error that users of numerical gradients accept, relative to the norm of the gradient
-TIMES_ITS_ERROR = 10  # scipy.differentiate: accepted errors, in its own estimates
+TIMES_ITS_ERROR = 10  # scipy.differentiate: accepted errors, in its own estimates or tolerances
 STEP, COURSE_RELATIVE, ENTRIES = (
     1e-5,
     1e-5,
@@ -175,7 +175,8 @@ def ask_derivative(question: Question) -> Word:
         found = derivative(along, x)
         if not np.isfinite(found.df):
             return "undecided"  # it says itself that it found none
-        if not abs(claim - found.df) <= TIMES_ITS_ERROR * found.error:
+        tolerance = np.sqrt(np.finfo(question.dtype).eps) * abs(found.df)  # it stops when its error is below
+        if not abs(claim - found.df) <= TIMES_ITS_ERROR * max(found.error, tolerance):
             return "rejected"
     return "accepted"
 
