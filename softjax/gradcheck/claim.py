@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.interpreter import evaluate, try_to_trace
 from softjax.gradcheck.leaves import Leaves, dtype_of, is_floating, is_tensor, to_array, to_tensor_like
 from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation
 from softjax.gradcheck.rounding import Rounding, find_lowest_precision, pick_least_precise
@@ -38,6 +38,8 @@ class Claim:
     structure: Any
     paths: list[str]
     dtype: np.dtype[Any]
+    in_own_types: bool = False
+    """whether tensors keep their type, because the function takes no others"""
 
     def unflatten(self, leaves: Sequence[Any]) -> PyTree:
         """A pytree like params."""
@@ -48,11 +50,27 @@ class Claim:
         return self.fun(self._restore(leaves), *args)
 
     def _restore(self, leaves: Sequence[Any]) -> PyTree:
-        return self.unflatten(list(map(to_tensor_like, leaves, self.given)))
+        restored = list(map(to_tensor_like, leaves, self.given))
+        if self.in_own_types:
+            restored = [
+                x.to(own.dtype) if is_tensor(x) else x for x, own in zip(restored, self.given, strict=True)
+            ]
+        return self.unflatten(restored)
+
+    @property
+    def has_tensors(self) -> bool:
+        """Whether a parameter is a tensor of PyTorch."""
+        return any(map(is_tensor, self.given))
 
     def raise_to_float64(self) -> tuple[Leaves, tuple[Any, ...]]:
-        """The leaves of params, and args, with every floating array in float64."""
-        args = jax.tree.map(lambda x: np.asarray(x).astype(np.float64) if is_floating(x) else x, self.args)
+        """The leaves of params, and args, with every floating array in float64. Tensors too, if a parameter is one."""
+
+        def raised(x: Any) -> Any:
+            if is_tensor(x) and self.has_tensors and not self.in_own_types and x.is_floating_point():
+                return x.double()
+            return np.asarray(x).astype(np.float64) if is_floating(x) else x
+
+        args = jax.tree.map(raised, self.args)
         return [to_array(leaf).astype(np.float64) for leaf in self.given], args
 
     def evaluate_at(self, leaves: Leaves, args: tuple[Any, ...]) -> list[Any]:
@@ -63,14 +81,13 @@ class Claim:
     def evaluate_in_float64(self, in_32_bits: bool) -> Leaves | None:
         """The claimed gradient in float64. None unless the claim is a JAX function that then computes in float64 only."""
         leaves, args = self.raise_to_float64()
-        try:
-            call = partial(self.evaluate_at, args=args)
-            traced = jax.make_jaxpr(call)(leaves)
-            if in_32_bits and has_operation(traced, RANDOM):
-                traced = jax.make_jaxpr(draw_in_32_bits(call))(leaves)
-        except Exception:  # a NumPy function
+        call = partial(self.evaluate_at, args=args)
+        traced = try_to_trace(call, leaves)
+        if traced is not None and in_32_bits and has_operation(traced, RANDOM):
+            traced = try_to_trace(draw_in_32_bits(call), leaves)
+        if traced is None or find_lowest_precision(traced) != np.float64:
             return None
-        return evaluate(traced, leaves) if find_lowest_precision(traced) == np.float64 else None
+        return evaluate(traced, leaves)
 
     def measure_rounding(self, rounding: Rounding, seed: int) -> Leaves:
         """How much each entry of the claimed gradient changes when the parameters are rounded, at most.

@@ -1,7 +1,8 @@
 """Directional derivatives without autodiff: the complex step, and central differences."""
 
 import warnings
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from softjax.gradcheck.function import ScalarFunction
 from softjax.gradcheck.leaves import Leaves
 
 COMPLEX_STEP = 1e-100  # its square underflows to 0, so there is no truncation error
-ROUNDINGS = 3  # samples of the rounding of a complex step
-LEVELS, LEVELS_AT_MOST = 7, 16  # steps of the differences
+ROUNDINGS = 2  # samples of the rounding of a complex step
+FIRST_LEVELS = (1, 2, 3)  # steps of the differences, an eighth of each other, that are tried alone
+SETTLED = 1e-9  # and are enough if their relative error is at most that
+LEVELS, LEVELS_AT_MOST = 7, 16  # the steps else
 TOO_COARSE = 1e-6  # above this relative error, smaller steps are tried
 
 
@@ -24,24 +27,33 @@ class Difference(NamedTuple):
     """f'(x; v) + f'(x; −v), which is 0 unless the function has a kink here: positive if it is convex there"""
 
 
-def take_complex_step(function: ScalarFunction, direction: Leaves) -> tuple[float | None, float]:
+def take_complex_step(
+    function: ScalarFunction, direction: Leaves, measured: bool = True
+) -> tuple[float | None, float]:
     """Im f(x + i h v) / h, or None if the function does not accept complex numbers; and its rounding error.
 
-    The error is known to be 0 to rounding where JAX traces the function, and is measured where it does not: how much the
-    derivative changes when the parameters are rounded.
+    The error is known to be 0 to rounding where JAX traces the function. Where it does not, it is measured if `measured`: how
+    much the derivative changes when the parameters are rounded.
 
     Source: Squire and Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, 1998.
     """
-    value = _step(function, function.leaves, direction)
-    if value is None or function.traced is not None:
+    value = _step(function, function.leaves, direction) if function.takes_complex else None
+    if value is None or function.traced is not None or not measured:
         return value, 0.0
     rng = np.random.default_rng(0)
-    error = 0.0
+    error = 10 * abs(value) * _compare_at_complex(function, direction)
     for _ in range(ROUNDINGS):
         moved = [x * (1 + np.finfo(x.dtype).eps * rng.choice([-1.0, 1.0], x.shape)) for x in function.leaves]
         other = _step(function, moved, direction)
         error = max(error, abs((value if other is None else other) - value))
     return value, error
+
+
+def _compare_at_complex(function: ScalarFunction, direction: Leaves) -> float:
+    """How far the function of complex numbers is from that of real ones, relative: often it is another routine."""
+    at_complex = function.evaluate_at([x + 0j * v for x, v in zip(function.leaves, direction, strict=True)])
+    difference = abs(float(np.real(at_complex)) - function.value)
+    return difference / abs(function.value) if function.value else difference
 
 
 def _step(function: ScalarFunction, leaves: Leaves, direction: Leaves) -> float | None:
@@ -80,7 +92,8 @@ def take_central_difference(
 def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Difference:
     """D(h) = (f(x + hv) − f(x − hv)) / 2h, extrapolated to h = 0, and an estimate of its error.
 
-    The first step is `size` / 10, and each following step is an eighth of the one before. Each pair of neighbouring
+    The first step is `size` / 10, and each following step is an eighth of the one before. Where the function is smooth, the
+    second, third and fourth step settle the value, and no others are taken. Each pair of neighbouring
     steps is extrapolated, (64 D(h/8) − D(h)) / 63. The error of an extrapolation is its difference from the one
     before, or from a later one beyond the rounding of that, plus 4 r / h, where r is the rounding error of f. The
     extrapolation with the least error is returned. r is Σ|terms| · u; |f| · u would be far too small near a loss of 0.
@@ -89,10 +102,25 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
 
     Source: Ridders, *Accurate computation of F'(x) and F'(x)F''(x)*, 1982.
     """
+
+    @cache
+    def look(level: int) -> tuple[Any, list[float]]:
+        step = np.float64(0.1 * size * 8.0**-level)  # 0 for the smallest numbers
+        return step, [_evaluate_along(function, direction, sign * step) for sign in (1, -1)]
+
+    steps, pairs = map(list, zip(*map(look, FIRST_LEVELS), strict=True))
+    found = _read_table(np.array(pairs), np.array(steps), function.noise)
+    rises = np.array(pairs) - function.value
+    if (
+        found.error <= SETTLED * abs(found.value)
+        and not _find_bends(rises, np.array(steps), function.noise)[1].any()
+    ):
+        return found
     steps, pairs, found = [], [], Difference(float("nan"), float("inf"))
     for level in range(LEVELS_AT_MOST):
-        steps.append(np.float64(0.1 * size * 8.0**-level))  # 0 for the smallest numbers
-        pairs.append([_evaluate_along(function, direction, sign * steps[-1]) for sign in (1, -1)])
+        step, pair = look(level)
+        steps.append(step)
+        pairs.append(pair)
         if level + 1 < LEVELS:
             continue
         rise = np.abs([above - below for above, below in pairs])
@@ -102,8 +130,7 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
         found = _read_table(np.array(pairs), np.array(steps), function.noise)
         if found.error <= TOO_COARSE * abs(found.value) or 4 * function.noise / steps[-1] > found.error:
             break
-    center = float(np.real(function.evaluate_at(function.leaves)))
-    bend = _find_bend(np.array(pairs) - center, np.array(steps), function.noise)
+    bend = _find_bend(np.array(pairs) - function.value, np.array(steps), function.noise)
     if np.isinf(bend):
         return Difference(float("nan"), float("inf"), jumps=True)
     return found._replace(bend=bend)
@@ -111,11 +138,7 @@ def _extrapolate(function: ScalarFunction, direction: Leaves, size: float) -> Di
 
 def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
     """The limit of (f(x + hv) − 2 f(x) + f(x − hv)) / h, which falls with h where f is smooth; ∞ at a cusp."""
-    with np.errstate(all="ignore"):
-        plain = rises.sum(axis=1) / steps
-        bends = (8 * plain[1:] - plain[:-1]) / 7  # without what is proportional to h
-        slopes = np.abs(rises / steps[:, None]).max(axis=1)[1:]
-        clear = np.abs(bends) > np.maximum(100 * noise / steps[1:], 1e-6 * slopes)
+    bends, clear = _find_bends(rises, steps, noise)
     for last in range(len(bends), 2, -1):
         three = bends[last - 3 : last]
         if clear[last - 3 : last].all() and np.ptp(three) <= 0.05 * np.abs(three).min():
@@ -129,6 +152,15 @@ def _find_bend(rises: np.ndarray, steps: np.ndarray, noise: float) -> float:
         if clear[last - 1]:  # it is seen well here, and falls
             return 0.0
     return 0.0
+
+
+def _find_bends(rises: np.ndarray, steps: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """(f(x + hv) − 2 f(x) + f(x − hv)) / h without what is proportional to h, and where it is more than rounding."""
+    with np.errstate(all="ignore"):
+        plain = rises.sum(axis=1) / steps
+        bends = (8 * plain[1:] - plain[:-1]) / 7
+        slopes = np.abs(rises / steps[:, None]).max(axis=1)[1:]
+        return bends, np.abs(bends) > np.maximum(100 * noise / steps[1:], 1e-6 * slopes)
 
 
 def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Difference:
@@ -148,4 +180,4 @@ def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Differenc
 
 def _evaluate_along(function: ScalarFunction, direction: Leaves, step: float) -> float:
     moved = [x + step * v for x, v in zip(function.leaves, direction, strict=True)]
-    return float(np.real(function.evaluate_at(moved)))
+    return function.evaluate_near(moved)

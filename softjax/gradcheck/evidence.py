@@ -101,6 +101,7 @@ class Evidence:
         )
 
 
+CONSTANT = 100  # unit roundoffs that a claim may be off whose rounding cannot be measured
 UNFOLLOWED = 2.0  # a rounding bound, in changes of a claim that cannot be followed
 
 
@@ -166,20 +167,27 @@ def _bound_errors(
 def _bound_without_autodiff(claim: Claim, references: References, rounding: Rounding, seed: int) -> Leaves:
     """How much the claim changes when its inputs are rounded, plus the error of the references."""
     scale = find_largest(references.gradient)
-    least = 4 * rounding.unit * scale + rounding.smallest
+    sensitivities, own_errors = claim.measure_sensitivity(seed), claim.measure_rounding(rounding, seed)
+    unknown = (
+        find_largest([*sensitivities, *own_errors]) == 0
+    )  # a gradient that does not depend on the parameters
+    least = (CONSTANT if unknown else 4) * rounding.unit * scale + rounding.smallest
     bounds = [
         np.asarray(least + DEVIATIONS * rounding.unit * sensitivity + UNFOLLOWED * own)
-        for sensitivity, own in zip(
-            claim.measure_sensitivity(seed), claim.measure_rounding(rounding, seed), strict=True
-        )
+        for sensitivity, own in zip(sensitivities, own_errors, strict=True)
     ]
     # all entries share the rounding of the function, so the largest error of a complex step is that of each
     steps = max(
-        (each.complex_error for each in references.derivatives if each.entry is not None), default=0.0
+        (
+            each.complex_error
+            for each in references.derivatives
+            if each.entry is not None and "complex step" in each.values
+        ),
+        default=0.0,
     )
     for derivative in references.derivatives:
         if derivative.entry is not None:
             leaf, index = derivative.entry
             _, error = derivative.without_autodiff
-            bounds[leaf][index] += max(error, steps)
+            bounds[leaf][index] += max(error, steps if "complex step" in derivative.values else 0.0)
     return bounds

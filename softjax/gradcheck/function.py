@@ -1,25 +1,38 @@
 """The function that is checked: a real scalar function of float64 arrays, traced by JAX if possible."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from traceback import clear_frames
 from typing import Any, NamedTuple
 
 import jax
 import jax.extend.core as jex
 import numpy as np
 
-from softjax.gradcheck.interpreter import evaluate
+from softjax.gradcheck.interpreter import evaluate, try_to_trace
 from softjax.gradcheck.leaves import Leaves, to_array
-from softjax.gradcheck.rewrite import RANDOM, draw_in_32_bits, has_operation, take_rules_off
+from softjax.gradcheck.rewrite import (
+    RANDOM,
+    depends_on_inputs,
+    draw_in_32_bits,
+    has_operation,
+    take_rules_off,
+)
 from softjax.gradcheck.rounding import (
+    FINER,
+    KINK,
     NOISE_STEPS,
+    SMALLEST_STEPS,
+    STAYS,
     Rounding,
     find_lowest_precision,
     find_noise,
     measure_deviation,
 )
 
+ROUNDINGS = 4  # samples of the rounding of a function that JAX cannot trace
 FORWARD_AT_MOST = 2000  # up to this many parameters, forward mode takes every entry where reverse mode cannot
 RULES_OF_ITS_OWN = {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
 
@@ -46,6 +59,8 @@ class ScalarFunction:
     traced: jex.ClosedJaxpr | None
     precision: np.dtype[Any]
     """the least precise type in which the function computes"""
+    value: float
+    """its value at `leaves`"""
     noise: float
     """the rounding error of the function's value"""
 
@@ -101,6 +116,31 @@ class ScalarFunction:
         with np.errstate(all="ignore"):
             return to_array(self.call(list(leaves)))
 
+    def evaluate_near(self, leaves: Leaves) -> float:
+        """The function's value at real arrays near the point, NaN where it raises: outside of its domain it may."""
+        if self.traced is not None:
+            return float(self.evaluate_at(leaves))
+        return evaluate_or_nan(self.call, leaves)
+
+    @cached_property
+    def takes_complex(self) -> bool:
+        """Whether the function accepts complex numbers at all."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # NumPy only warns when it drops an imaginary part
+                value = np.asarray(self.evaluate_at([x + 1e-100j for x in self.leaves]))
+        except Exception:  # NotAnalytic, or any error of a NumPy function that gets complex numbers
+            return False
+        return value.dtype.kind == "c"
+
+    @cached_property
+    def has_gradient_of_its_own(self) -> bool:
+        """Whether JAX's derivative is by definition another one than that of the numbers which the function returns.
+
+        JAX differentiates a gamma draw implicitly, at a fixed probability. The number that a key gives moves otherwise.
+        """
+        return self.traced is not None and depends_on_inputs(self.traced, "random_gamma")
+
     def is_repeatable(self) -> bool:
         """Whether a second evaluation, traced anew, gives the same value."""
         if self.traced is None:
@@ -108,7 +148,16 @@ class ScalarFunction:
         else:
             # a new function, since JAX caches the trace of the old one
             second = evaluate(jax.make_jaxpr(lambda leaves: self.call(leaves))(self.leaves), self.leaves)[0]
-        return bool(np.array_equal(second, self.evaluate_at(self.leaves), equal_nan=True))
+        return bool(np.array_equal(second, self.value, equal_nan=True))
+
+
+def evaluate_or_nan(call: Callable[[Leaves], Any], leaves: Leaves) -> float:
+    """The value of a function, NaN where it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return float(np.real(to_array(call(leaves))))
+    except Exception:  # the caller's function may raise anything outside of its domain
+        return float("nan")
 
 
 def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bool) -> ScalarFunction:
@@ -120,29 +169,26 @@ def trace_function(call: Callable[[Leaves], Any], leaves: Leaves, in_32_bits: bo
 
     Raises `ValueError` unless the function returns a real scalar.
     """
-    traced: jex.ClosedJaxpr | None
-    try:
+    traced = try_to_trace(call, leaves)
+    if traced is not None and in_32_bits and has_operation(traced, RANDOM):
+        call = draw_in_32_bits(call)
         traced = jax.make_jaxpr(call)(leaves)
-        if in_32_bits and has_operation(traced, RANDOM):
-            call = draw_in_32_bits(call)
-            traced = jax.make_jaxpr(call)(leaves)
-        results: list[Any] = traced.out_avals
-    except Exception:  # a NumPy function may raise anything when it gets a tracer
-        traced, results = None, [to_array(call(leaves))]
+    results: list[Any] = [to_array(call(leaves))] if traced is None else traced.out_avals
     if len(results) != 1 or results[0].shape != ():
         raise ValueError(f"fun must return one scalar, got {', '.join(str(r.shape) for r in results)}")
     if not jax.numpy.issubdtype(results[0].dtype, jax.numpy.floating):
         raise ValueError(f"fun must return a real number, got {results[0].dtype}")
     if traced is None:
-        precision = results[0].dtype
-        noise = _jitter(call, leaves, Rounding.of(precision))
-        return ScalarFunction(call, leaves, None, precision, noise)
+        precision, value = results[0].dtype, float(results[0])
+        return ScalarFunction(
+            call, leaves, None, precision, value, _jitter(call, leaves, value, Rounding.of(precision))
+        )
     precision = find_lowest_precision(traced)
     rounding = Rounding.of(precision)
     (value,), (deviation,) = measure_deviation(traced, leaves, rounding)
     # at the edge of its domain a function may be NaN a rounding away
     noise = float(deviation) if np.isfinite(deviation) else rounding.unit * abs(float(value))
-    return ScalarFunction(call, leaves, traced, precision, noise)
+    return ScalarFunction(call, leaves, traced, precision, float(value), noise)
 
 
 def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | str:
@@ -150,6 +196,7 @@ def _trace(function: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | s
     try:
         return jax.make_jaxpr(function)(*arguments)
     except Exception as error:
+        clear_frames(error.__traceback__)
         return (
             f"{type(error).__name__}: {str(error).splitlines()[0].rstrip('.')}"
             if str(error)
@@ -164,7 +211,7 @@ def _trace_slope(call: Callable[..., Any], leaves: Leaves) -> jex.ClosedJaxpr | 
     return traced
 
 
-def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -> float:
+def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, center: float, rounding: Rounding) -> float:
     """How much the value of a function that cannot be traced changes when its parameters are rounded.
 
     The noise on a coarser scale counts too: `rounding.find_noise`.
@@ -173,12 +220,21 @@ def _jitter(call: Callable[[Leaves], Any], leaves: Leaves, rounding: Rounding) -
     signs = [rng.choice([-1, 1], x.shape) for x in leaves]
 
     def value(step: float, signs: Sequence[Any]) -> float:
-        return float(to_array(call([x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)])))
+        moved = [x * (1 + step * sign) for x, sign in zip(leaves, signs, strict=True)]
+        return float(evaluate_or_nan(call, moved))
 
     with np.errstate(all="ignore"):
-        center = value(0.0, signs)
-        moved = [value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(8)]
-        rough = float(find_noise([value(step, signs) for step in NOISE_STEPS]))
+        moved = [
+            value(2 * rounding.unit, [rng.choice([-1, 1], x.shape) for x in leaves]) for _ in range(ROUNDINGS)
+        ]
+        rough = float(find_noise([value(step, signs) if step else center for step in NOISE_STEPS]))
+        steps = NOISE_STEPS
+        while rough > KINK * abs(center) and steps[-1] > SMALLEST_STEPS:
+            steps = FINER * steps
+            finer = float(find_noise([value(step, signs) if step else center for step in steps]))
+            if finer >= STAYS * rough:
+                break
+            rough = finer  # noise stays where the steps shrink: this was a kink nearby
     spread = float(np.sqrt(np.mean((np.array(moved) - center) ** 2)))
     found = [each for each in (spread, rough) if np.isfinite(each)]
     return max(*found, rounding.unit * abs(center)) if found else rounding.unit * abs(center)

@@ -6,7 +6,9 @@ Functions that compare numbers accept complex ones too, because the complex step
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
+from traceback import clear_frames, walk_tb
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +28,11 @@ _CALLS = {
 }  # fmt: skip
 
 
+_LINEAR = {
+    "gather", "scatter", "scatter-add", "dynamic_slice", "dynamic_update_slice", "pad", "rev", "cumsum", "split",
+    "reduce_window_sum", "copy", "copy_p",
+}  # fmt: skip
+_TRACED_ANEW = {"random_gamma"}
 ITERATIONS_AT_MOST = 1000  # of a loop; longer ones run in JAX, without rounding inside
 
 
@@ -54,7 +61,50 @@ def run_in_jax(eqn: Any, inputs: Arrays) -> Arrays:
         jax.numpy.asarray(value, atom.aval.dtype) if isinstance(value, np.ndarray) else value
         for atom, value in zip(eqn.invars, inputs, strict=True)
     ]
-    return [to_numpy(value) for value in bind(eqn, typed)]
+    call = _compile(eqn) if eqn.primitive.name in _TRACED_ANEW or list_called(eqn) else partial(bind, eqn)
+    return [to_numpy(value) for value in call(typed)]
+
+
+@lru_cache(maxsize=256)
+def _compile(eqn: Any) -> Callable[[Arrays], Arrays]:
+    """One operation, compiled. JAX compiles most of them once by itself, but traces some anew in each call."""
+    return jax.jit(partial(bind, eqn))
+
+
+def try_to_trace(call: Callable[..., Any], *arguments: Any) -> jex.ClosedJaxpr | None:
+    """The jaxpr, None if JAX cannot trace the function."""
+    try:
+        return jax.make_jaxpr(call)(*arguments)
+    except Exception as error:  # a NumPy function may raise anything when it gets a tracer
+        _let_go(error)
+        return None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empties the programs that were being traced when an exception came, and the frames that it holds.
+
+    JAX keeps such a program for ever, with the arrays that it refers to: see `forget_programs`.
+    """
+    while error is not None:
+        for frame, _ in walk_tb(error.__traceback__):
+            for tracer in frame.f_locals.values():
+                if isinstance(tracer, jax.core.Tracer):
+                    with suppress(AttributeError):  # these are not public
+                        program = tracer._trace.frame
+                        program.constvar_to_val.clear()
+                        program.constid_to_tracer.clear()
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def forget_programs() -> None:
+    """Forgets the programs that were run.
+
+    As long as a program lives that was traced with 64-bit types and holds a NumPy array of its caller, JAX takes this array as
+    float64 without them too, and fails.
+    """
+    _plan_steps.cache_clear()
+    _compile.cache_clear()
 
 
 class _Step(NamedTuple):
@@ -171,8 +221,17 @@ def _carry_out(step: _Step, inputs: Arrays) -> Arrays:
     ):
         return [np.asarray(step.rule(step.eqn.params, *inputs))]
     if any(real and _is_complex(value) for real, value in zip(step.real, inputs, strict=True)):
-        raise NotAnalytic(step.name)
+        if step.name not in _LINEAR:
+            raise NotAnalytic(step.name)
+        real, imaginary = ([_take_part(part, x) for x in inputs] for part in (np.real, np.imag))
+        parts = zip(run_in_jax(step.eqn, real), run_in_jax(step.eqn, imaginary), strict=True)
+        return [x + 1j * y for x, y in parts]
     return run_in_jax(step.eqn, inputs)
+
+
+def _take_part(part: Callable[[Any], Any], value: Any) -> Any:
+    """The real or imaginary part of a floating array; integers are indices, which belong to both."""
+    return part(value) if getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c") else value
 
 
 def _is_complex(value: Any) -> bool:

@@ -61,7 +61,7 @@ def to_array(x: Any) -> np.ndarray:
     """The NumPy array of an array, number or tensor."""
     if not is_tensor(x):
         return np.asarray(x)
-    x = x.detach().cpu().resolve_conj()
+    x = x.detach().cpu().resolve_conj().resolve_neg()
     return np.asarray(x.double().numpy() if dtype_of(x).itemsize < 4 else x.numpy())
 
 

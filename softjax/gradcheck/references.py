@@ -1,5 +1,6 @@
 """The references for a claimed gradient, in float64: autodiff in both modes, complex step, central differences."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,9 @@ SAMPLE_OF_DIFFERENCES = 200  # and if there are more, a sample of this size
 DENSE = 3  # the number of random directions
 DIFFERENCES_AGREE = 1e-7  # relative to Σ|terms| of a directional derivative
 EXACT_METHODS_AGREE = 1e-9
+COMPLEX_STEP_AGREES = 1e-7  # less: it also differentiates the error of a series that is cut off
+NOT_TAKEN = Difference(float("nan"), float("inf"))
+COMPLEX_ERROR = 1e-6  # relative: a complex step with a larger rounding error is not used
 OF_NO_USE = 0.1  # a difference with a larger relative error confirms nothing
 
 
@@ -34,9 +38,13 @@ class Along:
     complex_error: float
     """the rounding error of the complex step"""
 
+    def is_usable(self, scale: float) -> bool:
+        """Whether the difference is good for anything, on the scale of derivatives along this direction."""
+        return self.difference.jumps or self.difference.error <= OF_NO_USE * scale
+
     def agrees(self, scale: float) -> bool:
         """Whether complex step and difference agree. They may not where a NumPy function drops imaginary parts."""
-        if self.complex_step is None:
+        if self.complex_step is None or not self.is_usable(scale):
             return False
         bound = 10 * self.difference.error + DIFFERENCES_AGREE * scale
         return bool(abs(self.complex_step - self.difference.value) <= bound)
@@ -113,10 +121,23 @@ class References:
         return texts + list(self.remarks)
 
 
+class Budget:
+    """Seconds that a check may take. Without a number it has no end."""
+
+    def __init__(self, seconds: float | None = None):
+        self.seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the time is over."""
+        return self._end is not None and time.monotonic() > self._end
+
+
 def take_references(
-    function: ScalarFunction, paths: Sequence[str], num_entries: int, seed: int
+    function: ScalarFunction, paths: Sequence[str], num_entries: int, seed: int, budget: Budget
 ) -> References:
-    """Every reference, along some entries and three random directions. Call it with 64-bit types enabled.
+    """Every reference, along some entries and random directions. Call it with 64-bit types enabled.
 
     Each way in which JAX differentiates the function is a candidate for the truth. The first one that forward mode, the
     complex step and central differences confirm is taken. Where JAX has none, or only NaN, the truth is that of the
@@ -126,6 +147,7 @@ def take_references(
 
     - `paths`: the names of the leaves.
     - `num_entries`, `seed`: how many entries are confirmed one by one if there are many, and which.
+    - `budget`: when it is spent, no further entries are looked at.
     """
     remarks = (
         tuple(f"no {name}: {reason}" for name, reason in function.failures.items())
@@ -136,24 +158,62 @@ def take_references(
         unknown = [np.full_like(leaf, np.nan) for leaf in function.leaves]
         text = "two evaluations at the same point give different values"
         return References(None, unknown, unknown, (), text, remarks)
-    entries = _choose_entries(function, True, num_entries, seed)
-    taken = {place: look_along(function, place) for place in entries} if function.traced else {}
-    dense = [_look_along_random(function, np.random.default_rng((seed, k))) for k in range(DENSE)]
+    looker = _Looker(function, budget)
+    dense = looker.look_along_random(seed)
+    taken = {}
+    if function.traced:
+        taken = looker.look_along_all(_choose_entries(function, True, num_entries, seed))
+    if function.has_gradient_of_its_own:
+        remarks = (
+            *remarks,
+            "no central differences: the derivative of a gamma draw is not that of its numbers",
+        )
     first: References | None = None
     for autodiff in function.list_autodiff():
         found = _confirm(function, autodiff, [*taken.values(), *dense], paths, seed)
         if not found.disagreement:
             rules = ("JAX's derivative with the function's own rules is wrong",) * (first is not None)
-            return replace(found, remarks=remarks + rules)
+            return replace(found, remarks=(*remarks, *rules, *looker.remarks))
         first = first or replace(found, remarks=remarks)
     if first is not None and all(np.isfinite(leaf).all() for leaf in first.gradient):
         return first
-    if first is not None:
-        remarks = (*remarks, "no reverse mode: it gives NaN or ∞ here")
-    for place in _choose_entries(function, False, num_entries, seed):
-        if place not in taken:
-            taken[place] = look_along(function, place)
-    return _do_without_autodiff(function, [*taken.values(), *dense], paths, remarks)
+    if first is not None and first.autodiff is not None:
+        remarks = (*remarks, f"no {first.autodiff.name}: it gives NaN or ∞ here")
+    missing = [place for place in _choose_entries(function, False, num_entries, seed) if place not in taken]
+    taken |= looker.look_along_all(missing)
+    return _do_without_autodiff(function, [*taken.values(), *dense], paths, (*remarks, *looker.remarks))
+
+
+@dataclass
+class _Looker:
+    """Takes derivatives without autodiff until the budget is spent."""
+
+    function: ScalarFunction
+    budget: Budget
+    remarks: tuple[str, ...] = ()
+
+    def look_along_all(self, places: Sequence[Place]) -> dict[Place, Along]:
+        """Along single parameters. All share the rounding of the function, so that of a complex step is measured for one."""
+        taken: dict[Place, Along] = {}
+        for place in places:
+            if self.budget.is_spent:
+                self.remarks = (
+                    f"after {self.budget.seconds:g} s, {len(taken)} of {len(places)} entries were confirmed",
+                )
+                break
+            taken[place] = look_along(self.function, place, measured=not taken)
+        return taken
+
+    def look_along_random(self, seed: int) -> list[Along]:
+        """Along random directions: one is enough where every parameter is looked at by itself."""
+        alone = (
+            self.function.traced is None and sum(leaf.size for leaf in self.function.leaves) <= ALL_ENTRIES
+        )
+        directions: list[Along] = []
+        for k in range(1 if alone else DENSE):
+            if not directions or not self.budget.is_spent:
+                directions.append(_look_along_random(self.function, np.random.default_rng((seed, k))))
+        return directions
 
 
 def _choose_entries(function: ScalarFunction, by_autodiff: bool, num_entries: int, seed: int) -> list[Place]:
@@ -179,18 +239,22 @@ def _take_own_sizes(function: ScalarFunction) -> Leaves:
     return [np.where(leaf == 0, np.abs(leaf).max(initial=0) or 1.0, np.abs(leaf)) for leaf in function.leaves]
 
 
-def look_along(function: ScalarFunction, place: Place) -> Along:
+def look_along(function: ScalarFunction, place: Place, measured: bool = True) -> Along:
     """The derivative by one parameter without autodiff."""
     direction = make_unit(function.leaves, place)
     size = float(np.abs(function.leaves[place[0]]).max()) or 1.0
     own_size = float(_take_own_sizes(function)[place[0]][place[1]])
+    if function.has_gradient_of_its_own:
+        return Along(place, direction, NOT_TAKEN, None, 0.0)
     difference = take_central_difference(function, direction, size, own_size)
-    return Along(place, direction, difference, *take_complex_step(function, direction))
+    return Along(place, direction, difference, *take_complex_step(function, direction, measured))
 
 
 def _look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
     """Along a random direction, in which every parameter moves in proportion to its size."""
     direction = [size * rng.choice([-1.0, 1.0], size.shape) for size in _take_own_sizes(function)]
+    if function.has_gradient_of_its_own:
+        return Along(None, direction, NOT_TAKEN, None, 0.0)
     difference = take_central_difference(function, direction, 1.0)
     return Along(None, direction, difference, *take_complex_step(function, direction))
 
@@ -213,12 +277,13 @@ def _confirm(
             (slope,) = evaluate(autodiff.slope, [*function.leaves, *direction])
             values["forward mode"] = float(slope)
         difference, exact = along.difference, along.complex_step
-        usable = difference.jumps or difference.error <= OF_NO_USE * scale
+        usable = along.is_usable(scale)
         if exact is not None and (along.agrees(scale) or not usable):
             values["complex step"] = exact
-        if usable or exact is None:
+        if usable or (exact is None and difference is not NOT_TAKEN):
             values["central differences"] = difference.value
-        allowance = 100 * function.coarseness * dot(deviation, take_sizes(direction))
+        known = [np.where(np.isfinite(each), each, 0.0) for each in deviation]
+        allowance = 100 * function.coarseness * dot(known, take_sizes(direction))
         derivatives.append(
             Derivative(
                 along.entry, direction, values, difference.error, scale, allowance, bend=difference.bend
@@ -234,11 +299,19 @@ def _do_without_autodiff(
     """The gradient, entry by entry, by the complex step or by differences."""
     gradient, deviation = ([np.full_like(leaf, np.nan) for leaf in function.leaves] for _ in range(2))
     derivatives = []
+    values_taken = [
+        abs(each.difference.value) for each in looked if each.is_usable(abs(each.difference.value))
+    ]
+    least = 1e-5 * max(values_taken, default=0.0) or np.inf  # an entry may be 0 to rounding
+    analytic = _takes_complex_steps(looked, least)
     for along in looked:
-        scale = abs(along.difference.value)
-        values = {"central differences": along.difference.value}
-        if along.complex_step is not None and along.agrees(scale):
+        scale = max(abs(along.difference.value), least if np.isfinite(least) else 0.0)
+        usable = along.is_usable(scale) or np.isinf(least)
+        values = {"central differences": along.difference.value if usable else float("nan")}
+        if along.complex_step is not None and analytic and along.agrees(scale):
             values = {"complex step": along.complex_step} | values
+        elif along.complex_step is not None and analytic and not usable:
+            values = {"complex step": along.complex_step}
         derivative = Derivative(
             along.entry,
             along.direction,
@@ -255,6 +328,21 @@ def _do_without_autodiff(
             gradient[leaf][index], _ = derivative.without_autodiff
     disagreement = _find_disagreement(derivatives, function.coarseness, paths)
     return References(None, gradient, deviation, tuple(derivatives), disagreement, remarks)
+
+
+def _takes_complex_steps(looked: Sequence[Along], least: float) -> bool:
+    """Whether the complex step can be trusted: along random directions it agrees with differences, and its rounding is small.
+
+    A function that drops imaginary parts does so along random directions too.
+    """
+    largest = max((abs(each.complex_step) for each in looked if each.complex_step is not None), default=0.0)
+    if not max(each.complex_error for each in looked) <= COMPLEX_ERROR * largest:
+        return False
+    for each in looked:
+        scale = max(abs(each.difference.value), least if np.isfinite(least) else 0.0)
+        if each.entry is None and each.is_usable(scale) and not each.agrees(scale):
+            return False
+    return True
 
 
 def _find_disagreement(derivatives: Sequence[Derivative], coarseness: float, paths: Sequence[str]) -> str:
@@ -280,7 +368,8 @@ def _compare_methods(derivative: Derivative, coarseness: float) -> str:
     for name, value in exact:
         pairs = [] if difference is None else [("central differences", difference, by_difference)]
         if name != exact[0][0]:
-            pairs.append((*exact[0], EXACT_METHODS_AGREE * coarseness * scale + allowance))
+            relative = COMPLEX_STEP_AGREES if name == "complex step" else EXACT_METHODS_AGREE
+            pairs.append((*exact[0], max(relative, EXACT_METHODS_AGREE * coarseness) * scale + allowance))
         for other, compared, bound in pairs:
             if not abs(value - compared) <= bound:
                 return f"{name} gives {value:.9g}, {other} {compared:.9g}"

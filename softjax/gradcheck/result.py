@@ -1,5 +1,6 @@
 """The result of a gradient check, and its report."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,6 +49,56 @@ class Sample:
         """|numerical − analytic| / (|numerical| + |analytic|), as the course defines it."""
         scale = abs(self.numerical) + abs(self.analytic)
         return abs(self.numerical - self.analytic) / scale if scale > 0 else 0.0
+
+
+class GradientChecks(tuple["GradientCheck", ...]):
+    """Several gradient checks, as a tuple. `str()` of it is the report of the worst one.
+
+    - `verdict`: `"wrong"` if one is wrong, else `"undecided"` if one is, else `"right"`.
+    - `remark`: what they say together; empty if nothing more.
+    - `names`: what each of them checked; empty if they have no names.
+
+    Examples:
+        >>> import numpy as np, softjax
+        >>> checks = softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, np.array([1.0, 2.0]))
+        >>> checks.ok, [check.verdict for check in checks]
+        (True, ['right', 'right', 'right'])
+    """
+
+    remark: str
+    names: tuple[str, ...]
+
+    def __new__(
+        cls, checks: Iterable["GradientCheck"], remark: str = "", names: Sequence[str] = ()
+    ) -> "GradientChecks":
+        """Several checks, what they say together, and their names."""
+        self = super().__new__(cls, checks)
+        self.remark, self.names = remark, tuple(names)
+        return self
+
+    @property
+    def verdict(self) -> str:
+        """The worst verdict."""
+        return min((check.verdict for check in self), key=["wrong", "undecided", "right"].index)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all are right."""
+        return self.verdict == "right"
+
+    def raise_if_wrong(self) -> None:
+        """Raises `GradientError` with the report, unless all are right."""
+        if not self.ok:
+            raise GradientError(str(self))
+
+    def __str__(self) -> str:
+        worst = next(number for number, check in enumerate(self) if check.verdict == self.verdict)
+        lines = [self.remark] * bool(self.remark)
+        if self.names:
+            lines.append(
+                "; ".join(f"{name}: {check.verdict}" for name, check in zip(self.names, self, strict=True))
+            )
+        return "\n".join([*lines, str(self[worst])])
 
 
 @dataclass(frozen=True)

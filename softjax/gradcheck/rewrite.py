@@ -32,6 +32,26 @@ def has_operation(jaxpr: Any, names: set[str]) -> bool:
     )
 
 
+def depends_on_inputs(jaxpr: Any, name: str, moving: Sequence[bool] | None = None) -> bool:
+    """Whether a floating input of an operation of that name depends on inputs of the jaxpr, or on those that are `moving`."""
+    jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jex.ClosedJaxpr) else jaxpr
+    marked = jaxpr.invars if moving is None else [v for v, m in zip(jaxpr.invars, moving, strict=True) if m]
+    dependent = set(marked)
+    for eqn in jaxpr.eqns:
+        depends = [not isinstance(atom, jex.Literal) and atom in dependent for atom in eqn.invars]
+        if eqn.primitive.name == name and any(depends):
+            return True
+        if any(depends):
+            dependent.update(eqn.outvars)
+        for called in list_called(eqn):
+            inputs = (called.jaxpr if isinstance(called, jex.ClosedJaxpr) else called).invars
+            if any(depends) and depends_on_inputs(
+                called, name, depends if len(inputs) == len(depends) else None
+            ):
+                return True
+    return False
+
+
 def list_called(eqn: Any) -> list[Any]:
     """The functions that an operation calls."""
     called = []

@@ -1,0 +1,365 @@
+"""Checks of Jacobians, Hessians and custom derivative rules: each is a few checks of gradients, of random combinations."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from softjax.gradcheck.check import check_gradient
+from softjax.gradcheck.function import RULES_OF_ITS_OWN
+from softjax.gradcheck.leaves import dtype_of, is_floating, is_tensor, to_array
+from softjax.gradcheck.parts import like, weigh
+from softjax.gradcheck.result import GradientChecks
+from softjax.gradcheck.rewrite import has_operation, take_rules_off
+
+Form = Literal["matrix", "jvp", "vjp"]
+ROWS_AT_MOST = 50  # of a wrong Jacobian, that are checked one by one to name the first wrong one
+COMPLEX_STEP = 1e-100
+STEP = 1e-3  # relative, of the slope of a function that takes no complex numbers
+
+
+def check_jacobian(
+    fun: Callable[..., Any],
+    claimed: Callable[..., Any] | PyTree,
+    params: PyTree,
+    *args: Any,
+    form: Form = "matrix",
+    bands: tuple[int, int] | None = None,
+    num_directions: int = 3,
+    seed: int = 0,
+    **options: Any,
+) -> GradientChecks:
+    """Checks whether `claimed` is the Jacobian J = ∂fun/∂params of a function that returns an array.
+
+    uᵀJ is the gradient of the scalar function uᵀ fun, which `check_gradient` checks, for random u of entries ±1. If one is
+    wrong, the rows of J are checked one by one, up to the first wrong one. A claim of J v is checked as the derivative of
+    uᵀ fun(params + t v) by t at t = 0.
+
+    **Arguments:**
+
+    - `fun`, `params`, `args`, `options`: as for `check_gradient`; `fun(params, *args)` returns an array of any shape S.
+    - `claimed`: a Jacobian, or a function that returns it: a pytree like `params`, whose leaves have shape S + the shape of
+      the parameter. If `params` are one vector: also a matrix, dense or sparse of SciPy, or a `LinearOperator`.
+    - `form`: `"jvp"` if `claimed(params, v, *args)` returns J v, of shape S; `"vjp"` if `claimed(params, u, *args)` returns
+      Jᵀu, a pytree like `params`.
+    - `bands`: (l, u), if the claim is a matrix in SciPy's banded form: row u + i − j, column j holds J[i, j].
+    - `num_directions`: the number of random u, and of random v.
+    - `seed`: selects them.
+
+    **Returns:** a `GradientChecks`, one for each u, and perhaps one for the first wrong row.
+
+    Raises `ValueError` as `check_gradient` does, or if `fun` does not return one array.
+
+    Examples:
+        >>> import numpy as np, softjax
+        >>> A, w = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([0.5, -1.0])
+        >>> softjax.check_jacobian(lambda w: np.tanh(A @ w), lambda w: (1 - np.tanh(A @ w)[:, None] ** 2) * A, w).verdict
+        'right'
+        >>> softjax.check_jacobian(lambda w: A @ w, lambda w, v: A @ v, w, form="jvp").verdict
+        'right'
+    """
+    _check_directions(num_directions)
+    shape = _shape_of_output(fun(params, *args))
+    rng = np.random.default_rng(seed)
+    check = partial(check_gradient, seed=seed, **options)
+
+    def along(weights: np.ndarray) -> Any:
+        def weighted(params: PyTree, *args: Any) -> Any:
+            values = fun(params, *args)
+            return (values * like(weights, values)).sum()
+
+        return weighted
+
+    def row(weights: np.ndarray) -> Any:
+        def product(output: Any) -> PyTree:
+            if form == "vjp":
+                return output
+            if bands is not None:
+                output = _from_bands(output, bands, shape, params)
+            return jax.tree.map(partial(weigh, weights), output)
+
+        if not callable(claimed) or hasattr(claimed, "rmatvec"):
+            return product(claimed)
+        if form == "vjp":
+            return lambda params, *args: claimed(params, like(weights, fun(params, *args)), *args)
+        return lambda params, *args: product(claimed(params, *args))
+
+    signs = [rng.choice([-1.0, 1.0], shape) for _ in range(num_directions)]
+    if form == "jvp":
+        return GradientChecks(
+            check(*_to_line(along(u), claimed, params, u, rng), *args)
+            for u in signs  # type: ignore[arg-type]
+        )
+    checks = [check(along(u), row(u), params, *args) for u in signs]
+    if any(each.verdict == "wrong" for each in checks):
+        for number in range(min(int(np.prod(shape)), ROWS_AT_MOST)):
+            index = np.unravel_index(number, shape)
+            one = np.zeros(shape)
+            one[index] = 1.0
+            found = check(along(one), row(one), params, *args)
+            if found.verdict == "wrong":
+                name = ", ".join(str(int(k)) for k in index)
+                return GradientChecks([found, *checks], f"the first wrong row of the Jacobian is [{name}]")
+    return GradientChecks(checks)
+
+
+def check_hessian(
+    fun: Callable[..., Any],
+    claimed: Callable[..., Any] | PyTree,
+    params: PyTree,
+    *args: Any,
+    dense: bool = False,
+    num_directions: int = 3,
+    seed: int = 0,
+    **options: Any,
+) -> GradientChecks:
+    """Checks whether `claimed(params, v, *args)` is the Hessian-vector product H v of `fun`, for random vectors v.
+
+    H v is the gradient of the slope ∇fun · v, which `check_gradient` checks. The slope is taken by forward mode; for
+    functions that JAX cannot trace, by the complex step, or by differences, which find coarser faults only.
+
+    **Arguments:**
+
+    - `fun`, `params`, `args`, `options`: as for `check_gradient`.
+    - `claimed`: returns H v, a pytree like `params`. For a function `gradient` written by hand, pass
+      `lambda params, v, *args: jax.jvp(lambda p: gradient(p, *args), (params,), (v,))[1]`. Or a matrix H, dense or sparse.
+    - `dense`: whether `claimed(params, *args)` returns the matrix H, of shape (N, N), or the shape of the params twice.
+    - `num_directions`: the number of random vectors v, at least 1. Their entries are ±1.
+    - `seed`: selects the vectors, and is passed to `check_gradient`.
+
+    **Returns:** a `GradientChecks`, one for each vector.
+
+    Raises `ValueError` as `check_gradient` does, or if `num_directions` is less than 1.
+
+    Examples:
+        >>> import numpy as np, softjax
+        >>> w = np.array([1.0, 2.0])
+        >>> softjax.check_hessian(lambda w: (w**3).sum(), lambda w, v: 6 * w * v, w).verdict
+        'right'
+        >>> softjax.check_hessian(lambda w: (w**3).sum(), lambda w: np.diag(6 * w), w, dense=True).ok
+        True
+    """
+    _check_directions(num_directions)
+    rng = np.random.default_rng(seed)
+    checks = []
+    for _ in range(num_directions):
+        v = _draw_signs(params, rng)
+        slope = partial(_take_slope, fun, _choose_slope(fun, params, args))
+        if not dense and callable(claimed) and not hasattr(claimed, "rmatvec"):
+            checks.append(check_gradient(slope, claimed, params, v, *args, seed=seed, **options))
+            continue
+        weights = _to_vector(v)
+
+        def product(output: Any, weights: np.ndarray = weights) -> Any:
+            weighted = weigh(weights.reshape(_lead(output, weights)), output)
+            return weighted.reshape(np.shape(jax.tree.leaves(params)[0]))
+
+        def claim(params: PyTree, v: PyTree, *args: Any, product: Any = product) -> Any:
+            return jax.tree.map(lambda _: product(claimed(params, *args)), params)  # type: ignore[operator]
+
+        given = claim if dense and callable(claimed) else jax.tree.map(lambda _: product(claimed), params)
+        checks.append(check_gradient(slope, given, params, v, *args, seed=seed, **options))
+    return GradientChecks(checks)
+
+
+def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: Any) -> GradientChecks:
+    """Checks whether the custom JVP or VJP rule of a JAX function is right, in every mode in which it is used.
+
+    The derivative with the rule is the claim. The references are that of the function with its rule taken off, the complex
+    step and central differences. Checked are reverse mode and forward mode (a `custom_vjp` has none), both also under `jit`
+    and `vmap`, each as the gradient of uᵀ fun for a random u of entries ±1.
+
+    **Arguments:**
+
+    - `fun`: a function with `jax.custom_jvp` or `jax.custom_vjp`, or one that calls such functions. It returns arrays.
+    - `args`: its arguments. It is differentiated by those that hold floating arrays or numbers.
+    - `seed`: selects u. `options`: as for `check_gradient`.
+
+    **Returns:** a `GradientChecks`, one for each mode.
+
+    Raises `ValueError` if `fun` has no such rule, or no floating argument. What `fun` raises is passed on.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp, softjax
+        >>> @jax.custom_jvp
+        ... def log1pexp(x):
+        ...     return jnp.log1p(jnp.exp(x))
+        >>> log1pexp.defjvps(lambda t, ans, x: (1 - 1 / (1 + jnp.exp(x))) * t)
+        >>> softjax.check_rule(log1pexp, jnp.float32(3.0)).verdict
+        'right'
+
+    Source: JAX documentation, *Custom derivative rules for JAX-transformable Python functions*.
+    """
+    places = [k for k, arg in enumerate(args) if _floats_alone(arg)]
+    if not places:
+        raise ValueError(
+            "check_rule: none of the arguments holds floating numbers alone, so there is nothing to differentiate by"
+        )
+    params = [jax.tree.map(jnp.asarray, args[k]) for k in places]
+    if not has_operation(
+        jax.make_jaxpr(lambda params: fun(*_insert(args, places, params)))(params), RULES_OF_ITS_OWN
+    ):
+        raise ValueError(
+            "check_rule: the function has no custom JVP or VJP rule; check_gradient checks a claimed gradient"
+        )
+    rng = np.random.default_rng(seed)
+    outputs = jax.eval_shape(lambda params: fun(*_insert(args, places, params)), params)
+    weights = [rng.choice([-1.0, 1.0], leaf.shape) for leaf in jax.tree.leaves(outputs)]
+
+    def scalar(params: PyTree) -> Any:
+        leaves = map(jnp.asarray, jax.tree.leaves(fun(*_insert(args, places, params))))
+        floating = [
+            (leaf * jnp.asarray(w, leaf.dtype)).sum()
+            for leaf, w in zip(leaves, weights, strict=True)
+            if jnp.issubdtype(leaf.dtype, jnp.floating)
+        ]
+        return sum(floating[1:], floating[0])
+
+    checks, names = [], []
+    for name, claim in _list_modes(scalar, params):
+        checks.append(check_gradient(take_rules_off(scalar), claim, params, seed=seed, **options))
+        names.append(name)
+    return GradientChecks(checks, "", names)
+
+
+def _list_modes(scalar: Callable[..., Any], params: PyTree) -> list[tuple[str, Callable[..., Any]]]:
+    """The gradient of a function by every mode that its rules have, also compiled and for a batch."""
+
+    def forward(params: PyTree) -> PyTree:
+        return jax.jacfwd(scalar)(params)
+
+    modes = []
+    for name, gradient in (("reverse mode", jax.grad(scalar)), ("forward mode", forward)):
+        try:
+            gradient(params)
+        except (TypeError, NotImplementedError, ValueError) as error:
+            if "custom_vjp" in str(error) or "Reverse-mode" in str(error):
+                continue  # a function with a VJP has no forward mode, a loop may have no reverse mode
+            raise
+
+        def batch(params: PyTree, gradient: Any = gradient) -> PyTree:
+            """The same point, as the second of two."""
+            two = jax.tree.map(lambda x: jnp.stack([x + x * jnp.asarray(1e-2, x.dtype), x]), params)
+            return jax.tree.map(lambda x: x[1], jax.vmap(gradient)(two))
+
+        modes += [(name, gradient), (f"{name} under jit", jax.jit(gradient)), (f"{name} under vmap", batch)]
+    return modes
+
+
+def _floats_alone(arg: Any) -> bool:
+    leaves = jax.tree.leaves(arg)
+    return bool(leaves) and all(is_floating(leaf) or isinstance(leaf, float) for leaf in leaves)
+
+
+def _insert(args: tuple[Any, ...], places: list[int], params: PyTree) -> list[Any]:
+    given = list(args)
+    for place, param in zip(places, params, strict=True):
+        given[place] = param
+    return given
+
+
+def _check_directions(num_directions: int) -> None:
+    if num_directions < 1:
+        raise ValueError(f"num_directions must be at least 1, got {num_directions}")
+
+
+def _shape_of_output(output: Any) -> tuple[int, ...]:
+    if not (is_tensor(output) or hasattr(output, "shape") or isinstance(output, float | list)):
+        raise ValueError(
+            f"fun must return one array, got {type(output).__name__}: check each array by itself"
+        )
+    return tuple(np.shape(output))
+
+
+def _draw_signs(params: PyTree, rng: np.random.Generator) -> PyTree:
+    return jax.tree.map(lambda leaf: like(rng.choice([-1.0, 1.0], np.shape(leaf)), leaf), params)
+
+
+def _to_vector(tree: PyTree) -> np.ndarray:
+    leaves = jax.tree.leaves(tree)
+    if len(leaves) != 1:
+        raise ValueError(
+            "a dense Hessian is checked for params that are one array; give products H v of a pytree"
+        )
+    return to_array(leaves[0]).astype(np.float64)
+
+
+def _lead(output: Any, weights: np.ndarray) -> tuple[int, ...]:
+    """The shape of the weights: that of the params, or a vector where the Hessian is a matrix."""
+    return (weights.size,) if len(np.shape(output)) == 2 else weights.shape
+
+
+def _from_bands(matrix: Any, bands: tuple[int, int], shape: tuple[int, ...], params: PyTree) -> Any:
+    from scipy.sparse import dia_array
+
+    lower, upper = bands
+    offsets = range(upper, -lower - 1, -1)
+    return dia_array(
+        (np.asarray(matrix), list(offsets)), shape=(shape[0], np.size(jax.tree.leaves(params)[0]))
+    ).tocsr()
+
+
+def _to_line(
+    fun: Callable[..., Any],
+    claimed: Callable[..., Any],
+    params: PyTree,
+    u: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[Callable[..., Any], Callable[..., Any], Any]:
+    """uᵀ fun(params + t v) as a function of t, and uᵀ of the claimed J v as its derivative at t = 0."""
+    v = _draw_signs(params, rng)
+    dtype = dtype_of(jax.tree.leaves(params)[0])
+
+    def line(t: Any, *args: Any) -> Any:
+        return fun(jax.tree.map(lambda x, d: x + like(to_array(d), x) * t, params, v), *args)
+
+    def slope(t: Any, *args: Any) -> Any:
+        product = claimed(params, v, *args)
+        return (product * like(u, product)).sum()
+
+    zero: Any = np.zeros((), dtype)
+    if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params)):
+        zero = jnp.zeros((), dtype)
+    return line, slope, zero
+
+
+def _choose_slope(fun: Callable[..., Any], params: PyTree, args: tuple[Any, ...]) -> str:
+    """How the slope of a function is taken: by forward mode, by the complex step, or by differences."""
+    try:
+        jax.eval_shape(lambda p: jax.jvp(lambda q: fun(q, *args), (p,), (p,))[1], params)
+        return "forward mode"
+    except Exception:  # a NumPy function may raise anything when it gets a tracer
+        pass
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy only warns when it drops an imaginary part
+            value = fun(jax.tree.map(lambda x: to_array(x) + 1j * COMPLEX_STEP, params), *args)
+        return "complex step" if np.asarray(value).dtype.kind == "c" else "differences"
+    except Exception:
+        return "differences"
+
+
+def _take_slope(fun: Callable[..., Any], how: str, params: PyTree, v: PyTree, *args: Any) -> Any:
+    """∇fun · v."""
+    v = jax.tree.map(lambda vector, leaf: like(to_array(vector), leaf), v, params)
+    if how == "forward mode":
+        params, v = (jax.tree.map(jnp.asarray, tree) for tree in (params, v))
+        return jax.jvp(lambda p: fun(p, *args), (params,), (v,))[1]
+    if how == "complex step":
+        return (
+            np.imag(fun(jax.tree.map(lambda x, d: x + 1j * COMPLEX_STEP * d, params, v), *args))
+            / COMPLEX_STEP
+        )
+
+    def rise(step: float) -> Any:
+        above, below = (
+            fun(jax.tree.map(lambda x, d, h=h: x + h * d, params, v), *args) for h in (step, -step)
+        )
+        return (above - below) / (2 * step)
+
+    return (4 * rise(STEP) - rise(2 * STEP)) / 3  # without what is proportional to step²
