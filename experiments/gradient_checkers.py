@@ -99,10 +99,10 @@ def name_stage(text: str) -> str:
 
 def find_versions() -> dict[str, str]:
     """The versions of the libraries and checkers."""
-    modules = {each.needs for each in (*CHECKERS.values(), *LIBRARIES.values())} - {"softjax", "jax", "numpy"}
+    needed = {each.needs for each in CHECKERS.values()} | {each.needs for each in LIBRARIES.values()}
     return {
         name: version(name) if find_spec(module) is not None else "not installed"
-        for module in sorted(modules)
+        for module in sorted(needed - {"softjax", "jax", "numpy"})
         for name in [DISTRIBUTIONS.get(module, module)]
     }
 

@@ -1,6 +1,7 @@
 """jax.nn: activations, normalizations and attention, with the gradient by jax.grad in the type."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ IN_ALL_TYPES = {"sigmoid", "gelu", "softplus", "log_sigmoid"}
 def list_functions(library: str) -> Iterator[RealFunction]:
     """Σ of each activation; Σ w f(x) where the sum alone is constant."""
     nn = jax.nn
-    activations = {
+    activations: dict[str, Callable[..., Any]] = {
         "relu": nn.relu,
         "relu6": nn.relu6,
         "sigmoid": nn.sigmoid,
@@ -47,7 +48,7 @@ def list_functions(library: str) -> Iterator[RealFunction]:
     for name, f in {"sigmoid": nn.sigmoid, "softplus": nn.softplus, "log_sigmoid": nn.log_sigmoid}.items():
         yield from by_jax(library, f"jax.nn.{name} of large scores", lambda x, f=f: f(x).sum(), 20 * X)
     yield from by_jax(library, "jax.nn.log1mexp", lambda x: nn.log1mexp(x).sum(), np.abs(X))
-    weighted = {
+    weighted: dict[str, Callable[..., Any]] = {
         "softmax": nn.softmax,
         "log_softmax": nn.log_softmax,
         "standardize": nn.standardize,

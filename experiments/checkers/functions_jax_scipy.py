@@ -155,7 +155,7 @@ def list_others() -> Iterator[tuple[Any, ...]]:
     grid = np.array([0.0, 1.0, 2.5, 3.0, 4.0])
 
     def interpolated(x: Any, image: Any) -> Any:
-        return interpolate.RegularGridInterpolator((grid, grid), image)(x).sum()
+        return interpolate.RegularGridInterpolator((grid, grid), image)(x).sum()  # type: ignore[no-untyped-call]
 
     yield "interpolate.RegularGridInterpolator", interpolated, np.array([[0.3, 2.7], [1.6, 0.4]]), image
     yield "integrate.trapezoid", lambda y: integrate.trapezoid(jnp.exp(y), dx=0.25), REAL

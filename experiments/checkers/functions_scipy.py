@@ -118,7 +118,7 @@ def list_linalg() -> Iterator[tuple[Any, ...]]:
         A,
     )
 
-    def slope_of_largest(S: np.ndarray) -> np.ndarray:
+    def slope_of_largest(S: np.ndarray) -> Any:
         v = linalg.eigh(S)[1][:, -1]
         return np.outer(v, v)
 
@@ -152,13 +152,13 @@ def list_linalg() -> Iterator[tuple[Any, ...]]:
     )
     tall = np.vstack([A, B])
 
-    def squared_residual(y: np.ndarray, X: np.ndarray) -> Any:
+    def measure_residual(y: np.ndarray, X: np.ndarray) -> Any:
         return np.sum((y - X @ linalg.lstsq(X, y)[0]) ** 2)
 
     yield (
         "linalg.lstsq",
         TWO_TYPES,
-        squared_residual,
+        measure_residual,
         lambda y, X: 2 * (y - X @ linalg.lstsq(X, y)[0]),
         np.array([1.0, 0.3, -2.0, 0.7, 1.5, -0.2]),
         tall,
@@ -175,7 +175,7 @@ def list_linalg() -> Iterator[tuple[Any, ...]]:
     )
 
 
-def slope_of_pinv(A: np.ndarray) -> np.ndarray:
+def slope_of_pinv(A: np.ndarray) -> Any:
     """The gradient of Σ A⁺ for A of full column rank: Golub and Pereyra, 1973."""
     P, ones = linalg.pinv(A), np.ones(A.shape[::-1])
     n = len(A)
@@ -419,7 +419,7 @@ def list_stats() -> Iterator[tuple[Any, ...]]:
     )
 
 
-def slope_of_density(t: np.ndarray, data: np.ndarray) -> np.ndarray:
+def slope_of_density(t: np.ndarray, data: np.ndarray) -> Any:
     """The derivative of a kernel density estimate."""
     width = np.sqrt(stats.gaussian_kde(data).covariance[0, 0])
     z = (t[:, None] - data) / width
@@ -478,20 +478,20 @@ def list_interpolate() -> Iterator[tuple[Any, ...]]:
 def list_distances() -> Iterator[tuple[Any, ...]]:
     """Distances of two vectors, by the first."""
 
-    def slope_of_cosine(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def slope_of_cosine(u: np.ndarray, v: np.ndarray) -> Any:
         a, c = linalg.norm(u), linalg.norm(v)
         return -v / (a * c) + u * (u @ v) / (a**3 * c)
 
-    def slope_of_correlation(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def slope_of_correlation(u: np.ndarray, v: np.ndarray) -> Any:
         slope = slope_of_cosine(u - u.mean(), v - v.mean())
         return slope - slope.mean()
 
-    def slope_of_pdist(X: np.ndarray) -> np.ndarray:
+    def slope_of_pdist(X: np.ndarray) -> Any:
         difference = X[:, None] - X
         apart = np.sqrt((difference**2).sum(axis=2))
         return (difference / (apart + np.eye(len(X)))[:, :, None]).sum(axis=1)
 
-    def slope_of_jensenshannon(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def slope_of_jensenshannon(u: np.ndarray, v: np.ndarray) -> Any:
         p, q = u / u.sum(), v / v.sum()
         slope = np.log(2 * p / (p + q)) / (4 * distance.jensenshannon(u, v))
         return (slope - slope @ p) / u.sum()
@@ -639,7 +639,7 @@ def list_optimize() -> Iterator[tuple[Any, ...]]:
     def integral(a: np.ndarray) -> Any:
         return integrate.quad(lambda t: np.exp(-a[0] * t * t) * np.cos(a[1] * t), 0, 1)[0]
 
-    def slope_of_integral(a: np.ndarray) -> np.ndarray:
+    def slope_of_integral(a: np.ndarray) -> Any:
         by_0 = integrate.quad(lambda t: -t * t * np.exp(-a[0] * t * t) * np.cos(a[1] * t), 0, 1)[0]
         by_1 = integrate.quad(lambda t: -t * np.exp(-a[0] * t * t) * np.sin(a[1] * t), 0, 1)[0]
         return np.array([by_0, by_1])

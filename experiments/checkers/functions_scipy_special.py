@@ -1,7 +1,9 @@
 """scipy.special: sums of functions of each entry, with the derivatives of the NIST handbook of mathematical functions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import log, pi, sqrt
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -15,9 +17,21 @@ TALL = np.array([12.0, 45.0, 300.0, 2500.0, 1e4])
 TINY = 1e-6 * POSITIVE
 SCORES = np.array([[1.0, -2.0, 0.5, 3.0], [0.1, 0.2, -0.3, 0.4]])
 GAPS = np.array([800.0, 797.0, 0.0, -900.0])
+WEIGHTS = np.array([[0.2, -1.0, 0.7, 0.4], [1.3, 0.1, -0.8, 0.5]])
+
+
+def differentiate_agm(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """agm(x, y) = π (x + y) / (4 K(m)), m = ((x − y)/(x + y))²; it is homogeneous of degree 1."""
+    total, m = x + y, ((x - y) / (x + y)) ** 2
+    K, E = special.ellipk(m), special.ellipe(m)
+    slope = (E / (1 - m) - K) / (2 * m)
+    dm_dx = 4 * y * (x - y) / total**3
+    by_x = pi / (4 * K) - pi * total / (4 * K**2) * slope * dm_dx
+    return by_x, (special.agm(x, y) - x * by_x) / y
+
 
 # name: the function of one array, its derivative, the array
-OF_ONE = {
+OF_ONE: dict[str, tuple[Any, Any, np.ndarray]] = {
     "gammaln": (special.gammaln, special.digamma, POSITIVE),
     "gammaln at large values": (special.gammaln, special.digamma, TALL),
     "gammaln at small values": (special.gammaln, special.digamma, TINY),
@@ -219,61 +233,58 @@ OF_ONE = {
         np.array([2.2, 3.7, 9.0]),
     ),
 }  # fmt: skip
-ONLY_FLOAT64 = {"zeta(3, q)", "multigammaln(a, 3)", "digamma"}
+ONLY_FLOAT64 = {"zeta(3, q)", "multigammaln(a, 3)", "digamma", "poch", "agm"}
+# name: the function of two arrays, its derivatives by each
+OF_TWO: dict[str, tuple[Any, Any]] = {
+    "xlogy": (special.xlogy, lambda x, y: (np.log(y), x / y)),
+    "xlog1py": (special.xlog1py, lambda x, y: (np.log1p(y), x / (1 + y))),
+    "kl_div": (special.kl_div, lambda x, y: (np.log(x / y), 1 - x / y)),
+    "rel_entr": (special.rel_entr, lambda x, y: (np.log(x / y) + 1, -x / y)),
+    "betaln": (
+        special.betaln,
+        lambda x, y: (
+            special.digamma(x) - special.digamma(x + y),
+            special.digamma(y) - special.digamma(x + y),
+        ),
+    ),
+    "beta": (
+        special.beta,
+        lambda x, y: (
+            special.beta(x, y) * (special.digamma(x) - special.digamma(x + y)),
+            special.beta(x, y) * (special.digamma(y) - special.digamma(x + y)),
+        ),
+    ),
+    "poch": (
+        special.poch,
+        lambda x, y: (
+            special.poch(x, y) * (special.digamma(x + y) - special.digamma(x)),
+            special.poch(x, y) * special.digamma(x + y),
+        ),
+    ),
+    "agm": (
+        special.agm,
+        differentiate_agm,
+    ),
+}
 
 
 def list_functions(library: str) -> Iterator[RealFunction]:
-    """The functions of one array, then those of several."""
+    """The functions of one array, those of two, and those of scores."""
     for name, (f, derivative, x) in OF_ONE.items():
         dtypes = FLOAT64 if name in ONLY_FLOAT64 else TWO_TYPES
-
-        def fun(x: np.ndarray, f=f) -> np.ndarray:  # type: ignore[no-untyped-def]
-            return np.sum(f(x))
-
+        fun = partial(_sum, f)
         yield from in_types(library, f"scipy.special.{name}", fun, derivative, x, dtypes=dtypes)
     pair = {"x": POSITIVE, "y": POSITIVE[::-1].copy() + 0.1}
-    of_pairs = {
-        "xlogy": (special.xlogy, lambda x, y: (np.log(y), x / y)),
-        "xlog1py": (special.xlog1py, lambda x, y: (np.log1p(y), x / (1 + y))),
-        "kl_div": (special.kl_div, lambda x, y: (np.log(x / y), 1 - x / y)),
-        "rel_entr": (special.rel_entr, lambda x, y: (np.log(x / y) + 1, -x / y)),
-        "betaln": (
-            special.betaln,
-            lambda x, y: (
-                special.digamma(x) - special.digamma(x + y),
-                special.digamma(y) - special.digamma(x + y),
-            ),
-        ),
-        "beta": (
-            special.beta,
-            lambda x, y: (
-                special.beta(x, y) * (special.digamma(x) - special.digamma(x + y)),
-                special.beta(x, y) * (special.digamma(y) - special.digamma(x + y)),
-            ),
-        ),
-        "poch": (
-            special.poch,
-            lambda x, y: (
-                special.poch(x, y) * (special.digamma(x + y) - special.digamma(x)),
-                special.poch(x, y) * special.digamma(x + y),
-            ),
-        ),
-        "agm": (
-            special.agm,
-            lambda x, y: _differentiate_agm(x, y),
-        ),
-    }
-    for name, (f, slopes) in of_pairs.items():
+    for name, (f, slopes) in OF_TWO.items():
+        dtypes = FLOAT64 if name in ONLY_FLOAT64 else TWO_TYPES
+        fun, gradient = partial(_sum_of_pair, f), partial(_differentiate_pair, slopes)
+        yield from in_types(library, f"scipy.special.{name}", fun, gradient, pair, dtypes=dtypes)
+    for name, fun, gradient, *arrays in list_functions_of_scores():
+        yield from in_types(library, f"scipy.special.{name}", fun, gradient, *arrays, dtypes=TWO_TYPES)
 
-        def of_pair(p, f=f):  # type: ignore[no-untyped-def]
-            return np.sum(f(p["x"], p["y"]))
 
-        def slope_of_pair(p, slopes=slopes):  # type: ignore[no-untyped-def]
-            return dict(zip("xy", slopes(p["x"], p["y"]), strict=True))
-
-        dtypes = FLOAT64 if name in ("poch", "agm") else TWO_TYPES
-        yield from in_types(library, f"scipy.special.{name}", of_pair, slope_of_pair, pair, dtypes=dtypes)
-    weights = np.array([[0.2, -1.0, 0.7, 0.4], [1.3, 0.1, -0.8, 0.5]])
+def list_functions_of_scores() -> Iterator[tuple[Any, ...]]:
+    """Logsumexp and softmax: name, function, gradient, params, args."""
     points = {
         "": SCORES,
         " with large gaps": GAPS,
@@ -281,53 +292,36 @@ def list_functions(library: str) -> Iterator[RealFunction]:
         " of small scores": 1e-6 * SCORES,
     }
     for where, scores in points.items():
-        yield from in_types(
-            library,
-            f"scipy.special.logsumexp{where}",
-            special.logsumexp,
-            special.softmax,
-            scores,
-            dtypes=TWO_TYPES,
-        )
-    yield from in_types(
-        library,
-        "scipy.special.logsumexp with weights",
+        yield f"logsumexp{where}", special.logsumexp, special.softmax, scores
+    yield (
+        "logsumexp with weights",
         lambda x, b: special.logsumexp(x, b=b),
         lambda x, b: b * np.exp(x - special.logsumexp(x, b=b)),
         SCORES,
-        np.abs(weights),
-        dtypes=TWO_TYPES,
+        np.abs(WEIGHTS),
     )
 
-    def slope_of_softmax(x, w):  # type: ignore[no-untyped-def]
+    def slope_of_softmax(x: np.ndarray, w: np.ndarray) -> Any:
         p = special.softmax(x, axis=1)
         return p * (w - (w * p).sum(axis=1, keepdims=True))
 
-    yield from in_types(
-        library,
-        "scipy.special.softmax",
-        lambda x, w: np.sum(w * special.softmax(x, axis=1)),
-        slope_of_softmax,
-        SCORES,
-        weights,
-        dtypes=TWO_TYPES,
-    )
-    yield from in_types(
-        library,
-        "scipy.special.log_softmax",
+    yield "softmax", lambda x, w: np.sum(w * special.softmax(x, axis=1)), slope_of_softmax, SCORES, WEIGHTS
+    yield (
+        "log_softmax",
         lambda x, w: np.sum(w * special.log_softmax(x, axis=1)),
         lambda x, w: w - special.softmax(x, axis=1) * w.sum(axis=1, keepdims=True),
         SCORES,
-        weights,
-        dtypes=TWO_TYPES,
+        WEIGHTS,
     )
 
 
-def _differentiate_agm(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """agm(x, y) = π (x + y) / (4 K(m)), m = ((x − y)/(x + y))²; it is homogeneous of degree 1."""
-    total, m = x + y, ((x - y) / (x + y)) ** 2
-    K, E = special.ellipk(m), special.ellipe(m)
-    slope = (E / (1 - m) - K) / (2 * m)
-    dm_dx = 4 * y * (x - y) / total**3
-    by_x = pi / (4 * K) - pi * total / (4 * K**2) * slope * dm_dx
-    return by_x, (special.agm(x, y) - x * by_x) / y
+def _sum(f: Callable[..., Any], x: np.ndarray) -> Any:
+    return np.sum(f(x))
+
+
+def _sum_of_pair(f: Callable[..., Any], p: dict[str, np.ndarray]) -> Any:
+    return np.sum(f(p["x"], p["y"]))
+
+
+def _differentiate_pair(slopes: Callable[..., Any], p: dict[str, np.ndarray]) -> Any:
+    return dict(zip("xy", slopes(p["x"], p["y"]), strict=True))

@@ -238,7 +238,7 @@ def list_metrics() -> Iterator[tuple[Any, ...]]:
         yield f"metrics.{name}", FLOAT64, lambda p, y, m=metric: m(y, p), slope, prediction, y
     few, centers = X[:4], X[4:6]
 
-    def slope_of_rbf(Z: np.ndarray, C: np.ndarray) -> np.ndarray:
+    def slope_of_rbf(Z: np.ndarray, C: np.ndarray) -> Any:
         k = pairwise.rbf_kernel(Z, C, gamma=0.3)
         return -0.6 * (k.sum(axis=1, keepdims=True) * Z - k @ C)
 

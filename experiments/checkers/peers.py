@@ -167,7 +167,7 @@ def ask_derivative(question: Question) -> Word:
     claimed = question.slope(question.start)
     for i, (x, claim) in enumerate(zip(question.start, claimed, strict=True)):
 
-        def along(t: np.ndarray, i: int = i) -> np.ndarray:
+        def along(t: np.ndarray, i: int = i) -> Any:
             return np.vectorize(
                 lambda value: question.value(_replace(question.start, i, value)), otypes=[question.dtype]
             )(t)

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
-Answers = dict[Hashable, Any]
+Answers = dict[Any, Any]
 Interview = Generator[tuple[Hashable, Callable[[], Any]], Any, None]
 """It yields questions, each with the function that answers it, and gets the answers."""
 LOOK_EVERY = 1.0  # seconds between looks at the clock
