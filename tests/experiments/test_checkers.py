@@ -1,8 +1,6 @@
 """The registry of real functions has right gradients, the faults do what their names say, and a crash costs one answer only."""
 
 import csv
-import os
-import time
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from checkers.processes import run_all
 from checkers.registry import LIBRARIES, RealFunction, is_installed, list_functions
 from gradient_checkers import CheckersOptions
 from support.gradcheck import users_defaults
+from support.interviews import interview
 from support.processes import run
 
 from softjax import InputError
@@ -24,6 +23,11 @@ from softjax.gradcheck.leaves import is_tensor, to_array
 ROOT = Path(__file__).parents[2]
 LOOSE = {"float64": 1e-6, "float32": 2e-3, "bfloat16": 0.1, "float16": 0.02}
 """errors of a directional derivative, relative to Σ|terms|"""
+
+
+@pytest.fixture(autouse=True)
+def _as_users_have_it(own_messages):
+    """Checkers meet softjax as users do."""
 
 
 def of_libraries(*names):
@@ -199,9 +203,7 @@ def test_a_fault_is_drawn_only_where_it_changes_the_gradient_and_every_kind_is_d
 def test_every_checker_accepts_a_right_gradient_and_rejects_twice_it_whatever_the_library(checker, array):
     pytest.importorskip(peers.CHECKERS[checker].needs)
     function = quadratic(array, 0.5)
-    assert peers.ask(checker, function, function.gradient).word == "accepted", peers.ask(
-        checker, function, function.gradient
-    )
+    assert peers.ask(checker, function, function.gradient).word == "accepted"
     assert peers.ask(checker, function, lambda p: {"w": 2 * function.gradient(p)["w"]}).word == "rejected"
 
 
@@ -233,23 +235,9 @@ def test_a_fault_is_large_by_the_rounding_bounds_or_far_beyond_rounding_whatever
     assert not measure_size(tiny, function, POINT, reference(1e-16, "undecided"))["large"]
 
 
-def interview(task):
-    """Three questions; the second one crashes, or hangs, if the task says so."""
-    for question in ("first", "second", "third"):
-        yield question, partial(answer, task, question)
-
-
-def answer(task, question):
-    if question == "second" and task == "crash":
-        os._exit(7)
-    if question == "second" and task == "hang":
-        time.sleep(3600)
-    return f"{task} {question}"
-
-
 def test_a_process_that_crashes_or_hangs_loses_only_the_answer_that_it_was_at():
     tasks = ["a", "crash", "hang", "b"]
-    answers = dict(run_all(interview, tasks, 2, 5.0, lambda reason: reason))
+    answers = dict(run_all(interview, tasks, 2, 2.0, lambda reason: reason))
     for task in tasks:
         assert [answers[task][question] for question in ("first", "third")] == [
             f"{task} first",
@@ -257,7 +245,7 @@ def test_a_process_that_crashes_or_hangs_loses_only_the_answer_that_it_was_at():
         ]
     assert answers["a"]["second"] == "a second"
     assert answers["crash"]["second"] == "the process ended with exit code 7"
-    assert answers["hang"]["second"] == "it took more than 5 s"
+    assert answers["hang"]["second"] == "it took more than 2 s"
 
 
 @pytest.mark.slow
