@@ -51,7 +51,7 @@ def list_special() -> Iterator[tuple[Any, ...]]:
         "expi": (special.expi, POSITIVE),
         "exp1": (special.exp1, POSITIVE),
         "expn(3, x)": (lambda x: special.expn(3, x), POSITIVE),
-        "spence": (special.spence, np.array([0.3, 0.8, 1.3, 2.6, 5.5])),  # JAX gives NaN at 1.7
+        "spence": (special.spence, np.array([0.3, 0.8, 0.9, 2.6, 5.5])),  # JAX gives NaN at 1.7
         "zeta(3, q)": (lambda q: special.zeta(3.0, q), POSITIVE),
         "gammainc(2.5, x)": (lambda x: special.gammainc(2.5, x), POSITIVE),
         "gammainc(a, 1.5)": (lambda a: special.gammainc(a, 1.5), POSITIVE),

@@ -23,6 +23,9 @@ from softjax.gradcheck.leaves import is_tensor, to_array
 ROOT = Path(__file__).parents[2]
 LOOSE = {"float64": 1e-6, "float32": 2e-3, "bfloat16": 0.1, "float16": 0.02}
 """errors of a directional derivative, relative to Σ|terms|"""
+IN_FLOAT32 = {
+    "jax.nn.dot_product_attention, float64"
+}  # whatever its type, its softmax is computed in float32
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +79,8 @@ def measure_error(function):
             scale = sum(float(np.abs(g * v).sum()) for g, v in zip(gradient, direction, strict=True))
             slope = lambda h, value=value: (value(h) - value(-h)) / (2 * h)  # noqa: E731
             errors = [abs((4 * slope(h / 2) - slope(h)) / 3 - along) for h in (1e-2, 1e-3, 1e-4, 1e-5)]
-            assert np.isfinite([along, *errors[1:]]).all()
-            worst = max(worst, min(errors) / scale)
+            finite = np.isfinite(along) and np.isfinite(errors[1:]).all()
+            worst = max(worst, min(errors) / scale) if finite else np.inf
     return worst
 
 
@@ -102,14 +105,15 @@ def test_every_right_gradient_agrees_with_differences(library):
 @pytest.mark.slow
 @pytest.mark.parametrize("library", of_libraries("jax.nn", "optax", "jax.scipy", "jax.numpy", "softjax"))
 def test_every_right_gradient_of_jax_agrees_with_differences(library):
+    functions = list_functions(library)
+    # in other types they are the same programs: a sample is enough
+    lower = [f for f in functions if f.dtype != "float64"]
+    chosen = [*(f for f in functions if f.dtype == "float64"), *lower[::5]]
     with users_defaults():
-        wrong = {
-            f.key: error
-            for f in list_functions(library)
-            for error in [measure_error(f)]
-            if not error < LOOSE[f.dtype]
+        errors = {
+            f.key: (measure_error(f), LOOSE["float32" if f.key in IN_FLOAT32 else f.dtype]) for f in chosen
         }
-    assert not wrong
+    assert {key: error for key, (error, loose) in errors.items() if not error < loose} == {}
 
 
 def test_the_registry_is_as_large_as_it_says_and_no_two_functions_have_the_same_name():
@@ -249,13 +253,21 @@ def test_a_process_that_crashes_or_hangs_loses_only_the_answer_that_it_was_at():
 
 
 @pytest.mark.slow
-def test_the_faults_of_the_softmax_problems_are_judged():
+def test_the_claims_about_a_softmax_problem_are_judged(monkeypatch):
+    few = {name: softmax.JITTED[name] for name in ("no 1/N", "only where scores tie", "one entry 1 % off")}
+    monkeypatch.setattr(softmax, "JITTED", few)
+    monkeypatch.setattr(softmax, "PENALTIES", ("l2", "l1"))
     with users_defaults():
-        rows = softmax.judge_problem(softmax.Task("float64", 0, ("softjax", "ten entries")))
-    assert [row["claim"] for row in rows[:5]] == [f"right, {penalty}" for penalty in softmax.PENALTIES]
-    assert {row["verdicts"]["softjax"] for row in rows[:5]} == {"accepted"}
-    assert len(rows) > 20
-    assert {row["verdicts"]["softjax"] for row in rows[5:]} == {"rejected"}
+        rows = softmax.judge_problem(softmax.Task("float64", 1, ("softjax", "ten entries")))
+    words = {row["claim"]: row["verdicts"]["softjax"] for row in rows}
+    # no two scores of this problem are equal, so that the second fault changes nothing
+    assert words == {
+        "right, l2": "accepted",
+        "right, l1": "accepted",
+        "no 1/N": "rejected",
+        "one entry 1 % off": "rejected",
+    }
+    assert [row["large"] for row in rows] == [False, False, True, True]
 
 
 @pytest.mark.slow
