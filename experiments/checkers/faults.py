@@ -132,9 +132,13 @@ def look_at(function: RealFunction) -> Point:
 
 
 def draw_kinds(function: RealFunction, point: Point, number: int) -> list[str]:
-    """Some kinds of fault that change the gradient of this function, drawn at random, the same ones each time."""
+    """Some kinds of fault that change the gradient of this function, drawn at random, the same ones each time.
+
+    Few functions have square matrices; where one has, "transposed" is among them.
+    """
     chosen: list[str] = []
-    for kind in make_rng(function).permutation(list(FAULTS)).tolist():
+    order = make_rng(function).permutation(list(FAULTS)).tolist()
+    for kind in sorted(order, key=lambda kind: kind != "transposed"):
         if len(chosen) < number and measure_change(plant(kind, function, point), function, point) > LEAST:
             chosen.append(kind)
     return chosen
