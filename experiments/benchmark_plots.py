@@ -81,3 +81,28 @@ def scaling(by_size: Mapping[int, Mapping[str, float]], ours: str, title: str) -
     axes.legend(frameon=False, fontsize=7)
     axes.set_title(title, fontsize=10)
     return figure
+
+
+def acceptance(rates: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+    """Right gradients accepted against large faults caught, a panel for each selection and a point for each checker."""
+    figure = Figure(figsize=(5.2 * len(rates), 4.6), layout="constrained")
+    for axes, (where, of_checker) in zip(
+        figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True
+    ):
+        for k, (checker, (accepted, caught)) in enumerate(of_checker.items()):
+            color = ACCENT if checker == "softjax" else BLUE
+            axes.plot(
+                100 * accepted, 100 * caught, "osD^v<>P"[k % 8], color=color, markersize=8, label=checker
+            )
+        axes.set(
+            xlim=(0, 103),
+            ylim=(0, 103),
+            xlabel="right gradients accepted, %",
+            ylabel="large faults caught, %",
+        )
+        axes.plot([0, 100], [0, 100], color="0.85", linewidth=1, zorder=0)
+        axes.grid(color="0.93")
+        axes.set_axisbelow(True)
+        axes.set_title(where, fontsize=10)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
