@@ -103,6 +103,7 @@ def test_every_right_gradient_agrees_with_differences(library):
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize("library", of_libraries("jax.nn", "optax", "jax.scipy", "jax.numpy", "softjax"))
 def test_every_right_gradient_of_jax_agrees_with_differences(library):
     functions = list_functions(library)
@@ -271,6 +272,7 @@ def test_the_claims_about_a_softmax_problem_are_judged(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_the_comparison_writes_its_report(tmp_path):
     options = [
         "--libraries",

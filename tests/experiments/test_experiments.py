@@ -63,6 +63,7 @@ def test_an_interrupted_experiment_computes_no_stage_twice_and_a_complete_one_sa
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
     out = tmp_path / "benchmark"
     command = [str(ROOT / "experiments" / "benchmark_sweep.py"), "--dataset", "digits"]
@@ -97,6 +98,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize(
     ("script", "options", "words"),
     [
@@ -143,6 +145,7 @@ def test_an_experiment_writes_its_report(tmp_path, script, options, words):
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
     tmp_path, start_process, monkeypatch, capsys
 ):

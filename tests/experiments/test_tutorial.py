@@ -97,6 +97,7 @@ def assert_alike(old, new):
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_the_tutorial_runs_from_scratch_and_shows_what_was_committed(tmp_path):
     out = tmp_path / "tutorial.ipynb"
     done = run_notebook(NOTEBOOK, out)

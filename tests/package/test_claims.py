@@ -1,0 +1,54 @@
+"""What the README and the page of results claim of gradient checkers is what the committed run says."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "docs/results.md"]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    with (ROOT / "reports" / "gradient_checkers" / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def accepted_and_caught(rows, checker):
+    """(right gradients accepted, taken, large faults caught, taken); caught only where the right gradient is accepted."""
+
+    def point(row):
+        return row["library"], row["function"], row["dtype"]
+
+    right = [row for row in rows if row["claim"] == "right" and row[checker] != "not applicable"]
+    accepted = {point(row) for row in right if row[checker] == "accepted"}
+    faults = [
+        row
+        for row in rows
+        if row["claim"] != "right" and row["large"] == "True" and row[checker] != "not applicable"
+    ]
+    caught = [row for row in faults if row[checker] == "rejected" and point(row) in accepted]
+    return len(accepted), len(right), len(caught), len(faults)
+
+
+def claimed_in(page):
+    return re.sub(r"\s+", " ", (ROOT / page).read_text())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_rates_of_our_checker_are_those_of_the_run(rows, page):
+    real = [row for row in rows if row["library"] != "softmax problems"]
+    accepted, right, caught, faults = accepted_and_caught(real, "softjax")
+    functions = len({row["function"] for row in real})
+    text = claimed_in(page)
+    assert f"accepted {accepted:,} of {right:,} right gradients of {functions:,} functions" in text
+    assert f"caught {caught:,} of {faults:,} " in text
+
+
+@pytest.mark.parametrize("checker", ["jax check_grads", "torch gradcheck"])
+def test_the_rates_of_the_others_are_those_of_the_run(rows, checker):
+    real = [row for row in rows if row["library"] != "softmax problems" and row["dtype"] == "float64"]
+    accepted, right, caught, faults = accepted_and_caught(real, checker)
+    assert f"{100 * accepted / right:.1f} % and {100 * caught / faults:.1f} %" in claimed_in("README.md")
