@@ -40,7 +40,7 @@ class CheckersOptions(Options):
     """Libraries whose functions are taken."""
     num_functions: int | None = None
     """Take only so many functions of each library, spread over its list. By default all."""
-    faults_per_function: int = 6
+    faults_per_function: int = 4
     """Faults that are planted in the gradient of each function, drawn at random from twenty kinds."""
     num_problems: int = 25
     """Random problems of the softmax objective for each type; 0 for none."""
