@@ -47,6 +47,19 @@ def test_the_rates_of_our_checker_are_those_of_the_run(rows, page):
     assert f"caught {caught:,} of {faults:,} " in text
 
 
+def test_of_small_faults_it_catches_some(rows):
+    small = [
+        row
+        for row in rows
+        if row["library"] != "softmax problems" and row["claim"] != "right" and row["large"] == "False"
+    ]
+    caught = sum(row["softjax"] == "rejected" for row in small)
+    assert (
+        f"Of {len(small)} small faults, whose error is hardly more than rounding, it caught {caught}"
+        in claimed_in(PAGES[1])
+    )
+
+
 @pytest.mark.parametrize("checker", ["jax check_grads", "torch gradcheck"])
 def test_the_rates_of_the_others_are_those_of_the_run(rows, checker):
     real = [row for row in rows if row["library"] != "softmax problems" and row["dtype"] == "float64"]
