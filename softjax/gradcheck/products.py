@@ -148,10 +148,10 @@ def check_hessian(
     is_matrix = not callable(claimed) or hasattr(claimed, "rmatvec")
     if dense is None:
         dense = is_matrix or not _takes(claimed, 2 + len(args))
+    slope = partial(_take_slope, fun, _choose_slope(fun, params, args))
     checks = []
     for _ in range(num_directions):
         v = _draw_signs(params, rng)
-        slope = partial(_take_slope, fun, _choose_slope(fun, params, args))
         if not dense:
             checks.append(check_gradient(slope, claimed, params, v, *args, seed=seed, **options))
             continue

@@ -302,11 +302,11 @@ def _do_without_autodiff(
     values_taken = [
         abs(each.difference.value) for each in looked if each.is_usable(abs(each.difference.value))
     ]
-    least = 1e-5 * max(values_taken, default=0.0) or np.inf  # an entry may be 0 to rounding
-    analytic = _takes_complex_steps(looked, least)
+    floor = 1e-5 * max(values_taken, default=0.0)  # an entry may be 0 to rounding
+    analytic = _takes_complex_steps(looked, floor)
     for along in looked:
-        scale = max(abs(along.difference.value), least if np.isfinite(least) else 0.0)
-        usable = along.is_usable(scale) or np.isinf(least)
+        scale = max(abs(along.difference.value), floor)
+        usable = along.is_usable(scale) or floor == 0  # where all are 0, there is no scale to judge by
         values = {"central differences": along.difference.value if usable else float("nan")}
         if along.complex_step is not None and analytic and along.agrees(scale):
             values = {"complex step": along.complex_step} | values
@@ -330,7 +330,7 @@ def _do_without_autodiff(
     return References(None, gradient, deviation, tuple(derivatives), disagreement, remarks)
 
 
-def _takes_complex_steps(looked: Sequence[Along], least: float) -> bool:
+def _takes_complex_steps(looked: Sequence[Along], floor: float) -> bool:
     """Whether the complex step can be trusted: along random directions it agrees with differences, and its rounding is small.
 
     A function that drops imaginary parts does so along random directions too.
@@ -339,7 +339,7 @@ def _takes_complex_steps(looked: Sequence[Along], least: float) -> bool:
     if not max(each.complex_error for each in looked) <= COMPLEX_ERROR * largest:
         return False
     for each in looked:
-        scale = max(abs(each.difference.value), least if np.isfinite(least) else 0.0)
+        scale = max(abs(each.difference.value), floor)
         if each.entry is None and each.is_usable(scale) and not each.agrees(scale):
             return False
     return True
