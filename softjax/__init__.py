@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from softjax.evaluation.metrics import confusion_matrix as confusion_matrix
     from softjax.evaluation.metrics import negative_log_likelihood as negative_log_likelihood
     from softjax.gradcheck.check import check_gradient as check_gradient
+    from softjax.gradcheck.custom_rules import check_rule as check_rule
     from softjax.gradcheck.products import check_hessian as check_hessian
     from softjax.gradcheck.products import check_jacobian as check_jacobian
-    from softjax.gradcheck.products import check_rule as check_rule
     from softjax.gradcheck.result import GradientCheck as GradientCheck
     from softjax.gradcheck.result import GradientChecks as GradientChecks
     from softjax.gradcheck.result import GradientError as GradientError
@@ -46,7 +46,8 @@ _CONTENTS = {
     "objective.gradient": ["loss_and_grad", "softmax_cross_entropy"],
     "objective.hessian": ["hessian_vector_product"],
     "gradcheck.check": ["check_gradient"],
-    "gradcheck.products": ["check_jacobian", "check_hessian", "check_rule"],
+    "gradcheck.products": ["check_jacobian", "check_hessian"],
+    "gradcheck.custom_rules": ["check_rule"],
     "gradcheck.result": ["GradientCheck", "GradientChecks", "GradientError"],
     "evaluation.metrics": ["accuracy", "negative_log_likelihood", "confusion_matrix"],
     "datasets.dataset": ["Dataset", "Split"],

@@ -6,7 +6,8 @@ from typing import Any
 from jaxtyping import PyTree
 
 from softjax.gradcheck.check import check_gradient
-from softjax.gradcheck.products import check_hessian, check_jacobian, check_rule
+from softjax.gradcheck.custom_rules import check_rule
+from softjax.gradcheck.products import check_hessian, check_jacobian
 from softjax.gradcheck.result import GradientCheck, GradientChecks
 
 

@@ -1,4 +1,4 @@
-"""Checks of Jacobians, Hessians and custom derivative rules: each is a few checks of gradients, of random combinations."""
+"""Checks of Jacobians and Hessians: each is a few checks of gradients, of random combinations."""
 
 import inspect
 import warnings
@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from softjax.gradcheck.check import check_gradient
-from softjax.gradcheck.leaves import dtype_of, is_floating, is_tensor, to_array
+from softjax.gradcheck.leaves import dtype_of, is_tensor, to_array
 from softjax.gradcheck.parts import like, weigh
 from softjax.gradcheck.result import GradientCheck, GradientChecks
-from softjax.gradcheck.rewrite import WITH_RULES, has_operation, take_rules_off
 
 Form = Literal["matrix", "jvp", "vjp"]
 ROWS_AT_MOST = 50  # of a wrong Jacobian, that are checked one by one to name the first wrong one
@@ -169,90 +168,6 @@ def check_hessian(
     return GradientChecks(checks)
 
 
-def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: Any) -> GradientChecks:
-    """Checks whether the custom JVP or VJP rule of a JAX function is right, in every mode in which it is used.
-
-    The derivative with the rule is the claim. The references are that of the function with its rule taken off, the complex
-    step and central differences. Checked are reverse mode and forward mode (a `custom_vjp` has none), both also under `jit`
-    and `vmap`, each as the gradient of uᵀ fun for a random u of entries ±1.
-
-    **Arguments:**
-
-    - `fun`: a function with `jax.custom_jvp` or `jax.custom_vjp`, or one that calls such functions. It returns arrays.
-    - `args`: its arguments. It is differentiated by those that hold floating arrays or numbers.
-    - `seed`: selects u. `options`: as for `check_gradient`.
-
-    **Returns:** a `GradientChecks`, one for each mode.
-
-    Raises `ValueError` if `fun` has no such rule, or no floating argument. What `fun` raises is passed on.
-
-    Examples:
-        >>> import jax, jax.numpy as jnp, softjax
-        >>> @jax.custom_jvp
-        ... def log1pexp(x):
-        ...     return jnp.log1p(jnp.exp(x))
-        >>> log1pexp.defjvps(lambda t, ans, x: (1 - 1 / (1 + jnp.exp(x))) * t)
-        >>> softjax.check_rule(log1pexp, jnp.float32(3.0)).verdict
-        'right'
-
-    Source: JAX documentation, *Custom derivative rules for JAX-transformable Python functions*.
-    """
-    places = [k for k, arg in enumerate(args) if _floats_alone(arg)]
-    if not places:
-        raise ValueError(
-            "check_rule: none of the arguments holds floating numbers alone, so there is nothing to differentiate by"
-        )
-    params = [jax.tree.map(jnp.asarray, args[k]) for k in places]
-    if not has_operation(
-        jax.make_jaxpr(lambda params: fun(*_insert(args, places, params)))(params), WITH_RULES
-    ):
-        raise ValueError(
-            "check_rule: the function has no custom JVP or VJP rule; check_gradient checks a claimed gradient"
-        )
-    rng = np.random.default_rng(seed)
-    outputs = jax.eval_shape(lambda params: fun(*_insert(args, places, params)), params)
-    weights = [rng.choice([-1.0, 1.0], leaf.shape) for leaf in jax.tree.leaves(outputs)]
-
-    def scalar(params: PyTree) -> Any:
-        leaves = map(jnp.asarray, jax.tree.leaves(fun(*_insert(args, places, params))))
-        floating = [
-            (leaf * jnp.asarray(w, leaf.dtype)).sum()
-            for leaf, w in zip(leaves, weights, strict=True)
-            if jnp.issubdtype(leaf.dtype, jnp.floating)
-        ]
-        return sum(floating[1:], floating[0])
-
-    checks, names = [], []
-    for name, claim in _list_modes(scalar, params):
-        checks.append(check_gradient(take_rules_off(scalar), claim, params, seed=seed, **options))
-        names.append(name)
-    return GradientChecks(checks, "", names)
-
-
-def _list_modes(scalar: Callable[..., Any], params: PyTree) -> list[tuple[str, Callable[..., Any]]]:
-    """The gradient of a function by every mode that its rules have, also compiled and for a batch."""
-
-    def forward(params: PyTree) -> PyTree:
-        return jax.jacfwd(scalar)(params)
-
-    modes: list[tuple[str, Callable[..., Any]]] = []
-    for name, gradient in (("reverse mode", jax.grad(scalar)), ("forward mode", forward)):
-        try:
-            gradient(params)
-        except (TypeError, NotImplementedError, ValueError) as error:
-            if "custom_vjp" in str(error) or "Reverse-mode" in str(error):
-                continue  # a function with a VJP has no forward mode, a loop may have no reverse mode
-            raise
-
-        def batch(params: PyTree, gradient: Any = gradient) -> PyTree:
-            """The same point, as the second of two."""
-            two = jax.tree.map(lambda x: jnp.stack([x + x * jnp.asarray(1e-2, x.dtype), x]), params)
-            return jax.tree.map(lambda x: x[1], jax.vmap(gradient)(two))
-
-        modes += [(name, gradient), (f"{name} under jit", jax.jit(gradient)), (f"{name} under vmap", batch)]
-    return modes
-
-
 def _takes(function: Callable[..., Any], number: int) -> bool:
     """Whether a function can be called with that many arguments, as far as it can be known."""
     try:
@@ -262,18 +177,6 @@ def _takes(function: Callable[..., Any], number: int) -> bool:
     except ValueError:  # a function written in C
         return True
     return True
-
-
-def _floats_alone(arg: Any) -> bool:
-    leaves = jax.tree.leaves(arg)
-    return bool(leaves) and all(is_floating(leaf) or isinstance(leaf, float) for leaf in leaves)
-
-
-def _insert(args: tuple[Any, ...], places: list[int], params: PyTree) -> list[Any]:
-    given = list(args)
-    for place, param in zip(places, params, strict=True):
-        given[place] = param
-    return given
 
 
 def _check_directions(num_directions: int) -> None:
