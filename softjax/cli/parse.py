@@ -7,6 +7,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from softjax.cli.audit import Audit
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
 from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
@@ -14,11 +15,11 @@ from softjax.cli.sweep import Sweep
 from softjax.errors import InputError
 
 DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients, and "
-    "compares autodiff frameworks."
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients and derivative "
+    "rules, and compares autodiff frameworks."
 )
 
-COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "compare": Compare}
+COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "audit": Audit, "compare": Compare}
 
 
 def parse(arguments: list[str]) -> Any:

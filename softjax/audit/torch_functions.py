@@ -1,0 +1,176 @@
+"""Subclasses of `torch.autograd.Function`: how their calls are seen, and how a rule is checked at a point."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from softjax.audit.judge import Finding, judge
+from softjax.audit.record import Point, Recorder
+
+KIND = "autograd.Function"
+
+
+def watch(torch: Any, recorder: Recorder) -> None:
+    """Has `recorder` see every call of `apply` of a subclass."""
+    base = torch.autograd.Function
+    original = base.__dict__["apply"].__func__
+
+    def see(function: Any, args: Any, kwargs: Any) -> None:
+        code = getattr(function.forward, "__code__", None)
+        if code is None:
+            return
+        name = f"{function.__module__}.{function.__qualname__}"
+        seen = recorder.find_named(KIND, (code, name), name, function.__module__, code)
+        if seen is None or not recorder.count(seen):
+            return
+        tensors = [arg for arg in (*args, *kwargs.values()) if isinstance(arg, torch.Tensor)]
+        if any(type(tensor) not in (torch.Tensor, torch.nn.Parameter) for tensor in tensors):
+            seen.skipped.add("tensors of another class")
+            return
+        arrays = {id(tensor): _to_numpy(torch, tensor) for tensor in tensors}
+        leaves = [arrays.get(id(arg), arg) for arg in (*args, *kwargs.values())]
+
+        def make() -> Point:
+            frozen = tuple(Tensor.of(torch, arg) if isinstance(arg, torch.Tensor) else arg for arg in args)
+            named = {k: Tensor.of(torch, v) if isinstance(v, torch.Tensor) else v for k, v in kwargs.items()}
+            return Point(function, (frozen, named), {})
+
+        recorder.keep(seen, function, leaves, make)
+
+    @functools.wraps(original)
+    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if not torch.compiler.is_compiling():
+            with contextlib.suppress(Exception):  # the call goes on, whatever is in its arguments
+                see(cls, args, kwargs)
+        return original(cls, *args, **kwargs)
+
+    base.apply = classmethod(apply)
+
+
+class Tensor:
+    """A tensor as a NumPy array, and whether the call was to be differentiated by it."""
+
+    def __init__(self, array: np.ndarray, dtype: str, differentiated: bool) -> None:
+        """`dtype` is PyTorch's; the array has it if NumPy has it."""
+        self.array, self.dtype, self.differentiated = array, dtype, differentiated
+
+    @classmethod
+    def of(cls, torch: Any, tensor: Any) -> "Tensor":
+        """A copy of a tensor."""
+        name = str(tensor.dtype).removeprefix("torch.")
+        return cls(np.array(_to_numpy(torch, tensor)), name, bool(tensor.requires_grad))
+
+    def thaw(self, torch: Any) -> Any:
+        """The tensor."""
+        return torch.from_numpy(self.array.copy()).to(getattr(torch, self.dtype))
+
+
+def _to_numpy(torch: Any, tensor: Any) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).resolve_conj().numpy())
+
+
+def choose_differentiated(given: list[Any]) -> list[Tensor]:
+    """The tensors that required a gradient in the call, or all floating ones if none did."""
+    floating = [arg for arg in given if isinstance(arg, Tensor) and arg.array.dtype.kind == "f"]
+    return [arg for arg in floating if arg.differentiated] or floating
+
+
+def _name_tensors(point: Point, by: list[Tensor]) -> list[str]:
+    """The tensors as `forward` names them."""
+    args, kwargs = point.arguments
+    named = [name for name in inspect.signature(point.target.forward).parameters if name != "ctx"]
+    names = [named[k] if k < len(named) else f"argument {k + 1}" for k in range(len(args))] + list(kwargs)
+    given = [*args, *kwargs.values()]
+    return [next(name for name, arg in zip(names, given, strict=True) if arg is tensor) for tensor in by]
+
+
+def check(point: Point, order: int) -> Iterator[Finding]:
+    """Checks a rule at a point: backward, and forward mode if there is one.
+
+    It is differentiated by the tensors that required a gradient in the call, or by all floating ones if none did.
+    Raises what the function raises, and `ValueError` if there is nothing to differentiate.
+    """
+    import torch
+
+    from softjax.gradcheck.check import check_gradient
+
+    args, kwargs = point.arguments
+    by = choose_differentiated([*args, *kwargs.values()])
+    if not by:
+        raise ValueError("no argument that is differentiated holds floating numbers")
+    params = [tensor.thaw(torch) for tensor in by]
+    names = _name_tensors(point, by)
+
+    def call(params: list[Any]) -> list[Any]:
+        given = dict(zip(map(id, by), params, strict=True))
+        exact = params[0].dtype == torch.float64
+
+        def fill(arg: Any) -> Any:
+            if id(arg) in given:
+                return given[id(arg)]
+            if not isinstance(arg, Tensor):
+                return arg
+            tensor = arg.thaw(torch)
+            return tensor.double() if exact and tensor.is_floating_point() else tensor
+
+        output = point.target.apply(*map(fill, args), **{name: fill(arg) for name, arg in kwargs.items()})
+        return list(output) if isinstance(output, tuple | list) else [output]
+
+    rng = np.random.default_rng(0)
+    first = call(params)
+    weights: list[np.ndarray | None] = [
+        rng.choice([-1.0, 1.0], tuple(each.shape))
+        if isinstance(each, torch.Tensor) and each.is_floating_point()
+        else None
+        for each in first
+    ]
+    if all(weight is None for weight in weights):
+        raise ValueError("the function returns no floating tensor, so there is nothing to differentiate")
+
+    def scalar(params: list[Any]) -> Any:
+        terms = [
+            (output * torch.as_tensor(weight, dtype=output.dtype)).sum()
+            for output, weight in zip(call(params), weights, strict=True)
+            if weight is not None
+        ]
+        return sum(terms[1:], terms[0])
+
+    def value(params: list[Any]) -> Any:
+        with torch.no_grad():
+            return scalar(params)
+
+    def backward(params: list[Any]) -> list[Any]:
+        leaves = [param.detach().clone().requires_grad_() for param in params]
+        with torch.enable_grad():
+            found = torch.autograd.grad(scalar(leaves), leaves, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for g, p in zip(found, leaves, strict=True)]
+
+    def forward(params: list[Any]) -> list[Any]:
+        """Every entry by forward mode."""
+        found = [torch.zeros_like(param) for param in params]
+        for number, param in enumerate(params):
+            for place in np.ndindex(*param.shape):
+                tangents = [torch.zeros_like(each) for each in params]
+                tangents[number][place] = 1.0
+                with torch.autograd.forward_ad.dual_level():
+                    duals = [
+                        torch.autograd.forward_ad.make_dual(*pair)
+                        for pair in zip(params, tangents, strict=True)
+                    ]
+                    tangent = torch.autograd.forward_ad.unpack_dual(scalar(duals)).tangent
+                found[number][place] = 0.0 if tangent is None else tangent
+        return found
+
+    modes = [("reverse mode", backward)]
+    if point.target.jvp is not torch.autograd.Function.jvp and sum(p.numel() for p in params) <= 200:
+        modes.append(("forward mode", forward))
+    outputs = [np.asarray(each.detach()) if isinstance(each, torch.Tensor) else np.zeros(0) for each in first]
+    for name, claim in modes:
+        checked = check_gradient(value, claim, params, num_entries=5, budget=10.0)
+        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, False, names)
