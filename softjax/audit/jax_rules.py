@@ -85,10 +85,11 @@ def _make_operation(jax: Any) -> Any:
 
     For a batch it is called with three of its elements: `jax.debug.callback` would be called with every one.
     """
-    from jax.extend.core import Primitive
+    from jax.extend import core
     from jax.interpreters import ad, batching, mlir
 
-    record = Primitive("softjax_record")
+    primitives: Any = core  # its methods have no types
+    record = primitives.Primitive("softjax_record")
     record.multiple_results = True
     effects = jax.make_jaxpr(lambda: jax.debug.callback(lambda: None))().effects
 
@@ -184,18 +185,23 @@ def _check(point: Point, order: int) -> Iterator[Finding]:
     if order >= 2:
         found = second_order(scalar, params, 0)
         modes += [found] if found is not None else []
+    known: dict[str, Any] = {}
     for mode in modes:
-        first = mode.name != "second order"
-        checked = check_gradient(mode.fun, mode.claim, params, num_entries=5, budget=10.0)
-        yield judge(
-            mode.name,
-            checked,
-            [np.asarray(p) for p in params],
-            outputs if first else [],
-            weights if first else [],
-            iterates,
-            names,
-        )
+        kind = mode.name.split(" under ")[0]
+        checked = known.get(kind)
+        if checked is None or not _agrees(checked, mode.claim(params)):
+            checked = check_gradient(mode.fun, mode.claim, params, num_entries=5, budget=10.0)
+        known.setdefault(kind, checked)
+        given = ([], []) if kind == "second order" else (outputs, weights)
+        yield judge(mode.name, checked, [np.asarray(p) for p in params], *given, iterates, names)
+
+
+def _agrees(checked: Any, claimed: list[Any]) -> bool:
+    """Whether a claim is right by the references of a check that found another right."""
+    return checked.ok and all(
+        bool((np.abs(np.asarray(a, np.float64) - true) <= checked.allowed_bounds * bound).all())
+        for a, true, bound in zip(claimed, checked.true, checked.bound, strict=True)
+    )
 
 
 def _name_leaves(point: Point, places: list[int]) -> list[str]:

@@ -127,14 +127,13 @@ class Audit:
             wrapt.register_post_import_hook(watch, library)
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        """Runs a test. If it fails and called a rule, it is run once more, with calls that are only counted.
+        """Runs a test. If it fails after a rule was called, it is run once more, with calls that are only counted.
 
         A test may look at the program that JAX traced, or export it; what is added to record values would be in the way.
         """
-        before = self.recorder.calls
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        if any(report.failed for report in reports) and self.recorder.calls > before:
+        if any(report.failed for report in reports) and self.recorder.calls:
             self.recorder.paused = True
             if "jax" in sys.modules:
                 sys.modules["jax"].clear_caches()

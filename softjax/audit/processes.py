@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from softjax.audit.judge import WORST_FIRST, Finding
+from softjax.audit.judge import WORST_FIRST, Finding, Word
 from softjax.audit.record import Recorded, Rule
 
 LIMIT = 60.0  # seconds for a rule
@@ -40,10 +40,8 @@ class Outcome:
     @property
     def worst(self) -> Finding | None:
         """The finding that decided."""
-        word = self.findings and next(
-            (w for w in WORST_FIRST if any(f.word == w for f in self.findings)), None
-        )
-        found = [finding for finding in self.findings if finding.word == word]
+        words = {finding.word for finding in self.findings}
+        found = [f for f in self.findings if f.word == next(word for word in WORST_FIRST if word in words)]
         return max(found, key=lambda f: f.error if f.error == f.error else -1.0) if found else None
 
 
@@ -86,15 +84,16 @@ def conclude(recorded: Recorded, findings: list[Finding], ending: str, seconds: 
     words = {
         number: {f.word for f in findings if f.point == number} for number in range(len(recorded.points))
     }
-    word = next((w for w in ("wrong", "differs") if any(w in each for each in words.values())), "")
-    if not word:
-        word = "right" if {"right"} in words.values() else "undecided"
+    found = {word for each in words.values() for word in each}
+    word: Word = "right" if {"right"} in words.values() else "undecided"
+    if found & {"wrong", "differs"}:
+        word = "wrong" if "wrong" in found else "differs"
     text = _explain(recorded, findings, word, words, ending)
     return Outcome(recorded.rule, word, text, recorded.calls, len(recorded.points), tuple(findings), seconds)
 
 
 def _explain(
-    recorded: Recorded, findings: list[Finding], word: str, words: dict[int, set[str]], ending: str
+    recorded: Recorded, findings: list[Finding], word: str, words: dict[int, set[Word]], ending: str
 ) -> str:
     if not recorded.points:
         return f"no point was kept: {', '.join(recorded.skipped) or 'the calls had no values'}"

@@ -98,9 +98,10 @@ def _find_rules(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
     yield from visit(tree.body, "")
 
 
-def _first_line(node: ast.AST) -> int:
+def _first_line(node: ast.expr | ast.stmt) -> int:
     """The line that Python takes for the first of a function: that of its first decorator."""
-    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min(each.lineno for each in (node, *decorators))
 
 
 def _find_kind(node: ast.AST) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from softjax.audit.judge import Finding
 from softjax.audit.record import Point, Recorded, find_name, load_point
+from softjax.gradcheck.custom_rules import WEIGHTS
 
 JAX = '''"""{name}: {what}
 
@@ -26,10 +27,10 @@ leaves = [jax.numpy.asarray(x, "float64" if k in {places} else None) if hasattr(
 
 
 def f(t):
-    """The outputs, weighed by numbers ±1, where entry {index} of leaf {leaf} is moved by t."""
+    """The outputs, weighed by u, where entry {index} of leaf {leaf} is moved by t."""
     args, kwargs = jax.tree.unflatten(tree, [x.at[{index}].add(t) if k == {leaf} else x for k, x in enumerate(leaves)])
     outputs, rng = jax.tree.leaves(rule(*args, **kwargs)), np.random.default_rng(0)
-    return sum((rng.choice([-1.0, 1.0], y.shape) * y).sum() for y in outputs if jax.numpy.issubdtype(y.dtype, jax.numpy.floating))
+    return sum((rng.choice({weights}, y.shape) * y).sum() for y in outputs if jax.numpy.issubdtype(y.dtype, jax.numpy.floating))
 
 
 h = 1e-6
@@ -57,12 +58,12 @@ t = torch.zeros((), dtype=torch.float64, requires_grad=True)
 
 
 def f(t):
-    """The outputs, weighed by numbers ±1, where entry {index} of argument {leaf} is moved by t."""
+    """The outputs, weighed by u, where entry {index} of argument {leaf} is moved by t."""
     step = torch.zeros_like(args[{leaf}])
     step[{index}] = 1.0
     outputs, rng = rule.apply(*(x + t * step if k == {leaf} else x for k, x in enumerate(args))), np.random.default_rng(0)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    return sum((torch.as_tensor(rng.choice([-1.0, 1.0], tuple(y.shape))) * y).sum() for y in outputs if y.is_floating_point())
+    return sum((torch.as_tensor(rng.choice({weights}, tuple(y.shape))) * y).sum() for y in outputs if y.is_floating_point())
 
 
 h = 1e-6
@@ -130,7 +131,7 @@ def _write(recorded: Recorded, finding: Finding, point: Point) -> tuple[str, byt
     if named:
         outer, *attributes = named[1].split(".")
         load = f"from {named[0]} import {outer}\n\nrule = {'.'.join([outer, *attributes])}\nargs, kwargs = {read}"
-    return template.format(**words, leaf=leaf, load=load, more=more), data
+    return template.format(**words, weights=WEIGHTS, leaf=leaf, load=load, more=more), data
 
 
 def _dump(saved: Any) -> tuple[bytes, str]:

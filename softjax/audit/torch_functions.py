@@ -99,6 +99,7 @@ def check(point: Point, order: int) -> Iterator[Finding]:
     import torch
 
     from softjax.gradcheck.check import check_gradient
+    from softjax.gradcheck.custom_rules import WEIGHTS
 
     args, kwargs = point.arguments
     by = choose_differentiated([*args, *kwargs.values()])
@@ -125,7 +126,7 @@ def check(point: Point, order: int) -> Iterator[Finding]:
     rng = np.random.default_rng(0)
     first = call(params)
     weights: list[np.ndarray | None] = [
-        rng.choice([-1.0, 1.0], tuple(each.shape))
+        rng.choice(WEIGHTS, tuple(each.shape))
         if isinstance(each, torch.Tensor) and each.is_floating_point()
         else None
         for each in first

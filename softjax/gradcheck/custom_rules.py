@@ -13,6 +13,9 @@ from softjax.gradcheck.leaves import is_floating
 from softjax.gradcheck.result import GradientChecks
 from softjax.gradcheck.rewrite import WITH_RULES, has_operation, take_rules_off
 
+WEIGHTS = (-1.5, -1.25, -0.75, -0.5, 0.5, 0.75, 1.25, 1.5)
+"""What u is drawn from: exact in every type, and not 1, which would hide that a rule leaves its cotangent out."""
+
 
 class Mode(NamedTuple):
     """A mode in which JAX uses the derivative rules of a function."""
@@ -29,7 +32,7 @@ def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: An
 
     The derivative with the rule is the claim. The references are that of the function with its rule taken off, the complex
     step and central differences. Checked are reverse mode and forward mode (a `custom_vjp` has none), both also under `jit`
-    and `vmap`, each as the gradient of uᵀ fun for a random u of entries ±1.
+    and `vmap`, each as the gradient of uᵀ fun for a random u.
 
     **Arguments:**
 
@@ -72,13 +75,13 @@ def check_rule(fun: Callable[..., Any], *args: Any, seed: int = 0, **options: An
 
 
 def draw_weights(call: Callable[..., Any], params: PyTree, seed: int) -> list[np.ndarray | None]:
-    """u: random entries ±1 for each floating output of `call(params)`, None for the other outputs.
+    """u: random numbers for each floating output of `call(params)`, None for the other outputs.
 
     Raises `ValueError` if there is no floating output.
     """
     rng = np.random.default_rng(seed)
     weights = [
-        rng.choice([-1.0, 1.0], leaf.shape) if jnp.issubdtype(leaf.dtype, jnp.floating) else None
+        rng.choice(WEIGHTS, leaf.shape) if jnp.issubdtype(leaf.dtype, jnp.floating) else None
         for leaf in jax.tree.leaves(jax.eval_shape(call, params))
     ]
     if all(weight is None for weight in weights):
@@ -86,12 +89,10 @@ def draw_weights(call: Callable[..., Any], params: PyTree, seed: int) -> list[np
     return weights
 
 
-def weigh_outputs(
-    call: Callable[..., Any], weights: list[np.ndarray | None]
-) -> Callable[[PyTree], jax.Array]:
+def weigh_outputs(call: Callable[..., Any], weights: list[np.ndarray | None]) -> Callable[[PyTree], Any]:
     """The scalar function uᵀ call(params)."""
 
-    def scalar(params: PyTree) -> jax.Array:
+    def scalar(params: PyTree) -> Any:
         leaves = map(jnp.asarray, jax.tree.leaves(call(params)))
         terms = [
             (leaf * jnp.asarray(weight, leaf.dtype)).sum()
@@ -138,10 +139,10 @@ def second_order(scalar: Callable[..., Any], params: PyTree, seed: int) -> Mode 
 
     bare = take_rules_off(scalar)
 
-    def slope(params: PyTree) -> jax.Array:
+    def slope(params: PyTree) -> Any:
         return jax.jvp(bare, (params,), (like(params),))[1]
 
-    def along(params: PyTree) -> jax.Array:
+    def along(params: PyTree) -> Any:
         products = jax.tree.map(lambda g, d: (g * d).sum(), jax.grad(scalar)(params), like(params))
         return sum(jax.tree.leaves(products))
 

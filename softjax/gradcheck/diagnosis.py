@@ -153,7 +153,8 @@ def _find_penalty(evidence: Evidence) -> str:
                 return f"{text}. A penalty {scalar:g} Σw² has the gradient {2 * scalar:g} w, and ½ · {scalar:g} Σw² has {scalar:g} w"
             if symbol != "w" and np.isclose(abs(coefficient), scalar, rtol=1e-3):
                 return f"{text}, which is the gradient of a penalty {scalar:g} Σ|w|"
-        return f"{text}, as of a penalty"
+        if (np.abs(true - claimed) > allowed).sum() > 1:  # one number always fits some coefficient
+            return f"{text}, as of a penalty"
     return ""
 
 
