@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.audit.judge import Finding, judge
+from softjax.audit.judge import Finding, is_symmetric, judge
 from softjax.audit.record import MAX_BYTES, Point, Recorder
 
 KINDS = ("custom_jvp", "custom_vjp")
@@ -143,18 +143,20 @@ def _make_point(jax: Any, target: Any, tree: Any, leaves: list[Any], settings: d
     return Point(target, jax.tree.unflatten(tree, plain), settings)
 
 
-def check(point: Point, order: int) -> Iterator[Finding]:
+def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
     """Checks a rule at a point in every mode that it has; in second order too if `order` is at least 2.
+
+    With `symmetric`, as a function of the symmetric part of those arguments that are symmetric matrices.
 
     Raises what the function raises, and `ValueError` if there is nothing to differentiate.
     """
     import jax
 
     with jax.enable_x64(point.settings["x64"]):
-        yield from _check(point, order)
+        yield from _check(point, order, symmetric)
 
 
-def _check(point: Point, order: int) -> Iterator[Finding]:
+def _check(point: Point, order: int, symmetric: bool) -> Iterator[Finding]:
     import jax
     import jax.numpy as jnp
 
@@ -172,7 +174,7 @@ def _check(point: Point, order: int) -> Iterator[Finding]:
     def call(params: list[Any]) -> Any:
         filled = list(fixed)
         for k, param in zip(places, params, strict=True):
-            filled[k] = param
+            filled[k] = (param + param.mT) / 2 if symmetric and is_symmetric(np.asarray(leaves[k])) else param
         args, kwargs = jax.tree.unflatten(tree, filled)
         return point.target(*args, **kwargs)
 
@@ -190,7 +192,7 @@ def _check(point: Point, order: int) -> Iterator[Finding]:
         kind = mode.name.split(" under ")[0]
         checked = known.get(kind)
         if checked is None or not _agrees(checked, mode.claim(params)):
-            checked = check_gradient(mode.fun, mode.claim, params, num_entries=5, budget=10.0)
+            checked = check_gradient(mode.fun, mode.claim, params, num_entries=3, budget=4.0)
         known.setdefault(kind, checked)
         given = ([], []) if kind == "second order" else (outputs, weights)
         yield judge(mode.name, checked, [np.asarray(p) for p in params], *given, iterates, names)
@@ -237,6 +239,14 @@ def find_floating(point: Point) -> list[int]:
         )
     )
     return [k for k, mark in enumerate(marks) if mark]
+
+
+def has_symmetric(point: Point) -> bool:
+    """Whether an argument is a symmetric matrix."""
+    import jax
+
+    leaves = jax.tree.leaves(point.arguments)
+    return any(is_symmetric(np.asarray(leaves[k], np.float64)) for k in find_floating(point))
 
 
 def _is_number(leaf: Any) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from softjax.gradcheck.rounding import Rounding
+
 Word = Literal["right", "wrong", "differs", "undecided"]
 WORST_FIRST: tuple[Word, ...] = ("wrong", "differs", "undecided", "right")
 NEAR = 1e-2
@@ -59,11 +61,13 @@ def judge(
         meant = describe_difference(check, params, outputs, weights)
         if meant:
             word, text = "differs", f"differs from the derivative: {meant}"
+        elif iterates and check.relative_error < 100 * Rounding.of(check.dtype).unit:
+            word, text = "right", f"agrees with the derivative to {check.relative_error:.1e}"
         elif iterates and check.relative_error < NEAR:
             word = "undecided"
             text = (
-                f"the rule agrees with the derivative to {check.relative_error:.1e}, and the function iterates: "
-                "its values may be exact to no more"
+                f"the rule agrees with the derivative to {check.relative_error:.1e}. The function may iterate to a tolerance: "
+                "then its values are exact to no more"
             )
     for number, name in enumerate(names):
         text = text.replace(f"params[{number}]", name).replace(f"in argument {number + 1}", f"in {name}")
@@ -79,6 +83,15 @@ def judge(
         worst.true,
         int(leaf[1]) if leaf else 0,
         worst.index,
+    )
+
+
+def is_symmetric(array: np.ndarray) -> bool:
+    """Whether an array holds symmetric matrices, of at least 2 rows, to within rounding to float32."""
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] < 2:
+        return False
+    return bool(
+        np.abs(array - np.swapaxes(array, -1, -2)).max(initial=0) <= 1e-5 * np.abs(array).max(initial=0)
     )
 
 

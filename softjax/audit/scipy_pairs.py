@@ -85,7 +85,12 @@ def _returns_both(given: dict[str, Any], name: str) -> bool:
     )
 
 
-def check(point: Point, order: int) -> Iterator[Finding]:
+def has_symmetric(point: Point) -> bool:
+    """The point is one vector."""
+    return False
+
+
+def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
     """Checks a derivative at a point. Raises what the functions raise."""
     from softjax.gradcheck.check import check_gradient
     from softjax.gradcheck.products import check_jacobian

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.audit.judge import Finding, judge
+from softjax.audit.judge import Finding, is_symmetric, judge
 from softjax.audit.record import Point, Recorder
 
 KIND = "autograd.Function"
@@ -17,7 +17,7 @@ KIND = "autograd.Function"
 def watch(torch: Any, recorder: Recorder) -> None:
     """Has `recorder` see every call of `apply` of a subclass."""
     base = torch.autograd.Function
-    original = base.__dict__["apply"].__func__
+    original = inspect.getattr_static(base, "apply")  # a class method, of Python or of C
 
     def see(function: Any, args: Any, kwargs: Any) -> None:
         code = getattr(function.forward, "__code__", None)
@@ -41,13 +41,13 @@ def watch(torch: Any, recorder: Recorder) -> None:
 
         recorder.keep(seen, function, leaves, make)
 
-    @functools.wraps(original)
+    @functools.wraps(base.apply, assigned=("__doc__",), updated=())
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if not torch.compiler.is_compiling():
             with contextlib.suppress(Exception):  # the call goes on, whatever is in its arguments
                 see(cls, args, kwargs)
-        return original(cls, *args, **kwargs)
+        return original.__get__(None, cls)(*args, **kwargs)
 
     base.apply = classmethod(apply)
 
@@ -81,6 +81,12 @@ def choose_differentiated(given: list[Any]) -> list[Tensor]:
     return [arg for arg in floating if arg.differentiated] or floating
 
 
+def has_symmetric(point: Point) -> bool:
+    """Whether an argument is a symmetric matrix."""
+    args, kwargs = point.arguments
+    return any(is_symmetric(tensor.array) for tensor in choose_differentiated([*args, *kwargs.values()]))
+
+
 def _name_tensors(point: Point, by: list[Tensor]) -> list[str]:
     """The tensors as `forward` names them."""
     args, kwargs = point.arguments
@@ -90,8 +96,8 @@ def _name_tensors(point: Point, by: list[Tensor]) -> list[str]:
     return [next(name for name, arg in zip(names, given, strict=True) if arg is tensor) for tensor in by]
 
 
-def check(point: Point, order: int) -> Iterator[Finding]:
-    """Checks a rule at a point: backward, and forward mode if there is one.
+def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
+    """Checks a rule at a point: backward, and forward mode if there is one. `symmetric`: as for `jax_rules.check`.
 
     It is differentiated by the tensors that required a gradient in the call, or by all floating ones if none did.
     Raises what the function raises, and `ValueError` if there is nothing to differentiate.
@@ -114,7 +120,8 @@ def check(point: Point, order: int) -> Iterator[Finding]:
 
         def fill(arg: Any) -> Any:
             if id(arg) in given:
-                return given[id(arg)]
+                param = given[id(arg)]
+                return (param + param.mT) / 2 if symmetric and is_symmetric(arg.array) else param
             if not isinstance(arg, Tensor):
                 return arg
             tensor = arg.thaw(torch)
@@ -173,5 +180,6 @@ def check(point: Point, order: int) -> Iterator[Finding]:
         modes.append(("forward mode", forward))
     outputs = [np.asarray(each.detach()) if isinstance(each, torch.Tensor) else np.zeros(0) for each in first]
     for name, claim in modes:
-        checked = check_gradient(value, claim, params, num_entries=5, budget=10.0)
-        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, False, names)
+        checked = check_gradient(value, claim, params, num_entries=3, budget=4.0)
+        # whether the function iterates cannot be seen
+        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, True, names)

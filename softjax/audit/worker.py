@@ -7,12 +7,13 @@ import pickle
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
 from softjax.audit.judge import Finding
-from softjax.audit.record import Recorded, load_point
+from softjax.audit.record import Point, Recorded, load_point
 
 CHECKS = {"custom": "jax_rules", "autograd": "torch_functions", "scipy": "scipy_pairs"}
 NONE = float("nan")
@@ -26,11 +27,11 @@ def main(file: str, *paths: str) -> None:
     with open(file, "rb") as opened:
         recorded: Recorded = pickle.load(opened)
     source = next(source for start, source in CHECKS.items() if recorded.rule.kind.startswith(start))
-    check = import_module(f"softjax.audit.{source}").check
+    module = import_module(f"softjax.audit.{source}")
     for number, data in enumerate(recorded.points):
         try:
             began = time.perf_counter()
-            for found in check(load_point(data), recorded.order):
+            for found in check(module, load_point(data), recorded.order):
                 seconds = time.perf_counter() - began
                 _answer(out, replace(found, point=number, seconds=seconds))
                 began = time.perf_counter()
@@ -38,6 +39,23 @@ def main(file: str, *paths: str) -> None:
             said = str(error).strip().splitlines()
             text = f"cannot be checked: {type(error).__name__}: {said[0][:300] if said else ''}"
             _answer(out, Finding("", "undecided", text, NONE, point=number))
+
+
+def check(module: Any, point: Point, order: int) -> Iterator[Finding]:
+    """The findings at a point, each as soon as there is one.
+
+    What is wrong is checked once more if an argument is a symmetric matrix: a function of symmetric matrices may read one
+    triangle only, and its rule may give the gradient half to either.
+    """
+    as_symmetric: dict[str, Finding] | None = None
+    for found in module.check(point, order):
+        if found.word == "wrong" and as_symmetric is None:
+            listed = module.check(point, order, True) if module.has_symmetric(point) else ()
+            as_symmetric = {each.mode: each for each in listed}
+        other = (as_symmetric or {}).get(found.mode)
+        if found.word == "wrong" and other is not None and other.word != "wrong":
+            found = replace(other, text=f"for symmetric matrices, as the arguments are: {other.text}")
+        yield found
 
 
 def _answer(out: Any, finding: Finding) -> None:
