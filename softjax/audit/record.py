@@ -30,7 +30,7 @@ class Rule:
     """A function with a derivative that somebody wrote by hand."""
 
     kind: str
-    """custom_jvp, custom_vjp, autograd.Function, or SciPy's jac, fprime, ..."""
+    """custom_jvp, custom_vjp, autograd.Function or scipy jac"""
     name: str
     """package.module.function"""
     file: str
@@ -166,7 +166,11 @@ class Recorder:
                 return
             reason = _choose(seen, _describe(leaves), floating)
             if reason is not None:
+                earlier = seen.points.pop(reason, None)  # an extreme that is none any more
                 seen.points[reason] = make()
+                others = sum(each.startswith("other") for each in seen.points)
+                if earlier is not None and others < NUM_OTHERS:
+                    seen.points[f"other {others}"] = earlier
 
     def save(self, folder: Path) -> None:
         """Writes what was seen, a file for each rule."""

@@ -11,6 +11,8 @@ import numpy as np
 from softjax.audit.judge import Finding, judge
 from softjax.audit.record import Point, Recorder
 
+KIND = "scipy jac"
+
 
 class Caller(NamedTuple):
     """An optimizer: the names of its arguments for the function, the point and the derivative."""
@@ -56,7 +58,7 @@ def _wrap(original: Any, name: str, caller: Caller, recorder: Recorder) -> Any:
         together = derivative is True or (caller.derivative == "fprime" and _returns_both(given, name))
         if not callable(function) or not (callable(derivative) or together):
             return
-        seen = recorder.find(f"scipy {caller.derivative}", function if together else derivative)
+        seen = recorder.find(KIND, function if together else derivative)
         if seen is None or not recorder.count(seen):
             return
         more = given.get("args", ())

@@ -44,16 +44,17 @@ def main(file: str, *paths: str) -> None:
 def check(module: Any, point: Point, order: int) -> Iterator[Finding]:
     """The findings at a point, each as soon as there is one.
 
-    What is wrong is checked once more if an argument is a symmetric matrix: a function of symmetric matrices may read one
+    What is not right is checked once more if an argument is a symmetric matrix: a function of symmetric matrices may read one
     triangle only, and its rule may give the gradient half to either.
     """
     as_symmetric: dict[str, Finding] | None = None
     for found in module.check(point, order):
-        if found.word == "wrong" and as_symmetric is None:
+        unsure = found.word in ("wrong", "undecided")
+        if unsure and as_symmetric is None:
             listed = module.check(point, order, True) if module.has_symmetric(point) else ()
             as_symmetric = {each.mode: each for each in listed}
         other = (as_symmetric or {}).get(found.mode)
-        if found.word == "wrong" and other is not None and other.word != "wrong":
+        if unsure and other is not None and other.word in ("right", "differs"):
             found = replace(other, text=f"for symmetric matrices, as the arguments are: {other.text}")
         yield found
 

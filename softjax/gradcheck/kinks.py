@@ -99,7 +99,10 @@ def _list_directions(leaves: Leaves, kinked: Sequence[Place]) -> list[Leaves]:
         directions
         + [together] * bool(kinked)
         + [
-            [rng.normal(size=leaf.shape) * (np.abs(leaf).max(initial=0) or 1.0) for leaf in leaves]
+            [
+                np.asarray(rng.normal(size=leaf.shape) * (np.abs(leaf).max(initial=0) or 1.0))
+                for leaf in leaves
+            ]
             for _ in range(RANDOM)
         ]
     )
