@@ -252,7 +252,7 @@ def look_along(function: ScalarFunction, place: Place, measured: bool = True) ->
 
 def _look_along_random(function: ScalarFunction, rng: np.random.Generator) -> Along:
     """Along a random direction, in which every parameter moves in proportion to its size."""
-    direction = [np.asarray(size * rng.choice([-1.0, 1.0], size.shape)) for size in _take_own_sizes(function)]
+    direction = [size * rng.choice([-1.0, 1.0], size.shape) for size in _take_own_sizes(function)]
     if function.has_gradient_of_its_own:
         return Along(None, direction, NOT_TAKEN, None, 0.0)
     difference = take_central_difference(function, direction, 1.0)
