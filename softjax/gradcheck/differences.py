@@ -187,5 +187,5 @@ def _read_table(pairs: np.ndarray, steps: np.ndarray, noise: float) -> Differenc
 
 
 def _evaluate_along(function: ScalarFunction, direction: Leaves, step: float) -> float:
-    moved = [np.asarray(x + step * v) for x, v in zip(function.leaves, direction, strict=True)]
+    moved = [x + step * v for x, v in zip(function.leaves, direction, strict=True)]
     return function.evaluate_near(moved)

@@ -99,10 +99,7 @@ def _list_directions(leaves: Leaves, kinked: Sequence[Place]) -> list[Leaves]:
         directions
         + [together] * bool(kinked)
         + [
-            [
-                np.asarray(rng.normal(size=leaf.shape) * (np.abs(leaf).max(initial=0) or 1.0))
-                for leaf in leaves
-            ]
+            [rng.normal(size=leaf.shape) * (np.abs(leaf).max(initial=0) or 1.0) for leaf in leaves]
             for _ in range(RANDOM)
         ]
     )

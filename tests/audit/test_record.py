@@ -168,7 +168,7 @@ def test_every_mode_is_checked_and_arguments_are_named(recorder):
     assert "straight-through" in check_at(find(recorder, "straight_through"))[0].text
 
 
-def test_a_rule_that_ignores_its_cotangent_is_wrong_for_one_output_too(recorder):
+def test_a_rule_that_ignores_its_cotangent_is_wrong_for_one_output_too(recorder, own_messages):
     from geometry import wrong
 
     wrong.unweighted(jnp.float32(1.5))
@@ -200,7 +200,7 @@ def test_a_rule_for_symmetric_matrices_is_right_at_symmetric_matrices(recorder):
     assert "symmetric" in found[0].text
 
 
-def test_the_optimizers_of_scipy_are_seen_in_all_their_forms(recorder):
+def test_the_optimizers_of_scipy_are_seen_in_all_their_forms(recorder, own_messages):
     def both(x):
         return (x**2).sum(), 2 * x
 
