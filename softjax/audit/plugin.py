@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,8 @@ class Audit:
         self.checked: dict[Any, Outcome] = {}
         self.again: list[str] = []
         self.remarks: list[str] = []
+        self.began = time.perf_counter()
+        self.seconds_of_checks = 0.0
         self.scripts: dict[str, Path] = {}
         if not self.worker:
             self._prepare()
@@ -158,11 +161,12 @@ class Audit:
 
     def _fail_with_wrong_rules(self, reports: list[pytest.TestReport]) -> None:
         """Checks the rules that a test reached first, and makes its report one of a failure if one is wrong."""
+        from softjax.audit.record import load_recorded
         from softjax.audit.report import count
 
         call = next((report for report in reports if report.when == "call" and report.passed), None)
         new = (
-            [each for each in self._recorded() if each.rule not in self.checked and each.points]
+            [each for each in load_recorded(self._save()) if each.rule not in self.checked and each.points]
             if call
             else []
         )
@@ -174,32 +178,41 @@ class Audit:
                 [f"softjax audit: this test reached {count(len(wrong), 'wrong derivative rule')}", *said]
             )
 
-    def _recorded(self) -> list[Recorded]:
-        """What was recorded: in this process, and when all tests are over in all of them."""
-        from softjax.audit.record import load_recorded
-
-        self.recorder.save(self.out / "seen" / (self.worker or "main"))
-        return load_recorded(self.out / "seen")
+    def _save(self) -> Path:
+        """Writes what was recorded in this process. Where it is."""
+        folder = self.out / "seen" / (self.worker or "main")
+        self.recorder.save(folder)
+        return folder
 
     def _check(self, recorded: list[Recorded]) -> list[Outcome]:
         """Checks rules, and remembers what was found."""
         from softjax.audit.accept import accept, read_intended
         from softjax.audit.processes import check_rules
 
+        began = time.perf_counter()
         intended = read_intended(self.root)
         outcomes = [
             accept(each, intended)
             for each in check_rules(recorded, Path.cwd(), self._paths(), self.limit, self._say)
         ]
         self.checked |= {each.rule: each for each in outcomes}
+        self.seconds_of_checks += time.perf_counter() - began
         return outcomes
 
     def _paths(self) -> list[str]:
         """Where the tests' modules are imported from, in all processes."""
         paths = [path for path in sys.path if path]
-        for file in sorted(self.out.glob("paths-*.json")):
-            paths += json.loads(file.read_text(encoding="utf-8"))
-        return list(dict.fromkeys(paths))
+        return list(dict.fromkeys([*paths, *(path for said in self._hear() for path in said["paths"])]))
+
+    def _tell(self) -> None:
+        """Leaves what this process knows to the one that reports."""
+        said = {"paths": [path for path in sys.path if path], "again": self.again, "remarks": self.remarks}
+        (self.out / f"process-{self.worker}.json").write_text(json.dumps(said), encoding="utf-8")
+
+    def _hear(self) -> list[dict[str, list[str]]]:
+        return [
+            json.loads(file.read_text(encoding="utf-8")) for file in sorted(self.out.glob("process-*.json"))
+        ]
 
     def _say(self, outcome: Outcome) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -212,9 +225,8 @@ class Audit:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Saves what was recorded; in the process that reports, checks the rules and writes the report."""
         if self.worker:
-            self.recorder.save(self.out / "seen" / self.worker)
-            file = self.out / f"paths-{self.worker}.json"
-            file.write_text(json.dumps([path for path in sys.path if path]), encoding="utf-8")
+            self._save()
+            self._tell()
             return
         self._finish()
         if self.fails and not exitstatus and any(each.verdict == "wrong" for each in self.outcomes):
@@ -222,11 +234,14 @@ class Audit:
 
     def _finish(self) -> None:
         from softjax.audit.processes import Outcome
-        from softjax.audit.report import write_report
+        from softjax.audit.record import load_recorded
+        from softjax.audit.report import Audited, count, write_report
         from softjax.audit.scan import list_rules
         from softjax.audit.script import write_script
 
-        recorded = self._recorded()
+        seconds = {"tests": time.perf_counter() - self.began - self.seconds_of_checks}
+        self._save()
+        recorded = load_recorded(self.out / "seen")
         self._check([each for each in recorded if each.rule not in self.checked])
         self.outcomes = [self.checked[each.rule] for each in recorded]
         reached = {(rule.file, rule.line) for rule in self.checked}
@@ -240,13 +255,23 @@ class Audit:
                     self.scripts[outcome.rule.name] = script
         what = ", ".join(self.scope.packages) or self.root.name
         command = shlex.join(["pytest", *map(str, self.config.invocation_params.args)])
-        write_report(self.outcomes, self.scripts, self.out, self.root, command, what)
-        for file in self.out.glob("paths-*.json"):
+        for said in self._hear():
+            self.again += said["again"]
+            self.remarks += [remark for remark in said["remarks"] if remark not in self.remarks]
+        if self.again:
+            self.remarks.append(
+                f"{count(len(self.again), 'test')} failed while calls were recorded and passed without; "
+                "the results are those without"
+            )
+        seconds["checks"] = self.seconds_of_checks
+        audited = Audited(what, command, tuple(self.outcomes), self.scripts, tuple(self.remarks), seconds)
+        write_report(audited, self.out, self.root)
+        for file in self.out.glob("process-*.json"):
             file.unlink()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The summary at the end of pytest's own output."""
-        from softjax.audit.report import count, list_lines, summarize
+        from softjax.audit.report import list_lines, summarize
 
         terminalreporter.section("softjax audit")
         for line in list_lines(self.outcomes, self.scripts, self.config.invocation_params.dir):
@@ -254,10 +279,6 @@ class Audit:
         if not self.outcomes and not self.scope.packages:
             where = f"no derivative rule is defined below {self.root}: name a package with --softjax-audit-package NAME"
             terminalreporter.write_line(where)
-        if self.again:
-            terminalreporter.write_line(
-                f"{count(len(self.again), 'test')} failed while calls were recorded and passed without; the results are those without"
-            )
         for remark in self.remarks:
             terminalreporter.write_line(remark)
         terminalreporter.write_line(summarize(self.outcomes))

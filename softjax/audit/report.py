@@ -4,11 +4,13 @@ import csv
 import json
 import os
 import platform
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from softjax.audit.processes import Outcome
@@ -19,6 +21,22 @@ FILES = ("README.md", "rules.csv", "findings.json", "junit.xml")
 MARK = ".softjax-audit"
 """the file by which a folder is known as one that may be replaced"""
 COLUMNS = ("rule", "kind", "defined", "calls", "points", "verdict", "error", "seconds", "finding")
+
+
+@dataclass(frozen=True)
+class Audited:
+    """All that an audit found."""
+
+    what: str
+    """what was audited"""
+    command: str
+    """what ran the tests"""
+    outcomes: tuple[Outcome, ...]
+    scripts: dict[str, Path]
+    """the scripts by the names of the rules"""
+    remarks: tuple[str, ...]
+    seconds: dict[str, float]
+    """of the tests, and of the checks"""
 
 
 def summarize(outcomes: Sequence[Outcome]) -> str:
@@ -56,44 +74,47 @@ def sort(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return sorted(outcomes, key=lambda o: (VERDICTS.index(o.verdict), o.rule.file, o.rule.line))
 
 
-def write_report(
-    outcomes: Sequence[Outcome], scripts: dict[str, Path], out: Path, root: Path, command: str, what: str
-) -> None:
-    """Writes the files of a report.
-
-    **Arguments:**
-
-    - `scripts`: the scripts by the names of the rules. `out`: the folder. `root`: files are named as seen from there.
-    - `command`: what ran the tests. `what`: what was audited.
-    """
-    rows = [_row(outcome, root) for outcome in sort(outcomes)]
+def write_report(audited: Audited, out: Path, root: Path) -> None:
+    """Writes the files of a report to the folder `out`. Files are named as seen from `root`."""
+    rows = [_row(outcome, root) for outcome in sort(audited.outcomes)]
     with (out / "rules.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    findings = [
-        asdict(replace(outcome, rule=replace(outcome.rule, file=_relative(Path(outcome.rule.file), root))))
-        for outcome in outcomes
-    ]
+    rules = [_name_file(asdict(outcome), root) for outcome in audited.outcomes]
+    findings = {
+        "command": audited.command,
+        "versions": list_versions(),
+        "seconds": audited.seconds,
+        "remarks": audited.remarks,
+        "rules": rules,
+    }
     (out / "findings.json").write_text(json.dumps(findings, indent=1), encoding="utf-8")
-    listed = [f"- [`{name}`]({_relative(path, out)})" for name, path in scripts.items()]
+    listed = [f"- [`{name}`]({_relative(path, out)})" for name, path in audited.scripts.items()]
     text = render(
         Path(__file__).with_name("report.md"),
-        what=what,
-        summary=summarize(outcomes) + ".",
-        command=command,
+        what=audited.what,
+        summary=summarize(audited.outcomes) + ".",
+        command=audited.command,
         table=table([COLUMNS, *([f"`{row[0]}`", *row[1:]] for row in rows)], "left"),
+        remarks="\n".join(f"{remark}." for remark in audited.remarks),
         scripts="\n".join(["The scripts:", "", *listed]) if listed else "",
-        versions=", ".join(list_versions()),
+        seconds=audited.seconds,
+        versions=", ".join(f"{name} {number}" for name, number in list_versions().items()),
     )
-    (out / "README.md").write_text(text, encoding="utf-8")
-    write_junit(outcomes, out / "junit.xml")
+    (out / "README.md").write_text(re.sub(r"\n{3,}", "\n\n", text), encoding="utf-8")
+    write_junit(audited.outcomes, out / "junit.xml")
 
 
-def list_versions() -> list[str]:
-    """Python and the packages that matter."""
-    found = [f"Python {platform.python_version()}"]
+def _name_file(outcome: dict[str, Any], root: Path) -> dict[str, Any]:
+    rule = outcome["rule"]
+    return outcome | {"rule": rule | {"file": _relative(Path(rule["file"]), root)}}
+
+
+def list_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that matter."""
+    found = {"Python": platform.python_version()}
     for name in ("softjax-suite", "jax", "torch", "scipy", "numpy"):
         try:
-            found.append(f"{name} {version(name)}")
+            found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found

@@ -125,7 +125,7 @@ def test_a_project_with_twenty_rules_is_audited_exactly(project):
 def test_the_processes_of_xdist_are_put_together_and_fail_is_pytest_s_exit_code(small):
     audited = run(small, "-n", "2", "--softjax-audit=report", "--softjax-audit-fail")
     assert audited.returncode == 1
-    found = json.loads((small / "report" / "findings.json").read_text())
+    found = json.loads((small / "report" / "findings.json").read_text())["rules"]
     assert {each["rule"]["name"]: each["verdict"] for each in found} == {
         "rules.square": "right",
         "rules.cube": "wrong",
