@@ -180,7 +180,7 @@ class Audit:
 
     def _save(self) -> Path:
         """Writes what was recorded in this process. Where it is."""
-        folder = self.out / "seen" / (self.worker or "main")
+        folder: Path = self.out / "seen" / (self.worker or "main")
         self.recorder.save(folder)
         return folder
 

@@ -1,0 +1,319 @@
+"""Audits the derivative rules of real packages while their own tests run, and reports what is right, wrong, meant or undecided.
+
+    python experiments/audit_packages.py --sources DIR --out reports/audit
+
+experiments/audited/packages.toml lists the packages, with versions and where their tests come from. Each must be installed, and
+its tests must be in DIR/NAME; the error for a missing one says what to download. The tests run twice, without and with the audit.
+Finished packages are saved beside the report, in OUT.partial; after Ctrl-C or a kill, --resume continues from there.
+
+Examples:
+  python experiments/audit_packages.py --sources ~/tests --packages optax entmax --out reports/trial
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness import Experiment, Options, run_experiment
+
+from softjax import InputError
+from softjax.audit.report import VERDICTS
+from softjax.reports.environment import environment_rows
+from softjax.reports.markdown import render, table
+
+HERE = Path(__file__).parent
+LISTED = HERE / "audited"
+SECONDS_FOR_TESTS = 3600
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package whose tests are at hand."""
+
+    name: str
+    """as it is imported"""
+    distribution: str
+    version: str
+    tests: str
+    """where its tests come from"""
+    arguments: tuple[str, ...]
+    """of pytest: files, or the tests that reach a rule"""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class AuditOptions(Options):
+    """The options: where the tests are, and how much is run."""
+
+    out: Path = Path("reports/audit")
+    """Folder of the report."""
+    sources: Path = Path("packages")
+    """Folder with a folder of tests for each package, by its name."""
+    packages: tuple[str, ...] = ()
+    """Packages that are audited. By default all that are listed."""
+    limit: float = 120.0
+    """Seconds for the checks of a rule."""
+
+
+def read_packages() -> list[Package]:
+    """The packages of packages.toml. A file `NAME.txt` beside it lists the tests of a package that reach a rule."""
+    listed = tomllib.loads((LISTED / "packages.toml").read_text(encoding="utf-8"))["package"]
+    found = []
+    for each in listed:
+        file = LISTED / f"{each['name']}.txt"
+        chosen = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        found.append(Package(**each | {"arguments": (*each.get("arguments", ()), *chosen)}))
+    return found
+
+
+def choose(options: AuditOptions) -> list[Package]:
+    """The packages that are to be audited. Raises `InputError` if one is not listed, not installed, or has no tests here."""
+    listed = {package.name: package for package in read_packages()}
+    unknown = [name for name in options.packages if name not in listed]
+    if unknown:
+        raise InputError(f"packages must be among {', '.join(listed)}, got {', '.join(unknown)}")
+    chosen = [listed[name] for name in options.packages] if options.packages else list(listed.values())
+    for package in chosen:
+        pinned = f"{package.distribution}=={package.version}"
+        try:
+            installed = version(package.distribution)
+        except PackageNotFoundError:
+            installed = "none"
+        if installed != package.version:
+            raise InputError(
+                f"{package.name} {package.version} is expected, {installed} is installed: pip install {pinned}"
+            )
+        if not (options.sources / package.name).is_dir():
+            raise InputError(
+                f"{options.sources / package.name} is missing: put the tests there, of {package.tests}"
+            )
+    return chosen
+
+
+def audit(package: Package, options: AuditOptions) -> dict[str, Any]:
+    """Runs the tests of a package without and with the audit: outcomes, seconds, findings, scripts of wrong rules."""
+    folder = (options.sources / package.name).absolute()
+    plain = _run_pytest(package, folder, [])
+    with tempfile.TemporaryDirectory(prefix="softjax-audit-") as scratch:
+        out = Path(scratch) / "report"
+        asked = [
+            f"--softjax-audit={out}",
+            f"--softjax-audit-package={package.name}",
+            f"--softjax-audit-limit={options.limit}",
+        ]
+        audited = _run_pytest(package, folder, asked)
+        if not (out / "findings.json").exists():
+            raise InputError(
+                f"{package.name}: pytest ended with {audited['code']} and wrote no report: {audited['last']}"
+            )
+        findings = json.loads((out / "findings.json").read_text(encoding="utf-8"))
+        scripts = {}
+        for rule in findings["rules"]:
+            script = (
+                out
+                / "scripts"
+                / f"{rule['rule']['name'].replace('<locals>', 'locals').replace('<lambda>', 'lambda')}.py"
+            )
+            if rule["verdict"] == "wrong" and script.exists():
+                run = subprocess.run(
+                    [sys.executable, str(script)],
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=600,
+                    check=False,
+                )
+                scripts[rule["rule"]["name"]] = {
+                    "text": script.read_text(encoding="utf-8"),
+                    "output": run.stdout + run.stderr[-500:],
+                }
+    return {
+        "plain": plain,
+        "audited": audited | {"seconds": findings["seconds"]["tests"]},
+        "scripts": scripts,
+    } | findings
+
+
+def _run_pytest(package: Package, folder: Path, more: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *package.arguments, *more]
+    finished = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_FOR_TESTS, check=False
+    )
+    last = (finished.stdout.strip().splitlines() or [""])[-1]
+    counted, _, seconds = last.strip("= ").rpartition(" in ")
+    # warnings may be more, since a test that fails while it is recorded runs twice
+    results = ", ".join(part for part in counted.split(", ") if "warning" not in part)
+    number = re.match(r"([\d.]+)s", seconds)
+    return {
+        "code": finished.returncode,
+        "results": results,
+        "seconds": float(number[1]) if number else 0.0,
+        "last": last,
+    }
+
+
+def run_audit(options: AuditOptions, experiment: Experiment) -> None:
+    """Audits every package, and writes the report."""
+    packages = choose(options)
+    results = {}
+    for package in packages:
+        print(f"{package.name} {package.version}", flush=True)
+        stage = package.name.lower().replace("_", "-")
+        results[package.name] = experiment.keep(stage, partial(audit, package, options))
+    experiment.write(
+        partial(write_readme, packages, results),
+        versions={package.distribution: package.version for package in packages},
+        tables={"rules": list_rules(packages, results), "packages": list_packages(packages, results)},
+        files={
+            f"{name.replace('<locals>', 'locals')}.py.txt": script["text"]
+            for result in results.values()
+            for name, script in result["scripts"].items()
+        },
+    )
+
+
+def list_packages(packages: Sequence[Package], results: dict[str, Any]) -> list[list[str]]:
+    """A row for each package: its tests, their times, and how many rules have which verdict."""
+    rows = [
+        ["package", "version", "tests", "seconds", "with the audit", "ratio", "checks", "rules", *VERDICTS]
+    ]
+    totals: Counter[str] = Counter()
+    for package in packages:
+        result = results[package.name]
+        counts = Counter(rule["verdict"] for rule in result["rules"])
+        totals += counts
+        plain, audited = result["plain"]["seconds"], result["audited"]["seconds"]
+        rows.append(
+            [
+                package.distribution,
+                package.version,
+                result["plain"]["results"],
+                f"{plain:.1f}",
+                f"{audited:.1f}",
+            ]
+            + [f"{audited / plain:.2f}", f"{result['seconds']['checks']:.0f}", str(len(result["rules"]))]
+            + [str(counts[word]) for word in VERDICTS]
+        )
+    plain = sum(results[package.name]["plain"]["seconds"] for package in packages)
+    audited = sum(results[package.name]["audited"]["seconds"] for package in packages)
+    checks = sum(results[package.name]["seconds"]["checks"] for package in packages)
+    rows.append(
+        [
+            "all",
+            "",
+            "",
+            f"{plain:.1f}",
+            f"{audited:.1f}",
+            f"{audited / plain:.2f}",
+            f"{checks:.0f}",
+            str(sum(totals.values())),
+        ]
+        + [str(totals[word]) for word in VERDICTS]
+    )
+    return rows
+
+
+def list_rules(packages: Sequence[Package], results: dict[str, Any]) -> list[list[str]]:
+    """A row for each rule."""
+    rows = [["package", "rule", "kind", "file", "line", "calls", "points", "verdict", "finding", "seconds"]]
+    for package in packages:
+        for found in results[package.name]["rules"]:
+            rule = found["rule"]
+            rows.append(
+                [
+                    package.distribution,
+                    rule["name"],
+                    rule["kind"],
+                    rule["file"],
+                    str(rule["line"]),
+                    str(found["calls"]),
+                ]
+                + [str(found["num_points"]), found["verdict"], found["text"], f"{found['seconds']:.1f}"]
+            )
+    return rows
+
+
+def write_readme(packages: Sequence[Package], results: dict[str, Any], about: dict[str, Any]) -> str:
+    """The text of the report."""
+    rows = list_packages(packages, results)
+    found = [
+        dict(zip(*pair, strict=True))
+        for pair in ((list_rules(packages, results)[0], row) for row in list_rules(packages, results)[1:])
+    ]
+    counts = Counter(each["verdict"] for each in found)
+    return render(
+        HERE / "audit_packages.md",
+        num_packages=len(packages),
+        num_rules=len(found),
+        counts=counts,
+        called=len(found) - counts["never called"],
+        packages=table(rows, "names"),
+        wrong=list_wrong(found, results),
+        differs=_list(found, "differs"),
+        undecided=_list(found, "undecided"),
+        unchanged=say_unchanged(packages, results),
+        sources=table(
+            [
+                ["package", "tests"],
+                *(
+                    [f"{p.distribution} {p.version}", p.tests + (f"; {p.note}" if p.note else "")]
+                    for p in packages
+                ),
+            ],
+            "left",
+        ),
+        ratio=rows[-1][5],
+        largest=max(float(row[5]) for row in rows[1:-1]),
+        command=about["command"],
+        environment=table([("", ""), *environment_rows(about)], "left"),
+    )
+
+
+def say_unchanged(packages: Sequence[Package], results: dict[str, Any]) -> str:
+    """Whether the results of the tests are the same with the audit."""
+    other = [
+        p.distribution
+        for p in packages
+        if results[p.name]["plain"]["results"] != results[p.name]["audited"]["results"]
+    ]
+    return "the same in all packages" if not other else f"the same in all packages but {', '.join(other)}"
+
+
+def list_wrong(found: Sequence[dict[str, str]], results: dict[str, Any]) -> str:
+    """The wrong rules, each with what its script prints and what people found who looked at it."""
+    reviews = tomllib.loads((LISTED / "reviews.toml").read_text(encoding="utf-8"))
+    parts = []
+    for each in found:
+        if each["verdict"] != "wrong":
+            continue
+        script = next(
+            (r["scripts"][each["rule"]] for r in results.values() if each["rule"] in r["scripts"]), None
+        )
+        parts += [f"### `{each['rule']}`", "", f"{each['file']}, line {each['line']}: {each['finding']}.", ""]
+        if script is not None:
+            parts += ["Its script prints", "", "```text", script["output"].strip(), "```", ""]
+        parts += [reviews.get(each["rule"], {}).get("review", "Not yet looked at by hand."), ""]
+    return "\n".join(parts).strip() or "None."
+
+
+def _list(found: Sequence[dict[str, str]], verdict: str) -> str:
+    rows = [
+        [each["package"], f"`{each['rule']}`", each["finding"]]
+        for each in found
+        if each["verdict"] == verdict
+    ]
+    return table([["package", "rule", "finding"], *rows], "left") if rows else "None."
+
+
+if __name__ == "__main__":
+    run_experiment(AuditOptions, run_audit, description=__doc__)
