@@ -8,6 +8,7 @@ import jax
 import jaxtyping
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 from support.processes import processes
 
 from softjax import SweepConfig, load_dataset, sweep
@@ -20,10 +21,17 @@ if OWN_CACHE:
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-# Compilation takes most of the time, so what runs here is hardly optimized; processes are as users have them, and `.ci/run` is on
-# other versions.
-if "JAX_DISABLE_MOST_OPTIMIZATIONS" not in os.environ:
-    jax.config.update("jax_disable_most_optimizations", True)
+# Compilation takes most of the time, so tests and the processes that they start are hardly optimized. Where this is set to 0, as
+# `.ci/run` does on the newest versions, programs are compiled as users have them.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+HARDLY_OPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0"
+jax.config.update("jax_disable_most_optimizations", HARDLY_OPTIMIZED)
+if HARDLY_OPTIMIZED and jax.__version_info__ < (
+    0,
+    11,
+):  # later ones know no other way to generate code, and no such flag
+    quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ.setdefault("XLA_FLAGS", quick)
 # The library must spell out every broadcast and every conversion.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -56,6 +64,12 @@ def own_messages():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Reports whose pictures are laid out and empty: to draw them takes most of a report's time. tests/reports draws them."""
+    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: Path(file).touch())
 
 
 @pytest.fixture(scope="session")

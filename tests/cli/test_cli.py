@@ -24,6 +24,7 @@ from softjax.cli.interrupt import handle_signals
 from softjax.objective import gradient
 from softjax.reports import sweep as reports
 
+pytestmark = pytest.mark.usefixtures("without_pictures")  # within this process
 ROOT = Path(__file__).parents[2]
 SMALL = ["--learning-rates", "0.01,0.1", "--regs", "0.01", "--num-iters", "20"]
 
@@ -53,6 +54,8 @@ def test_a_sweep_in_a_process_of_its_own(tmp_path):
     done = run("-m", "softjax", "sweep", *SMALL, "--out", "mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine" / "README.md").is_file()
+    for picture in ("heat_map", "loss_curves", "templates", "confusion_matrix"):
+        assert (tmp_path / "mine" / f"{picture}.png").stat().st_size > 1000
     assert "\r" not in done.stderr  # no progress bar unless on a terminal
 
 
@@ -290,7 +293,7 @@ def test_ctrl_c_before_the_training_ends_with_one_line_and_leaves_nothing(tmp_pa
     assert not list(tmp_path.iterdir()) or "to continue: " in error
 
 
-LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "4000", "--chunk-size", "1")
+LONG = ("--learning-rates", "0.01,0.1", "--regs", "0.01,0.1", "--num-iters", "2000", "--chunk-size", "1")
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +328,7 @@ def test_a_signal_ends_the_segment_and_the_printed_command_goes_on(
     assert printed == ""
     assert "Traceback" not in error
     *_, stopped, to_continue, last = error.rstrip("\n").split("\n")
-    assert re.fullmatch(r"stopped after [\d,]+ of 16,000 steps", stopped)
+    assert re.fullmatch(r"stopped after [\d,]+ of 8,000 steps", stopped)
     assert last == "softjax: interrupted; no report was written"
     monkeypatch.chdir(tmp_path)  # what trains nothing needs no process of its own
     for options, message in (

@@ -100,6 +100,7 @@ def test_a_spread_that_float64_cannot_hold_is_refused_by_name(column, message):
         preprocess.fit(np.column_stack([[1.0, 2.0, 3.0], column]), standardize=True)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_the_report_says_which_features_are_constant(own, tmp_path):
     X, y = separable()
     X = np.insert(X, [0, 0, 1, 2], 0.1, axis=1)

@@ -16,7 +16,7 @@ from support.endings import judge, new_folder, run_here, tries
 from softjax.path import lbfgs, solve
 from softjax.training import devices, plan
 
-pytestmark = pytest.mark.usefixtures("own_messages")
+pytestmark = pytest.mark.usefixtures("own_messages", "without_pictures")
 OUT = ("--dataset", "own.npz", "--out", "out", "--checkpoint-every", "0")
 RUNS = {
     "sweep": (

@@ -24,9 +24,7 @@ def features(dataset, result):
     return np.asarray(preprocess.apply(result.preprocessing, dataset.train.X, np.float64))
 
 
-@pytest.mark.parametrize(
-    ("penalty", "factor", "penalize_bias"), [("half_l2", 1, True), ("l2", 2, True), ("half_l2", 1, False)]
-)
+@pytest.mark.parametrize(("penalty", "factor", "penalize_bias"), [("l2", 2, True), ("half_l2", 1, False)])
 def test_the_minimum_is_scikit_learn_s(digits, x64, penalty, factor, penalize_bias):
     """Of 1/N Σ ℓ + ½ factor reg ΣW², which it writes as C Σ ℓ + ½ ΣW²."""
     config = replace(CONFIG, penalty=penalty, penalize_bias=penalize_bias)
@@ -183,6 +181,12 @@ def test_what_l_bfgs_cannot_minimize_is_refused(digits, options, message):
 @pytest.mark.slow
 def test_pixels_converge_in_a_few_iterations(cifar10_dir):
     dataset = load_dataset("cifar10", cifar10_dir)
+    red = {
+        part: softjax.Split(np.ascontiguousarray(split.X[:5000, ::3]), split.y[:5000])
+        for part in ("train", "val", "test")
+        for split in [getattr(dataset, part)]
+    }
+    dataset = replace(dataset, **red, image_shape=None)
     result = regularization_path(dataset, SweepConfig(regs=(1000.0, 100.0)))
     assert result.converged.all()
     assert result.iterations.max() <= 25

@@ -223,6 +223,7 @@ def test_a_command_is_changed_in_place_of_its_options():
     assert changed == "softjax sweep --dataset 'my data.npz' --regs 3 --learning-rates 4"
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_console_and_report_say_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = ["--learning-rates", "1e-5,1e-4", "--regs", "0.01", "--num-iters", "20"]

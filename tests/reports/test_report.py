@@ -62,6 +62,7 @@ def test_the_classifier_is_there_to_be_used(written, digits, small_result):
     np.testing.assert_allclose(scores, small_result.scores(digits.test), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_all_weights_are_there_where_all_were_kept(written, small_result, digits, tmp_path):
     np.testing.assert_array_equal(np.load(written / "weights.npy"), small_result.weights)
     write_sweep(replace(small_result, weights=None), digits, RunFolder(tmp_path / "few"), command="")
@@ -116,6 +117,7 @@ def test_a_report_that_fails_leaves_nothing(small_result, digits, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_an_earlier_report_is_replaced_only_on_demand(small_result, digits, tmp_path):
     out = tmp_path / "out"
     write_sweep(small_result, digits, RunFolder(out), command="first")

@@ -141,6 +141,7 @@ def test_the_checkpoint_of_other_data_or_versions_is_refused_by_name(digits, con
         ({"title": "mine"}, r"title digits \(scikit-learn\) there and mine here"),
     ],
 )
+@pytest.mark.usefixtures("without_pictures")
 def test_what_a_report_shows_of_its_data_belongs_to_its_identity(
     digits, small_config, small_result, tmp_path, change, message
 ):

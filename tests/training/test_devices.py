@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from support.once import compute_once
 from support.processes import LIMIT, processes, run, wait_for
 
 from softjax import DeviceConfig, InputError, SweepConfig, cli, mesh_of, sweep
@@ -80,11 +81,15 @@ def assert_same(folder, expected):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What one device gives."""
-    folder = tmp_path_factory.mktemp("alone")
-    with processes() as start_process:
-        ((_, error),) = ended(start(start_process, folder, *SHORT))
-    assert "devices" not in error
-    return contents(folder)
+
+    def train():
+        folder = tmp_path_factory.mktemp("alone")
+        with processes() as start_process:
+            ((_, error),) = ended(start(start_process, folder, *SHORT))
+        assert "devices" not in error
+        return contents(folder)
+
+    return compute_once(tmp_path_factory, "alone", train)
 
 
 ONE_AND_EIGHT = """
@@ -114,15 +119,13 @@ def test_eight_devices_give_what_one_gives():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("num_devices", "options"), [(1, ()), (4, ("--data-parallel", "4"))])
-def test_two_processes_give_what_one_gives_and_the_first_one_speaks(
-    tmp_path, start_process, alone, num_devices, options
-):
-    both = start_all(start_process, tmp_path, *SHORT, *options, num_devices=num_devices)
+def test_two_processes_give_what_one_gives_and_the_first_one_speaks(tmp_path, start_process, alone):
+    """Each with two devices, which share its minibatches."""
+    both = start_all(start_process, tmp_path, *SHORT, "--data-parallel", "2", num_devices=2)
     (printed, error), (nothing, quiet) = ended(*both)
     assert [process.returncode for process in both] == [0, 0], error + quiet
     assert printed.rstrip().endswith("report: out/README.md")
-    assert f"on {2 * num_devices} devices" in error
+    assert "on 4 devices" in error
     # the runtime itself says that it is connected
     assert all("[Gloo]" in line for line in (nothing + quiet).splitlines())
     assert_same(tmp_path, alone)
@@ -133,12 +136,15 @@ LONG = (*GRID, "--num-iters", "1500", "--chunk-size", "3", "--checkpoint-every",
 
 @pytest.fixture(scope="module")
 def long_alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("long")
-    with processes() as start_process:
-        process = start(start_process, folder, *LONG)
-        ((_, error),) = ended(process)
-    assert process.returncode == 0, error
-    return contents(folder)
+    def train():
+        folder = tmp_path_factory.mktemp("long")
+        with processes() as start_process:
+            process = start(start_process, folder, *LONG)
+            ((_, error),) = ended(process)
+        assert process.returncode == 0, error
+        return contents(folder)
+
+    return compute_once(tmp_path_factory, "long_alone", train)
 
 
 @pytest.mark.slow
