@@ -22,14 +22,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 # Compilation takes most of the time, so tests and the processes that they start are hardly optimized. Where this is set to 0, as
-# `.ci/run` does on the newest versions, programs are compiled as users have them.
+# `.ci/run` does on the lowest and the newest versions, programs are compiled as users have them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 HARDLY_OPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0"
 jax.config.update("jax_disable_most_optimizations", HARDLY_OPTIMIZED)
-if HARDLY_OPTIMIZED and jax.__version_info__ < (
-    0,
-    11,
-):  # later ones know no other way to generate code, and no such flag
+if HARDLY_OPTIMIZED and jax.__version_info__ < (0, 11):  # later ones have no such flag
     quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ.setdefault("XLA_FLAGS", quick)
 # The library must spell out every broadcast and every conversion.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.audit.judge import Finding, is_symmetric, judge
+from softjax.audit.judge import Finding, is_symmetric, judge, only
 from softjax.audit.record import MAX_BYTES, Point, Recorder
 
 KINDS = ("custom_jvp", "custom_vjp")
@@ -143,20 +143,21 @@ def _make_point(jax: Any, target: Any, tree: Any, leaves: list[Any], settings: d
     return Point(target, jax.tree.unflatten(tree, plain), settings)
 
 
-def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
+def check(point: Point, order: int, symmetric: bool = False, output: int | None = None) -> Iterator[Finding]:
     """Checks a rule at a point in every mode that it has; in second order too if `order` is at least 2.
 
-    With `symmetric`, as a function of the symmetric part of those arguments that are symmetric matrices.
+    With `symmetric`, as a function of the symmetric part of those arguments that are symmetric matrices. With `output`, one of its
+    outputs alone.
 
     Raises what the function raises, and `ValueError` if there is nothing to differentiate.
     """
     import jax
 
     with jax.enable_x64(point.settings["x64"]):
-        yield from _check(point, order, symmetric)
+        yield from _check(point, order, symmetric, output)
 
 
-def _check(point: Point, order: int, symmetric: bool) -> Iterator[Finding]:
+def _check(point: Point, order: int, symmetric: bool, output: int | None) -> Iterator[Finding]:
     import jax
     import jax.numpy as jnp
 
@@ -178,7 +179,7 @@ def _check(point: Point, order: int, symmetric: bool) -> Iterator[Finding]:
         args, kwargs = jax.tree.unflatten(tree, filled)
         return point.target(*args, **kwargs)
 
-    weights = draw_weights(call, params, 0)
+    weights = only(draw_weights(call, params, 0), output)
     scalar = weigh_outputs(call, weights)
     iterates = has_operation(jax.make_jaxpr(scalar)(params), {"while", "pure_callback", "io_callback"})
     outputs = [np.asarray(leaf) for leaf in jax.tree.leaves(call(params))]

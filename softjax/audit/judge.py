@@ -33,6 +33,8 @@ class Finding:
     leaf: int = 0
     """the number of the argument that the worst entry is in, among those that are differentiated"""
     index: tuple[int, ...] = ()
+    num_outputs: int = 1
+    """how many outputs have floating numbers"""
     point: int = 0
     seconds: float = 0.0
 
@@ -83,7 +85,16 @@ def judge(
         worst.true,
         int(leaf[1]) if leaf else 0,
         worst.index,
+        sum(weight is not None for weight in weights),
     )
+
+
+def only(weights: list[np.ndarray | None], output: int | None) -> list[np.ndarray | None]:
+    """The weights u of one of the floating outputs, counted without the others; all of them if `output` is None."""
+    floating = [number for number, weight in enumerate(weights) if weight is not None]
+    if output is None:
+        return weights
+    return [weight if number == floating[output] else None for number, weight in enumerate(weights)]
 
 
 def is_symmetric(array: np.ndarray) -> bool:

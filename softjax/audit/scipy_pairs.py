@@ -92,7 +92,7 @@ def has_symmetric(point: Point) -> bool:
     return False
 
 
-def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
+def check(point: Point, order: int, symmetric: bool = False, output: int | None = None) -> Iterator[Finding]:
     """Checks a derivative at a point. Raises what the functions raise."""
     from softjax.gradcheck.check import check_gradient
     from softjax.gradcheck.products import check_jacobian

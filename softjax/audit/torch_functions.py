@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from softjax.audit.judge import Finding, is_symmetric, judge
+from softjax.audit.judge import Finding, is_symmetric, judge, only
 from softjax.audit.record import Point, Recorder
 
 KIND = "autograd.Function"
@@ -96,8 +96,8 @@ def _name_tensors(point: Point, by: list[Tensor]) -> list[str]:
     return [next(name for name, arg in zip(names, given, strict=True) if arg is tensor) for tensor in by]
 
 
-def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding]:
-    """Checks a rule at a point: backward, and forward mode if there is one. `symmetric`: as for `jax_rules.check`.
+def check(point: Point, order: int, symmetric: bool = False, output: int | None = None) -> Iterator[Finding]:
+    """Checks a rule at a point: backward, and forward mode if there is one. `symmetric`, `output`: as for `jax_rules.check`.
 
     It is differentiated by the tensors that required a gradient in the call, or by all floating ones if none did.
     Raises what the function raises, and `ValueError` if there is nothing to differentiate.
@@ -140,6 +140,8 @@ def check(point: Point, order: int, symmetric: bool = False) -> Iterator[Finding
     ]
     if all(weight is None for weight in weights):
         raise ValueError("the function returns no floating tensor, so there is nothing to differentiate")
+
+    weights = only(weights, output)
 
     def scalar(params: list[Any]) -> Any:
         terms = [

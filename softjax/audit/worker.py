@@ -42,21 +42,38 @@ def main(file: str, *paths: str) -> None:
 
 
 def check(module: Any, point: Point, order: int) -> Iterator[Finding]:
-    """The findings at a point, each as soon as there is one.
-
-    What is not right is checked once more if an argument is a symmetric matrix: a function of symmetric matrices may read one
-    triangle only, and its rule may give the gradient half to either.
-    """
-    as_symmetric: dict[str, Finding] | None = None
+    """The findings at a point, each as soon as there is one. What is not right is looked at more closely once."""
+    closer: dict[str, Finding] | None = None
     for found in module.check(point, order):
-        unsure = found.word in ("wrong", "undecided")
-        if unsure and as_symmetric is None:
-            listed = module.check(point, order, True) if module.has_symmetric(point) else ()
-            as_symmetric = {each.mode: each for each in listed}
-        other = (as_symmetric or {}).get(found.mode)
-        if unsure and other is not None and other.word in ("right", "differs"):
-            found = replace(other, text=f"for symmetric matrices, as the arguments are: {other.text}")
+        if found.word in ("wrong", "undecided"):
+            closer = _look_closer(module, point, order, found) if closer is None else closer
+            found = closer.get(found.mode, found)
         yield found
+
+
+def _look_closer(module: Any, point: Point, order: int, found: Finding) -> dict[str, Finding]:
+    """The findings that explain one which is not right, by their modes; none if there is no explanation.
+
+    A function of symmetric matrices may read one triangle only, and its rule may give the gradient half to either. A function
+    may have some outputs that are flat, with a surrogate for their derivative, and others whose derivative is right.
+    """
+    if module.has_symmetric(point):
+        listed = {each.mode: each for each in module.check(point, order, symmetric=True)}
+        if all(each.word in ("right", "differs") for each in listed.values()):
+            text = "for symmetric matrices, as the arguments are: "
+            return {mode: replace(each, text=text + each.text) for mode, each in listed.items()}
+    if found.word == "wrong" and found.num_outputs > 1:
+        parts = [list(module.check(point, 1, output=number)) for number in range(found.num_outputs)]
+        if all(each.word in ("right", "differs") for part in parts for each in part):
+            explained = {}
+            for number, part in enumerate(parts):
+                for each in part:
+                    if each.word == "differs":
+                        explained[each.mode] = replace(
+                            each, text=f"{each.text}, in output {number + 1} alone"
+                        )
+            return explained
+    return {}
 
 
 def _answer(out: Any, finding: Finding) -> None:
