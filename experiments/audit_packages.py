@@ -137,11 +137,8 @@ def audit(package: Package, options: AuditOptions) -> dict[str, Any]:
                     "text": script.read_text(encoding="utf-8"),
                     "output": run.stdout + run.stderr[-500:],
                 }
-    return {
-        "plain": plain,
-        "audited": audited | {"seconds": findings["seconds"]["tests"]},
-        "scripts": scripts,
-    } | findings
+    timed = audited | {"seconds": findings["seconds"]["tests"]}
+    return {"plain": plain, "audited": timed, "scripts": scripts, **findings}
 
 
 def _run_pytest(package: Package, folder: Path, more: list[str]) -> dict[str, Any]:
