@@ -61,7 +61,7 @@ class AuditOptions(Options):
     """Folder with a folder of tests for each package, by its name."""
     packages: tuple[str, ...] = ()
     """Packages that are audited. By default all that are listed."""
-    limit: float = 120.0
+    limit: float = 40.0
     """Seconds for the checks of a rule."""
 
 

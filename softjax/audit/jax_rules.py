@@ -193,7 +193,7 @@ def _check(point: Point, order: int, symmetric: bool, output: int | None) -> Ite
         kind = mode.name.split(" under ")[0]
         checked = known.get(kind)
         if checked is None or not _agrees(checked, mode.claim(params)):
-            checked = check_gradient(mode.fun, mode.claim, params, num_entries=3, budget=4.0)
+            checked = check_gradient(mode.fun, mode.claim, params, num_entries=3, budget=2.0)
         known.setdefault(kind, checked)
         given = ([], []) if kind == "second order" else (outputs, weights)
         yield judge(mode.name, checked, [np.asarray(p) for p in params], *given, iterates, names)

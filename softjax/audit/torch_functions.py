@@ -182,6 +182,6 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
         modes.append(("forward mode", forward))
     outputs = [np.asarray(each.detach()) if isinstance(each, torch.Tensor) else np.zeros(0) for each in first]
     for name, claim in modes:
-        checked = check_gradient(value, claim, params, num_entries=3, budget=4.0)
+        checked = check_gradient(value, claim, params, num_entries=3, budget=2.0)
         # whether the function iterates cannot be seen
         yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, True, names)

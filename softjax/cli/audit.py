@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -31,7 +32,7 @@ class Audit:
         limit: Seconds for the checks of a rule.
     """
 
-    tests: tyro.conf.Positional[tuple[str, ...]] = ()
+    tests: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="-- pytest ...")] = ()
     package: tuple[str, ...] = ()
     out: Path = Path("softjax-audit")
     limit: float = 60.0
