@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts the audit if it is asked for."""
     if config.getoption("--softjax-audit-fail") and config.getoption("--softjax-audit") is None:
         config.option.softjax_audit = DEFAULT
-    if config.getoption("--softjax-audit") is None:
+    if config.getoption("--softjax-audit") is None or config.getoption("collectonly"):
         return
     try:
         import cloudpickle  # noqa: F401

@@ -21,6 +21,7 @@ NUM_SIGNATURES = (
 NUM_OTHERS = 2  # or for other numbers
 NUM_LOOKS = 200  # calls of a rule that are looked at; later ones are only counted
 MAX_BYTES = 2**20  # of a point
+WRAPPED = ("fn", "fun", "func")  # where decorator objects keep the function
 TEST_FOLDERS = {"tests", "test", "testing", "_test", "_tests"}
 INSTALLED = {"site-packages", "dist-packages", ".venv", "venv", ".tox", ".nox", "build", "node_modules"}
 
@@ -116,16 +117,21 @@ class Recorder:
         self._lock = threading.RLock()
 
     def find(self, kind: str, function: Any) -> Seen | None:
-        """What was seen of the rule whose function this is; None if it is not audited."""
-        while isinstance(function, partial):
-            function = function.func
-        function = inspect.unwrap(function) if callable(function) else function
-        function = getattr(function, "__func__", function)
-        code = getattr(function, "__code__", None)
-        if code is None:
-            return None
-        name = f"{function.__module__}.{function.__qualname__}"
-        return self.find_named(kind, (code, name), name, function.__module__, code)
+        """What was seen of the rule whose function this is; None if it is not audited.
+
+        A decorator of another package, such as `equinox.filter_custom_vjp`, gives the rule to a function of its own. Then the one
+        that it wraps counts.
+        """
+        function = _unwrap(function)
+        for each in (function, *_list_wrapped(function)):
+            code = getattr(each, "__code__", None)
+            if code is None:
+                continue
+            name = f"{each.__module__}.{each.__qualname__}"
+            seen = self.find_named(kind, (code, name), name, each.__module__, code)
+            if seen is not None:
+                return seen
+        return None
 
     def find_named(self, kind: str, key: Any, name: str, module: str | None, code: Any) -> Seen | None:
         """As `find`, for a rule with a name of its own."""
@@ -180,6 +186,27 @@ class Recorder:
             folder.mkdir(parents=True, exist_ok=True)
             for number, seen in enumerate(self.seen.values()):
                 (folder / f"{number}.pkl").write_bytes(pickle.dumps(_pack(seen)))
+
+
+def _unwrap(function: Any) -> Any:
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function) if callable(function) else function
+    return getattr(function, "__func__", function)
+
+
+def _list_wrapped(function: Any) -> list[Any]:
+    """The functions that a function closes over, also as those of a decorator object."""
+    found = []
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            content = cell.cell_contents
+        except ValueError:  # not yet set
+            continue
+        for each in (content, *(vars(content).get(name) for name in WRAPPED if hasattr(content, "__dict__"))):
+            if callable(each):
+                found.append(_unwrap(each))
+    return found
 
 
 @dataclass(frozen=True)

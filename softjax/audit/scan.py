@@ -7,7 +7,13 @@ from pathlib import Path
 
 from softjax.audit.record import INSTALLED, Rule, Scope, is_test
 
-DECORATORS = {"custom_jvp", "custom_vjp"}
+DECORATORS = {
+    "custom_jvp": "custom_jvp",
+    "custom_vjp": "custom_vjp",
+    "filter_custom_jvp": "custom_jvp",  # equinox's
+    "filter_custom_vjp": "custom_vjp",
+    "custom_gradient": "custom_vjp",
+}
 
 
 def list_rules(scope: Scope) -> list[Rule]:
@@ -105,10 +111,10 @@ def _first_line(node: ast.expr | ast.stmt) -> int:
 
 
 def _find_kind(node: ast.AST) -> str | None:
-    """custom_jvp or custom_vjp if a decorator is one: by its name, called, or as the function of a partial."""
+    """custom_jvp or custom_vjp if a decorator makes one: by its name, called, or as the function of a partial."""
     name = getattr(node, "attr", getattr(node, "id", None))
     if name in DECORATORS:
-        return str(name)
+        return DECORATORS[str(name)]
     if isinstance(node, ast.Call):
         return _find_kind(node.func) or next(filter(None, map(_find_kind, node.args[:1])), None)
     return None

@@ -299,3 +299,28 @@ def test_a_comment_or_a_list_accepts_a_rule(tmp_path):
     assert accepted("mine.by_comment", 1).verdict == "differs"
     assert accepted("mine.by_list_too", 6).verdict == "differs"
     assert accepted("mine.other", 6).verdict == "wrong"
+
+
+class FilterCustomJvp:
+    """A decorator as other packages have them: the rule is that of a function inside of it."""
+
+    def __init__(self, fn):
+        self.fn = fn
+
+        def call(x):
+            return self.fn(x)
+
+        self.rule = jax.custom_jvp(call)
+        self.rule.defjvps(lambda t, value, x: 2 * x * t)
+
+
+def test_a_rule_made_by_another_package_has_the_name_of_what_it_wraps(recorder, monkeypatch):
+    def square(x):
+        return x**2
+
+    square.__code__ = square.__code__.replace(co_filename=str(PROJECT / "geometry" / "squares.py"))
+    recorder.scope = Scope(PROJECT)  # the decorator is outside
+    FilterCustomJvp(square).rule(jnp.array([2.0, 3.0]))
+    (seen,) = recorder.seen.values()
+    assert seen.rule.name.endswith("square")
+    assert check_at(find(recorder, "square"))[0].word == "right"
