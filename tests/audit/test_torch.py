@@ -98,7 +98,9 @@ def test_results_are_the_same_and_arguments_are_kept(recorder, tmp_path):
     assert (kept.differentiated, name) == (True, "name")
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # PyTorch's own use of it
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
+)  # PyTorch's own use of it
 def test_backward_and_forward_mode_are_checked(recorder):
     Right.apply(
         torch.tensor([0.5, -1.5], requires_grad=True), torch.tensor([2.0, 3.0], requires_grad=True), ""
