@@ -93,16 +93,22 @@ def choose(options: AuditOptions) -> list[Package]:
             raise InputError(
                 f"{package.name} {package.version} is expected, {installed} is installed: pip install {pinned}"
             )
-        if not (options.sources / package.name).is_dir():
+        if not find_tests(package, options).is_dir():
             raise InputError(
                 f"{options.sources / package.name} is missing: put the tests there, of {package.tests}"
             )
     return chosen
 
 
+def find_tests(package: Package, options: AuditOptions) -> Path:
+    """The folder of a package's tests: beside packages.toml if they are our own."""
+    own = LISTED / package.name
+    return own if own.is_dir() else options.sources / package.name
+
+
 def audit(package: Package, options: AuditOptions) -> dict[str, Any]:
     """Runs the tests of a package without and with the audit: outcomes, seconds, findings, scripts of wrong rules."""
-    folder = (options.sources / package.name).absolute()
+    folder = find_tests(package, options).absolute()
     plain = _run_pytest(package, folder, [])
     with tempfile.TemporaryDirectory(prefix="softjax-audit-") as scratch:
         out = Path(scratch) / "report"
@@ -226,17 +232,10 @@ def list_rules(packages: Sequence[Package], results: dict[str, Any]) -> list[lis
     for package in packages:
         for found in results[package.name]["rules"]:
             rule = found["rule"]
-            rows.append(
-                [
-                    package.distribution,
-                    rule["name"],
-                    rule["kind"],
-                    rule["file"],
-                    str(rule["line"]),
-                    str(found["calls"]),
-                ]
-                + [str(found["num_points"]), found["verdict"], found["text"], f"{found['seconds']:.1f}"]
-            )
+            about = [rule["name"], rule["kind"], rule["file"], str(rule["line"])]
+            counts = [str(found["calls"]), str(found["num_points"])]
+            said = [found["verdict"], found["text"], f"{found['seconds']:.1f}"]
+            rows.append([package.distribution, *about, *counts, *said])
     return rows
 
 
