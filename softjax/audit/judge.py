@@ -10,6 +10,7 @@ import numpy as np
 from softjax.gradcheck.rounding import Rounding
 
 Word = Literal["right", "wrong", "differs", "undecided"]
+Trait = Literal["iterates", "random"] | None
 WORST_FIRST: tuple[Word, ...] = ("wrong", "differs", "undecided", "right")
 NEAR = 1e-2
 """Relative error up to which the rule of a function that iterates to a tolerance may be right."""
@@ -45,7 +46,7 @@ def judge(
     params: list[np.ndarray],
     outputs: list[np.ndarray],
     weights: list[np.ndarray | None],
-    iterates: bool,
+    trait: Trait,
     names: Sequence[str] = (),
 ) -> Finding:
     """The finding of a `GradientCheck` of uᵀ f.
@@ -54,7 +55,7 @@ def judge(
 
     - `params`: what the function was differentiated by. `outputs`: f(params). `weights`: u; empty if the derivative that was
       checked is not that of uᵀ f.
-    - `iterates`: whether the function may iterate to a tolerance, so that its values are not exact.
+    - `trait`: whether the function may iterate to a tolerance, so that its values are not exact, or draws random numbers.
     - `names`: of `params`, for the text.
     """
     word: Word = check.verdict
@@ -63,9 +64,15 @@ def judge(
         meant = describe_difference(check, params, outputs, weights)
         if meant:
             word, text = "differs", f"differs from the derivative: {meant}"
-        elif iterates and check.relative_error < 100 * Rounding.of(check.dtype).unit:
+        elif trait == "random":
+            word = "undecided"
+            text = (
+                "the function draws random numbers, and the rule is not the derivative of these numbers. "
+                "It may be that at a fixed probability, or of an expectation"
+            )
+        elif trait == "iterates" and check.relative_error < 100 * Rounding.of(check.dtype).unit:
             word, text = "right", f"agrees with the derivative to {check.relative_error:.1e}"
-        elif iterates and check.relative_error < NEAR:
+        elif trait == "iterates" and check.relative_error < NEAR:
             word = "undecided"
             text = (
                 f"the rule agrees with the derivative to {check.relative_error:.1e}. The function may iterate to a tolerance: "

@@ -116,4 +116,4 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
             check_jacobian(lambda x, *args: np.asarray(value(x, *args)), claim, x, *args, budget=10.0)
         )
     for checked in checks:
-        yield judge("the derivative", checked, [x], [], [], False)
+        yield judge("the derivative", checked, [x], [], [], None)

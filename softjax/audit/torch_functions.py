@@ -184,4 +184,4 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
     for name, claim in modes:
         checked = check_gradient(value, claim, params, num_entries=3, budget=2.0)
         # whether the function iterates cannot be seen
-        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, True, names)
+        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, "iterates", names)

@@ -324,3 +324,34 @@ def test_a_rule_made_by_another_package_has_the_name_of_what_it_wraps(recorder, 
     (seen,) = recorder.seen.values()
     assert seen.rule.name.endswith("square")
     assert check_at(find(recorder, "square"))[0].word == "right"
+
+
+@jax.custom_jvp
+def truncate(x):
+    """x without its last bits: the derivative of the operations on bits is zero."""
+    bits = jax.lax.bitcast_convert_type(x, jnp.uint32 if x.dtype == jnp.float32 else jnp.uint64)
+    return jax.lax.bitcast_convert_type(bits, x.dtype) ** 2
+
+
+truncate.defjvps(lambda t, value, x: 2 * x * t)
+
+
+@jax.custom_jvp
+def draw(scale):
+    uniform = jax.random.uniform(jax.random.key(0), scale.shape, scale.dtype)
+    return jnp.floor(scale * uniform) + scale
+
+
+draw.defjvps(lambda t, value, scale: 3 * t)
+
+
+def test_a_rule_for_operations_on_bits_is_judged_by_values(recorder):
+    truncate(jnp.array([1.5, 2.5]))
+    assert {each.word for each in check_at(find(recorder, "truncate"))} == {"right"}
+
+
+def test_a_rule_of_random_draws_is_undecided(recorder):
+    draw(jnp.array([1.5, 2.5]))
+    found = check_at(find(recorder, "draw"))
+    assert {each.word for each in found} == {"undecided"}
+    assert "random" in found[0].text
