@@ -12,6 +12,8 @@ from softjax.gradcheck.rounding import Rounding
 Word = Literal["right", "wrong", "differs", "undecided"]
 Trait = Literal["iterates", "random"] | None
 WORST_FIRST: tuple[Word, ...] = ("wrong", "differs", "undecided", "right")
+APPROXIMATE = 1e-5
+"""Relative error in norm up to which a rule may be right for a function that is computed by an approximation."""
 NEAR = 1e-2
 """Relative error up to which the rule of a function that iterates to a tolerance may be right."""
 
@@ -72,6 +74,12 @@ def judge(
             )
         elif trait == "iterates" and check.relative_error < 100 * Rounding.of(check.dtype).unit:
             word, text = "right", f"agrees with the derivative to {check.relative_error:.1e}"
+        elif check.relative_error < APPROXIMATE:
+            word = "undecided"
+            text = (
+                f"the rule agrees with the derivative to {check.relative_error:.1e} in norm, and entries that are small beside the "
+                "largest differ. The function may be an approximation that is exact to no more, or the rule may cancel"
+            )
         elif trait == "iterates" and check.relative_error < NEAR:
             word = "undecided"
             text = (

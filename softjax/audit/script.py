@@ -33,14 +33,14 @@ def f(t):
     return sum((rng.choice({weights}, y.shape) * y).sum() for y in outputs if jax.numpy.issubdtype(y.dtype, jax.numpy.floating))
 
 
-h = 1e-6
+h = 1e-3 * (abs(leaves[{leaf}][{index}]) or 1.0)
 {print}
 '''
 FIRST = """print("by the rule:      ", {derivative}(f)(0.0))
-print("by its own values:", (f(h) - f(-h)) / (2 * h))"""
-SECOND = """slope = jax.grad(f)
-print("by the rule:             ", jax.grad(slope)(0.0))
-print("by the slope's own values:", (slope(h) - slope(-h)) / (2 * h))"""
+print("by its own values:", (8 * (f(h) - f(-h)) - f(2 * h) + f(-2 * h)) / (12 * h))"""
+SECOND = """g = jax.grad(f)
+print("by the rule:      ", jax.grad(g)(0.0))
+print("by its own values:", (8 * (g(h) - g(-h)) - g(2 * h) + g(-2 * h)) / (12 * h))"""
 TORCH = '''"""{name}: {what}
 
 {mode}. It needs the package, PyTorch and NumPy{more}.
@@ -61,14 +61,15 @@ def f(t):
     """The outputs, weighed by u, where entry {index} of argument {leaf} is moved by t."""
     step = torch.zeros_like(args[{leaf}])
     step[{index}] = 1.0
-    outputs, rng = rule.apply(*(x + t * step if k == {leaf} else x for k, x in enumerate(args))), np.random.default_rng(0)
+    outputs = rule.apply(*(x + t * step if k == {leaf} else x for k, x in enumerate(args)))
+    rng = np.random.default_rng(0)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     return sum((torch.as_tensor(rng.choice({weights}, tuple(y.shape))) * y).sum() for y in outputs if y.is_floating_point())
 
 
-h = 1e-6
+h = 1e-3 * (args[{leaf}][{index}].abs().item() or 1.0)
 print("by the rule:      ", torch.autograd.grad(f(t), t, allow_unused=True)[0])
-print("by its own values:", ((f(t + h) - f(t - h)) / (2 * h)).item())
+print("by its own values:", ((8 * (f(t + h) - f(t - h)) - f(t + 2 * h) + f(t - 2 * h)) / (12 * h)).item())
 '''
 SCIPY = '''"""{name}: {what}
 

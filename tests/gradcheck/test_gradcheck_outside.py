@@ -201,6 +201,13 @@ def test_a_kink_among_many_entries_is_found_where_the_claim_differs():
     ]
 
 
+def test_a_subgradient_at_more_kinks_than_can_be_looked_at_is_not_accused():
+    x = jnp.zeros(100)
+    assert check_gradient(lambda x: jnp.sum(jnp.maximum(x, 0)), jnp.ones(100), x).verdict == "undecided"
+    assert check_gradient(lambda x: jnp.sum(jnp.maximum(x, 0)), 2 * jnp.ones(100), x).verdict == "wrong"
+    assert check_gradient(lambda x: jnp.sum(x**3), jnp.ones(100), x).verdict == "wrong"
+
+
 def barrier(x):
     return -jnp.log(1 - x[0] - x[1]) - jnp.sum(jnp.log(x))
 
