@@ -200,7 +200,7 @@ def _check(point: Point, order: int, symmetric: bool, output: int | None) -> Ite
             checked = check_gradient(mode.fun, mode.claim, params, num_entries=3, budget=2.0)
         if checked.verdict == "undecided":
             # the derivative without the rule may be wrong, as that of operations on bits: the rule may be there for that reason
-            by_values = check_gradient(_hide(mode.fun), mode.claim, params, num_entries=3, budget=2.0)
+            by_values = check_gradient(_hide(mode.fun), mode.claim, params, num_entries=10, budget=10.0)
             checked = by_values if by_values.ok else checked
         known.setdefault(kind, checked)
         given = ([], []) if kind == "second order" else (outputs, weights)
@@ -245,7 +245,7 @@ def _name_leaves(point: Point, places: list[int]) -> list[str]:
 
 
 def find_floating(point: Point) -> list[int]:
-    """The leaves of a point's arguments by which the rule is differentiated."""
+    """The leaves of a point's arguments by which the rule is differentiated: those that are finite."""
     import jax
 
     args, kwargs = point.arguments
@@ -273,6 +273,7 @@ def has_symmetric(point: Point) -> bool:
 def _is_number(leaf: Any) -> bool:
     import jax.numpy as jnp
 
-    return isinstance(leaf, float) or (
-        hasattr(leaf, "dtype") and bool(jnp.issubdtype(leaf.dtype, jnp.floating))
-    )
+    if isinstance(leaf, float):
+        return bool(np.isfinite(leaf))
+    floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+    return bool(floating and np.isfinite(np.asarray(leaf, np.float64)).all())

@@ -1,6 +1,7 @@
 """Which derivative rules were called, how often, and a few different points of each."""
 
 import inspect
+import io
 import pickle
 import sys
 import threading
@@ -167,7 +168,7 @@ class Recorder:
             if sum(a.nbytes for a in arrays) > MAX_BYTES:
                 seen.skipped.add(f"arrays of more than {MAX_BYTES // 2**20} MiB")
                 return
-            if not all(np.isfinite(a).all() for a in floating):
+            if floating and not any(np.isfinite(a).all() for a in floating):
                 seen.skipped.add("arguments that are not finite")
                 return
             reason = _choose(seen, _describe(leaves), floating)
@@ -257,12 +258,24 @@ def _pack(seen: Seen) -> Recorded:
 
 
 def _dump(point: Point) -> bytes:
+    named = find_name(point.target)
+    return dump((named or point.target, named is not None, point.arguments, point.settings))
+
+
+def dump(saved: Any) -> bytes:
+    """Pickles rules that are made inside functions too, with what they close over. Loading them needs cloudpickle."""
     import cloudpickle
 
-    named = find_name(point.target)
-    return bytes(
-        cloudpickle.dumps((named or point.target, named is not None, point.arguments, point.settings))
-    )
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def reducer_override(self, found: Any) -> Any:
+            if type(found).__name__ in ("custom_jvp", "custom_vjp"):
+                # custom_vjp cannot be made without its function, which may refer to it
+                return object.__new__, (type(found),), vars(found)
+            return super().reducer_override(found)
+
+    with io.BytesIO() as file:
+        Pickler(file).dump(saved)
+        return file.getvalue()
 
 
 def load_point(data: bytes) -> Point:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softjax.audit.judge import Finding
-from softjax.audit.record import Point, Recorded, find_name, load_point
+from softjax.audit.record import Point, Recorded, dump, find_name, load_point
 from softjax.gradcheck.custom_rules import WEIGHTS
 
 JAX = '''"""{name}: {what}
@@ -140,9 +140,7 @@ def _dump(saved: Any) -> tuple[bytes, str]:
     try:
         return pickle.dumps(saved), ""
     except Exception:  # a function that is defined inside another
-        import cloudpickle
-
-        return cloudpickle.dumps(saved), ", and cloudpickle"
+        return dump(saved), ", and cloudpickle"
 
 
 def _place_in_torch(args: tuple[Any, ...], kwargs: dict[str, Any], leaf: int) -> tuple[list[Any], int]:

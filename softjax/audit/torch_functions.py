@@ -77,7 +77,8 @@ def _to_numpy(torch: Any, tensor: Any) -> np.ndarray:
 
 def choose_differentiated(given: list[Any]) -> list[Tensor]:
     """The tensors that required a gradient in the call, or all floating ones if none did."""
-    floating = [arg for arg in given if isinstance(arg, Tensor) and arg.array.dtype.kind == "f"]
+    tensors = [arg for arg in given if isinstance(arg, Tensor) and arg.array.dtype.kind == "f"]
+    floating = [tensor for tensor in tensors if np.isfinite(tensor.array).all()]
     return [arg for arg in floating if arg.differentiated] or floating
 
 

@@ -117,6 +117,15 @@ def test_large_and_infinite_arguments_give_no_point_and_the_reason_is_kept(recor
     assert seen.skipped == {"arrays of more than 1 MiB", "arguments that are not finite"}
 
 
+def make_local():
+    @jax.custom_vjp
+    def double(x):
+        return 2 * x
+
+    double.defvjp(lambda x: (double(x), None), lambda _, g: (2 * g,))
+    return double
+
+
 def test_rules_are_saved_by_name_or_with_what_they_close_over(recorder, tmp_path):
     from geometry import right
 
@@ -125,13 +134,18 @@ def test_rules_are_saved_by_name_or_with_what_they_close_over(recorder, tmp_path
     optimize.minimize(right.rosenbrock, [0.5, 0.5], jac=right.rosenbrock_slope)
     recorder.save(tmp_path / "one")
     recorder.save(tmp_path / "two")
-    solve, power, rosenbrock = load_recorded(tmp_path)  # as they stand in the file
+    local = make_local()
+    local(jnp.ones(2))
+    recorder.save(tmp_path / "three")
+    *_, own = sorted(load_recorded(tmp_path), key=lambda each: each.rule.file.endswith("test_record.py"))
+    assert load_point(own.points[0]).target(jnp.ones(2)).tolist() == [2.0, 2.0]
+    solve, power, rosenbrock, _ = load_recorded(tmp_path)  # as they stand in the file
     assert [each.rule.kind for each in (power, solve, rosenbrock)] == [
         "custom_jvp",
         "custom_vjp",
         "scipy jac",
     ]
-    assert power.calls == 2  # of two processes
+    assert power.calls == 3  # of three processes
     assert load_point(power.points[0]).target(2.0) == 8.0
     point = load_point(solve.points[0])
     assert point.target is right.solve
@@ -328,7 +342,7 @@ def test_a_rule_made_by_another_package_has_the_name_of_what_it_wraps(recorder, 
 
 @jax.custom_jvp
 def truncate(x):
-    """x without its last bits: the derivative of the operations on bits is zero."""
+    """X without its last bits: the derivative of the operations on bits is zero."""
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32 if x.dtype == jnp.float32 else jnp.uint64)
     return jax.lax.bitcast_convert_type(bits, x.dtype) ** 2
 
