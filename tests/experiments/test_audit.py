@@ -7,6 +7,7 @@ import pytest
 from audit_packages import (
     AuditOptions,
     Package,
+    apply_reviews,
     choose,
     list_packages,
     list_rules,
@@ -72,6 +73,12 @@ def test_verdicts_and_times_are_counted():
     assert len(list_rules([PACKAGE], {"numpy": RESULT})) == 4
 
 
+def test_a_review_by_hand_moves_a_rule_that_is_meant():
+    reviewed = apply_reviews(RESULT, {"numpy.f": {"meant": "an adjoint in continuous time"}})
+    assert [rule["verdict"] for rule in reviewed["rules"]] == ["differs", "right", "never called"]
+    assert apply_reviews(RESULT, {"numpy.f": {"review": "a fault"}}) == RESULT
+
+
 def test_a_test_whose_result_changes_is_named():
     changed = RESULT | {"audited": {"results": "2 passed, 1 failed", "seconds": 12.0}}
     assert say_unchanged([PACKAGE], {"numpy": RESULT}) == "the same in all packages"
@@ -80,6 +87,6 @@ def test_a_test_whose_result_changes_is_named():
 
 def test_the_report_shows_what_the_script_of_a_wrong_rule_prints():
     about = {"command": "python experiments/audit_packages.py"} | describe_environment()
-    text = write_readme([PACKAGE], {"numpy": RESULT}, about)
+    text = write_readme([PACKAGE], {"numpy": RESULT}, {}, about)
     assert "by its own values: 1" in text
     assert "Not yet looked at by hand." in text
