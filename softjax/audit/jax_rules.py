@@ -40,7 +40,7 @@ def watch(jax: Any, recorder: Recorder) -> None:
             filled = list(leaves)
             for k, value in zip(traced, values, strict=True):
                 filled[k] = value
-            recorder.keep(seen, target, filled, lambda: _make_point(jax, target, tree, filled, settings))
+            recorder.keep(seen, lambda: filled, lambda: _make_point(jax, target, tree, filled, settings))
 
         if not traced:
             store()

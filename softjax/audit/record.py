@@ -151,33 +151,40 @@ class Recorder:
             seen.order = max(seen.order, order)
             return seen.looking and not self.paused
 
-    def keep(self, seen: Seen, target: Any, leaves: Iterable[Any], make: Callable[[], Point]) -> None:
+    def keep(self, seen: Seen, leaves: Callable[[], list[Any]], make: Callable[[], Point]) -> None:
         """Keeps a point if it differs from the others: in types and shapes, or by the largest or the smallest number.
 
         **Arguments:**
 
-        - `leaves`: the arrays and other arguments in it.
+        - `leaves`: gives the arrays and other arguments in it.
         - `make`: makes the point, with copies of the arrays.
         """
         with self._lock:
             if not seen.looking or self.paused:
                 return
             seen.looks += 1
-            arrays = [leaf for leaf in leaves if hasattr(leaf, "dtype")]
-            floating = [np.asarray(a, np.float64) for a in arrays if _is_floating(a)]
-            if sum(a.nbytes for a in arrays) > MAX_BYTES:
-                seen.skipped.add(f"arrays of more than {MAX_BYTES // 2**20} MiB")
-                return
-            if floating and not any(np.isfinite(a).all() for a in floating):
-                seen.skipped.add("arguments that are not finite")
-                return
-            reason = _choose(seen, _describe(leaves), floating)
-            if reason is not None:
-                earlier = seen.points.pop(reason, None)  # an extreme that is none any more
-                seen.points[reason] = make()
-                others = sum(each.startswith("other") for each in seen.points)
-                if earlier is not None and others < NUM_OTHERS:
-                    seen.points[f"other {others}"] = earlier
+            try:
+                self._keep(seen, leaves, make)
+            except Exception as error:  # arguments may be anything
+                seen.skipped.add(f"cannot be copied: {describe_error(error)}")
+
+    def _keep(self, seen: Seen, leaves: Callable[[], list[Any]], make: Callable[[], Point]) -> None:
+        given = leaves()
+        arrays = [leaf for leaf in given if hasattr(leaf, "__array__")]
+        floating = [np.asarray(a, np.float64) for a in arrays if _is_floating(a)]
+        if sum(a.nbytes for a in arrays) > MAX_BYTES:
+            seen.skipped.add(f"arrays of more than {MAX_BYTES // 2**20} MiB")
+            return
+        if floating and not any(np.isfinite(a).all() for a in floating):
+            seen.skipped.add("arguments that are not finite")
+            return
+        reason = _choose(seen, _describe(given), floating)
+        if reason is not None:
+            earlier = seen.points.pop(reason, None)  # an extreme that is none any more
+            seen.points[reason] = make()
+            others = sum(each.startswith("other") for each in seen.points)
+            if earlier is not None and others < NUM_OTHERS:
+                seen.points[f"other {others}"] = earlier
 
     def save(self, folder: Path) -> None:
         """Writes what was seen, a file for each rule."""
@@ -253,8 +260,14 @@ def _pack(seen: Seen) -> Recorded:
         try:
             points.append(_dump(point))
         except Exception as error:  # what is in a closure may be anything
-            skipped.add(f"cannot be saved: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            skipped.add(f"cannot be saved: {describe_error(error)}")
     return Recorded(seen.rule, seen.calls, seen.order, tuple(points), tuple(sorted(skipped)))
+
+
+def describe_error(error: Exception) -> str:
+    """An error in one line."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0][:200] if said else ''}"
 
 
 def _dump(point: Point) -> bytes:
@@ -335,7 +348,7 @@ def _describe(leaves: Iterable[Any]) -> str:
     """Types and shapes of the arrays, and the other arguments."""
 
     def one(leaf: Any) -> str:
-        if hasattr(leaf, "dtype"):
+        if hasattr(leaf, "__array__"):
             return f"{leaf.dtype}{tuple(leaf.shape)}"
         return repr(leaf) if isinstance(leaf, bool | int | str) or leaf is None else type(leaf).__name__
 

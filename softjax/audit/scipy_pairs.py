@@ -68,7 +68,7 @@ def _wrap(original: Any, name: str, caller: Caller, recorder: Recorder) -> Any:
         transposed = bool(given.get("col_deriv"))
         target = (function, None if together else derivative)
         settings = {"form": form, "transposed": transposed}
-        recorder.keep(seen, target, [x, *more], lambda: Point(target, (x, *more), settings))
+        recorder.keep(seen, lambda: [x, *more], lambda: Point(target, (x, *more), settings))
 
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:

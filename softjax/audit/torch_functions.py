@@ -31,15 +31,17 @@ def watch(torch: Any, recorder: Recorder) -> None:
         if any(type(tensor) not in (torch.Tensor, torch.nn.Parameter) for tensor in tensors):
             seen.skipped.add("tensors of another class")
             return
-        arrays = {id(tensor): _to_numpy(torch, tensor) for tensor in tensors}
-        leaves = [arrays.get(id(arg), arg) for arg in (*args, *kwargs.values())]
+
+        def copy() -> list[Any]:
+            arrays = {id(tensor): _to_numpy(torch, tensor) for tensor in tensors}
+            return [arrays.get(id(arg), arg) for arg in (*args, *kwargs.values())]
 
         def make() -> Point:
             frozen = tuple(Tensor.of(torch, arg) if isinstance(arg, torch.Tensor) else arg for arg in args)
             named = {k: Tensor.of(torch, v) if isinstance(v, torch.Tensor) else v for k, v in kwargs.items()}
             return Point(function, (frozen, named), {})
 
-        recorder.keep(seen, function, leaves, make)
+        recorder.keep(seen, copy, make)
 
     @functools.wraps(base.apply, assigned=("__doc__",), updated=())
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from softjax.audit.judge import Finding
-from softjax.audit.record import Point, Recorded, load_point
+from softjax.audit.record import Point, Recorded, describe_error, load_point
 
 CHECKS = {"custom": "jax_rules", "autograd": "torch_functions", "scipy": "scipy_pairs"}
 NONE = float("nan")
@@ -36,8 +36,7 @@ def main(file: str, *paths: str) -> None:
                 _answer(out, replace(found, point=number, seconds=seconds))
                 began = time.perf_counter()
         except Exception as error:  # the rule and its package may raise anything
-            said = str(error).strip().splitlines()
-            text = f"cannot be checked: {type(error).__name__}: {said[0][:300] if said else ''}"
+            text = f"cannot be checked: {describe_error(error)}"
             _answer(out, Finding("", "undecided", text, NONE, point=number))
 
 
