@@ -152,10 +152,12 @@ def _run_pytest(package: Package, folder: Path, more: list[str]) -> dict[str, An
     finished = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=SECONDS_FOR_TESTS, check=False
     )
-    last = (finished.stdout.strip().splitlines() or [""])[-1]
+    last = re.sub(r"\x1b\[[0-9;]*m", "", (finished.stdout.strip().splitlines() or [""])[-1])
     counted, _, seconds = last.strip("= ").rpartition(" in ")
     # warnings may be more, since a test that fails while it is recorded runs twice
     results = ", ".join(part for part in counted.split(", ") if "warning" not in part)
+    if "passed" not in results:
+        raise InputError(f"{package.name}: no test passed: {last or finished.stderr[-300:]}")
     number = re.match(r"([\d.]+)s", seconds)
     return {
         "code": finished.returncode,

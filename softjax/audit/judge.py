@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from softjax.gradcheck.rounding import Rounding
-
 Word = Literal["right", "wrong", "differs", "undecided"]
 Trait = Literal["iterates", "random"] | None
 WORST_FIRST: tuple[Word, ...] = ("wrong", "differs", "undecided", "right")
@@ -60,6 +58,8 @@ def judge(
     - `trait`: whether the function may iterate to a tolerance, so that its values are not exact, or draws random numbers.
     - `names`: of `params`, for the text.
     """
+    from softjax.gradcheck.rounding import Rounding  # imports JAX, which what records calls must not
+
     word: Word = check.verdict
     text = check.diagnosis
     if word == "wrong":
