@@ -43,7 +43,7 @@ def watch(torch: Any, recorder: Recorder) -> None:
 
         recorder.keep(seen, copy, make)
 
-    @functools.wraps(base.apply, assigned=("__doc__",), updated=())
+    @functools.wraps(base.apply, updated=())
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if not torch.compiler.is_compiling():
