@@ -1,4 +1,4 @@
-"""What the README and the page of results claim of gradient checkers is what the committed run says."""
+"""What the README and the page of results claim of gradient checkers and audits is what the committed runs say."""
 
 import csv
 import re
@@ -65,3 +65,22 @@ def test_the_rates_of_the_others_are_those_of_the_run(rows, checker):
     real = [row for row in rows if row["library"] != "softmax problems" and row["dtype"] == "float64"]
     accepted, right, caught, faults = accepted_and_caught(real, checker)
     assert f"{100 * accepted / right:.1f} % and {100 * caught / faults:.1f} %" in claimed_in("README.md")
+
+
+def test_the_numbers_of_the_audit_are_those_of_the_run():
+    with (ROOT / "reports" / "audit" / "packages.csv").open(newline="") as file:
+        *packages, total = csv.DictReader(file)
+    called = int(total["rules"]) - int(total["never called"])
+    text = claimed_in(PAGES[1])
+    assert f"the tests of {len(packages)} packages, and saw {called} of the {total['rules']} rules" in text
+    assert (
+        f"{total['right']} are right, {total['wrong']} wrong, {total['differs']} differ from the derivative in a way that people mean, "
+        f"{total['undecided']} are undecided. Recording made the tests take {total['ratio']} times as long"
+        in text
+    )
+    assert float(total["ratio"]) <= 1.5
+
+
+def test_every_rule_that_the_audit_calls_wrong_was_looked_at():
+    report = (ROOT / "reports" / "audit" / "README.md").read_text()
+    assert "Not yet looked at by hand" not in report
