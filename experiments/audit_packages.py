@@ -141,7 +141,7 @@ def audit(package: Package, options: AuditOptions) -> dict[str, Any]:
                 )
                 scripts[rule["rule"]["name"]] = {
                     "text": script.read_text(encoding="utf-8"),
-                    "output": run.stdout + run.stderr[-500:],
+                    "output": run.stdout if run.returncode == 0 else run.stderr.strip().splitlines()[-1],
                 }
     timed = audited | {"seconds": findings["seconds"]["tests"]}
     return {"plain": plain, "audited": timed, "scripts": scripts, **findings}
