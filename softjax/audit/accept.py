@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from softjax.audit.processes import Outcome
-from softjax.audit.record import Rule
+from softjax.audit.saved import Rule
 
 COMMENT = "softjax: intended"
 LINES = 10  # of a function, at most, in which the comment is looked for: decorators and signature

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from softjax.audit.judge import Finding, Trait, is_symmetric, judge, only
-from softjax.audit.record import MAX_BYTES, Point, Recorder
+from softjax.audit.record import MAX_BYTES, Recorder
+from softjax.audit.saved import Point
 
 KINDS = ("custom_jvp", "custom_vjp")
 ITERATES = {"while", "pure_callback", "io_callback"}  # what these compute may be exact to a tolerance only

@@ -18,7 +18,8 @@ from _pytest.runner import runtestprotocol
 
 if TYPE_CHECKING:
     from softjax.audit.processes import Outcome
-    from softjax.audit.record import Recorded, Scope
+    from softjax.audit.record import Scope
+    from softjax.audit.saved import Recorded
 
 DEFAULT = "softjax-audit"
 INSTALL = 'python -m pip install "softjax-suite[audit]"'
@@ -161,8 +162,8 @@ class Audit:
 
     def _fail_with_wrong_rules(self, reports: list[pytest.TestReport]) -> None:
         """Checks the rules that a test reached first, and makes its report one of a failure if one is wrong."""
-        from softjax.audit.record import load_recorded
         from softjax.audit.report import count
+        from softjax.audit.saved import load_recorded
 
         call = next((report for report in reports if report.when == "call" and report.passed), None)
         new = (
@@ -234,8 +235,8 @@ class Audit:
 
     def _finish(self) -> None:
         from softjax.audit.processes import Outcome
-        from softjax.audit.record import load_recorded
         from softjax.audit.report import Audited, count, write_report
+        from softjax.audit.saved import load_recorded
         from softjax.audit.scan import list_rules
         from softjax.audit.script import write_script
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softjax.audit.judge import WORST_FIRST, Finding, Word
-from softjax.audit.record import Recorded, Rule
+from softjax.audit.saved import Recorded, Rule
 
 LIMIT = 60.0  # seconds for a rule
 AT_ONCE = 2

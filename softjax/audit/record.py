@@ -1,53 +1,26 @@
 """Which derivative rules were called, how often, and a few different points of each."""
 
 import inspect
-import io
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-NUM_POINTS = 5  # of a rule, at most
-NUM_SIGNATURES = (
-    3  # of them for their types and shapes; others are there for the largest and the smallest numbers,
-)
-NUM_OTHERS = 2  # or for other numbers
+from softjax.audit.saved import Point, Recorded, Rule, describe_error, dump_point
+
+# Of a rule's points some are kept for their types and shapes, two for the largest and the smallest numbers, some for other numbers.
+NUM_SIGNATURES = 3
+NUM_OTHERS = 2
 NUM_LOOKS = 200  # calls of a rule that are looked at; later ones are only counted
 MAX_BYTES = 2**20  # of a point
 WRAPPED = ("fn", "fun", "func")  # where decorator objects keep the function
 TEST_FOLDERS = {"tests", "test", "testing", "_test", "_tests"}
 INSTALLED = {"site-packages", "dist-packages", ".venv", "venv", ".tox", ".nox", "build", "node_modules"}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A function with a derivative that somebody wrote by hand."""
-
-    kind: str
-    """custom_jvp, custom_vjp, autograd.Function or scipy jac"""
-    name: str
-    """package.module.function"""
-    file: str
-    line: int
-
-
-@dataclass(frozen=True)
-class Point:
-    """The arguments of one call. Arrays are NumPy's; all other arguments are what they were."""
-
-    target: Any
-    """what was called"""
-    arguments: tuple[Any, ...]
-    settings: dict[str, Any]
-    """what the source of the rule needs to call it again, as 64-bit types in JAX"""
 
 
 @dataclass
@@ -217,40 +190,6 @@ def _list_wrapped(function: Any) -> list[Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What was seen of one rule in all processes of the tests."""
-
-    rule: Rule
-    calls: int
-    order: int
-    points: tuple[bytes, ...]
-    """each as `load_point` takes it"""
-    skipped: tuple[str, ...]
-
-
-def load_recorded(folder: Path) -> list[Recorded]:
-    """What `Recorder.save` wrote below a folder, by the place of the rule."""
-    found: dict[Rule, list[Recorded]] = {}
-    for file in sorted(folder.rglob("*.pkl")):
-        recorded: Recorded = pickle.loads(file.read_bytes())
-        found.setdefault(recorded.rule, []).append(recorded)
-    return [_join(found[rule]) for rule in sorted(found, key=lambda rule: (rule.file, rule.line, rule.name))]
-
-
-def _join(parts: list[Recorded]) -> Recorded:
-    points = [
-        point for turn in zip_longest(*(part.points for part in parts)) for point in turn if point is not None
-    ]
-    return Recorded(
-        parts[0].rule,
-        sum(part.calls for part in parts),
-        max(part.order for part in parts),
-        tuple(dict.fromkeys(points))[:NUM_POINTS],
-        tuple(sorted({reason for part in parts for reason in part.skipped})),
-    )
-
-
 def _pack(seen: Seen) -> Recorded:
     points, skipped = [], set(seen.skipped)
     for _, point in sorted(
@@ -258,64 +197,10 @@ def _pack(seen: Seen) -> Recorded:
         key=lambda item: ("signature", "largest", "smallest", "other").index(item[0].split()[0]),
     ):
         try:
-            points.append(_dump(point))
+            points.append(dump_point(point))
         except Exception as error:  # what is in a closure may be anything
             skipped.add(f"cannot be saved: {describe_error(error)}")
     return Recorded(seen.rule, seen.calls, seen.order, tuple(points), tuple(sorted(skipped)))
-
-
-def describe_error(error: Exception) -> str:
-    """An error in one line."""
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0][:200] if said else ''}"
-
-
-def _dump(point: Point) -> bytes:
-    named = find_name(point.target)
-    return dump((named or point.target, named is not None, point.arguments, point.settings))
-
-
-def dump(saved: Any) -> bytes:
-    """Pickles rules that are made inside functions too, with what they close over. Loading them needs cloudpickle."""
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        def reducer_override(self, found: Any) -> Any:
-            if type(found).__name__ in ("custom_jvp", "custom_vjp"):
-                # custom_vjp cannot be made without its function, which may refer to it
-                return object.__new__, (type(found),), vars(found)
-            return super().reducer_override(found)
-
-    with io.BytesIO() as file:
-        Pickler(file).dump(saved)
-        return file.getvalue()
-
-
-def load_point(data: bytes) -> Point:
-    """The point, with its rule imported or made again. Raises whatever importing it raises."""
-    target, is_name, arguments, settings = pickle.loads(data)
-    return Point(import_named(*target) if is_name else target, arguments, settings)
-
-
-def find_name(target: Any) -> tuple[str, str, type] | None:
-    """The module, the name and the type by which a rule can be imported, None if there are none."""
-    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
-        return None
-    try:
-        return (module, name, type(target)) if import_named(module, name, type(target)) is target else None
-    except (AttributeError, ImportError):
-        return None
-
-
-def import_named(module: str, name: str, kind: type) -> Any:
-    """The object of that name, taken out of wrappers such as `jax.jit` until it is of that type."""
-    found: Any = import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    while type(found) is not kind:
-        found = found.__wrapped__
-    return found
 
 
 def _choose(seen: Seen, signature: str, floating: list[np.ndarray]) -> str | None:

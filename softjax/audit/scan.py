@@ -5,7 +5,8 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from softjax.audit.record import INSTALLED, Rule, Scope, is_test
+from softjax.audit.record import INSTALLED, Scope, is_test
+from softjax.audit.saved import Rule
 
 DECORATORS = {
     "custom_jvp": "custom_jvp",

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from softjax.audit.judge import Finding, judge
-from softjax.audit.record import Point, Recorder
+from softjax.audit.record import Recorder
+from softjax.audit.saved import Point
 
 KIND = "scipy jac"
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from softjax.audit.judge import Finding
-from softjax.audit.record import Point, Recorded, dump, find_name, load_point
+from softjax.audit.saved import Point, Recorded, dump, find_name, load_point
 from softjax.gradcheck.custom_rules import WEIGHTS
 
 JAX = '''"""{name}: {what}
@@ -78,13 +78,13 @@ It needs NumPy, SciPy{more}.
 import pickle
 from pathlib import Path
 
-from scipy.optimize._numdiff import approx_derivative
+from scipy.optimize import approx_fprime
 
 (function, derivative), (x, *args) = pickle.loads(Path(__file__).with_suffix(".pkl").read_bytes())
 value = function if derivative else lambda x, *args: function(x, *args)[0]
 slope = derivative or (lambda x, *args: function(x, *args)[1])
 print("by the rule:      ", slope(x, *args))
-print("by its own values:", approx_derivative(value, x, args=tuple(args), method="3-point"))
+print("by its own values:", approx_fprime(x, value, 1e-7, *args))
 '''
 
 

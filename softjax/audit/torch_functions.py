@@ -3,15 +3,18 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from softjax.audit.judge import Finding, is_symmetric, judge, only
-from softjax.audit.record import Point, Recorder
+from softjax.audit.record import Recorder
+from softjax.audit.saved import Point
 
 KIND = "autograd.Function"
+FORWARD_AT_MOST = 200  # entries that are differentiated by forward mode
 
 
 def watch(torch: Any, recorder: Recorder) -> None:
@@ -108,14 +111,41 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
     import torch
 
     from softjax.gradcheck.check import check_gradient
-    from softjax.gradcheck.custom_rules import WEIGHTS
 
     args, kwargs = point.arguments
     by = choose_differentiated([*args, *kwargs.values()])
     if not by:
         raise ValueError("no argument that is differentiated holds floating numbers")
     params = [tensor.thaw(torch) for tensor in by]
-    names = _name_tensors(point, by)
+    call = _make_call(point, by, symmetric)
+    first = call(params)
+    weights = _draw_weights(first)
+    if all(weight is None for weight in weights):
+        raise ValueError("the function returns no floating tensor, so there is nothing to differentiate")
+    weights = only(weights, output)
+    scalar = _weigh(call, weights)
+
+    def value(params: list[Any]) -> Any:
+        with torch.no_grad():
+            return scalar(params)
+
+    modes = [("reverse mode", _differentiate_backward)]
+    small = sum(param.numel() for param in params) <= FORWARD_AT_MOST
+    if point.target.jvp is not torch.autograd.Function.jvp and small:
+        modes.append(("forward mode", _differentiate_forward))
+    outputs = [np.asarray(each.detach()) if isinstance(each, torch.Tensor) else np.zeros(0) for each in first]
+    arrays, names = [tensor.array for tensor in by], _name_tensors(point, by)
+    for name, differentiate in modes:
+        checked = check_gradient(value, partial(differentiate, scalar), params, num_entries=3, budget=2.0)
+        # whether the function iterates cannot be seen
+        yield judge(name, checked, arrays, outputs, weights, "iterates", names)
+
+
+def _make_call(point: Point, by: list[Tensor], symmetric: bool) -> Callable[[list[Any]], list[Any]]:
+    """The outputs of the rule as a function of the tensors `by`; other floating tensors are of their precision."""
+    import torch
+
+    args, kwargs = point.arguments
 
     def call(params: list[Any]) -> list[Any]:
         given = dict(zip(map(id, by), params, strict=True))
@@ -133,18 +163,29 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
         output = point.target.apply(*map(fill, args), **{name: fill(arg) for name, arg in kwargs.items()})
         return list(output) if isinstance(output, tuple | list) else [output]
 
+    return call
+
+
+def _draw_weights(outputs: list[Any]) -> list[np.ndarray | None]:
+    """u, as `draw_weights` draws it for functions of JAX."""
+    import torch
+
+    from softjax.gradcheck.custom_rules import WEIGHTS
+
     rng = np.random.default_rng(0)
-    first = call(params)
-    weights: list[np.ndarray | None] = [
+    return [
         rng.choice(WEIGHTS, tuple(each.shape))
         if isinstance(each, torch.Tensor) and each.is_floating_point()
         else None
-        for each in first
+        for each in outputs
     ]
-    if all(weight is None for weight in weights):
-        raise ValueError("the function returns no floating tensor, so there is nothing to differentiate")
 
-    weights = only(weights, output)
+
+def _weigh(
+    call: Callable[[list[Any]], list[Any]], weights: list[np.ndarray | None]
+) -> Callable[[list[Any]], Any]:
+    """uᵀ call(params)."""
+    import torch
 
     def scalar(params: list[Any]) -> Any:
         terms = [
@@ -154,37 +195,31 @@ def check(point: Point, order: int, symmetric: bool = False, output: int | None 
         ]
         return sum(terms[1:], terms[0])
 
-    def value(params: list[Any]) -> Any:
-        with torch.no_grad():
-            return scalar(params)
+    return scalar
 
-    def backward(params: list[Any]) -> list[Any]:
-        leaves = [param.detach().clone().requires_grad_() for param in params]
-        with torch.enable_grad():
-            found = torch.autograd.grad(scalar(leaves), leaves, allow_unused=True)
-        return [torch.zeros_like(p) if g is None else g for g, p in zip(found, leaves, strict=True)]
 
-    def forward(params: list[Any]) -> list[Any]:
-        """Every entry by forward mode."""
-        found = [torch.zeros_like(param) for param in params]
-        for number, param in enumerate(params):
-            for place in np.ndindex(*param.shape):
-                tangents = [torch.zeros_like(each) for each in params]
-                tangents[number][place] = 1.0
-                with torch.autograd.forward_ad.dual_level():
-                    duals = [
-                        torch.autograd.forward_ad.make_dual(*pair)
-                        for pair in zip(params, tangents, strict=True)
-                    ]
-                    tangent = torch.autograd.forward_ad.unpack_dual(scalar(duals)).tangent
-                found[number][place] = 0.0 if tangent is None else tangent
-        return found
+def _differentiate_backward(scalar: Callable[[list[Any]], Any], params: list[Any]) -> list[Any]:
+    """The gradient by the rule's backward; zero where it gives none."""
+    import torch
 
-    modes = [("reverse mode", backward)]
-    if point.target.jvp is not torch.autograd.Function.jvp and sum(p.numel() for p in params) <= 200:
-        modes.append(("forward mode", forward))
-    outputs = [np.asarray(each.detach()) if isinstance(each, torch.Tensor) else np.zeros(0) for each in first]
-    for name, claim in modes:
-        checked = check_gradient(value, claim, params, num_entries=3, budget=2.0)
-        # whether the function iterates cannot be seen
-        yield judge(name, checked, [tensor.array for tensor in by], outputs, weights, "iterates", names)
+    leaves = [param.detach().clone().requires_grad_() for param in params]
+    with torch.enable_grad():
+        found = torch.autograd.grad(scalar(leaves), leaves, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for g, p in zip(found, leaves, strict=True)]
+
+
+def _differentiate_forward(scalar: Callable[[list[Any]], Any], params: list[Any]) -> list[Any]:
+    """The gradient by the rule's forward mode, entry by entry."""
+    import torch
+    from torch.autograd import forward_ad
+
+    found = [torch.zeros_like(param) for param in params]
+    for number, param in enumerate(params):
+        for place in np.ndindex(*param.shape):
+            tangents = [torch.zeros_like(each) for each in params]
+            tangents[number][place] = 1.0
+            with forward_ad.dual_level():
+                duals = [forward_ad.make_dual(*pair) for pair in zip(params, tangents, strict=True)]
+                tangent = forward_ad.unpack_dual(scalar(duals)).tangent
+            found[number][place] = 0.0 if tangent is None else tangent
+    return found

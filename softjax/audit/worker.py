@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from softjax.audit.judge import Finding
-from softjax.audit.record import Point, Recorded, describe_error, load_point
+from softjax.audit.saved import Point, Recorded, describe_error, load_point
 
 CHECKS = {"custom": "jax_rules", "autograd": "torch_functions", "scipy": "scipy_pairs"}
 NONE = float("nan")

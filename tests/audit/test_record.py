@@ -15,7 +15,8 @@ from softjax.audit import jax_rules, scipy_pairs
 from softjax.audit.accept import accept, read_intended
 from softjax.audit.judge import Finding
 from softjax.audit.processes import check_rules, conclude
-from softjax.audit.record import NUM_POINTS, Recorded, Recorder, Rule, Scope, load_point, load_recorded
+from softjax.audit.record import Recorder, Scope
+from softjax.audit.saved import NUM_POINTS, Recorded, Rule, load_point, load_recorded
 from softjax.audit.scan import list_rules
 from softjax.audit.worker import check
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from softjax.audit import torch_functions
-from softjax.audit.record import Recorder, Scope, load_point, load_recorded
+from softjax.audit.record import Recorder, Scope
+from softjax.audit.saved import load_point, load_recorded
 from softjax.audit.worker import check
 
 torch = pytest.importorskip("torch")
