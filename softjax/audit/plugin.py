@@ -90,7 +90,7 @@ class Audit:
         self.again: list[str] = []
         self.remarks: list[str] = []
         self.began = time.perf_counter()
-        self.seconds_of_checks = 0.0
+        self.seconds_of_tests = self.seconds_of_checks = 0.0
         self.scripts: dict[str, Path] = {}
         if not self.worker:
             self._prepare()
@@ -229,6 +229,7 @@ class Audit:
             self._save()
             self._tell()
             return
+        self.seconds_of_tests = time.perf_counter() - self.began - self.seconds_of_checks
         self._finish()
         if self.fails and not exitstatus and any(each.verdict == "wrong" for each in self.outcomes):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -240,7 +241,6 @@ class Audit:
         from softjax.audit.scan import list_rules
         from softjax.audit.script import write_script
 
-        seconds = {"tests": time.perf_counter() - self.began - self.seconds_of_checks}
         self._save()
         recorded = load_recorded(self.out / "seen")
         self._check([each for each in recorded if each.rule not in self.checked])
@@ -264,7 +264,7 @@ class Audit:
                 f"{count(len(self.again), 'test')} failed while calls were recorded and passed without; "
                 "the results are those without"
             )
-        seconds["checks"] = self.seconds_of_checks
+        seconds = {"tests": self.seconds_of_tests, "checks": self.seconds_of_checks}
         audited = Audited(what, command, tuple(self.outcomes), self.scripts, tuple(self.remarks), seconds)
         write_report(audited, self.out, self.root)
         for file in self.out.glob("process-*.json"):

@@ -8,7 +8,6 @@ import numpy as np
 
 from softjax.audit.judge import Finding
 from softjax.audit.saved import Point, Recorded, dump, find_name, load_point
-from softjax.gradcheck.custom_rules import WEIGHTS
 
 JAX = '''"""{name}: {what}
 
@@ -109,6 +108,8 @@ def write_script(recorded: Recorded, finding: Finding, folder: Path) -> Path | N
 
 def _write(recorded: Recorded, finding: Finding, point: Point) -> tuple[str, bytes]:
     """The script and what it loads."""
+    from softjax.gradcheck.custom_rules import WEIGHTS  # imports JAX
+
     kind, (args, kwargs) = recorded.rule.kind, point.arguments
     words = {"name": recorded.rule.name, "what": finding.text, "mode": finding.mode.capitalize()}
     words["index"] = repr(tuple(finding.index)) if finding.index else "..."
