@@ -185,6 +185,7 @@ def run_audit(options: AuditOptions, experiment: Experiment) -> None:
             f"{name.replace('<locals>', 'locals')}.py.txt": script["text"]
             for result in results.values()
             for name, script in result["scripts"].items()
+            if any(found["rule"]["name"] == name and found["verdict"] == "wrong" for found in result["rules"])
         },
     )
 

@@ -30,7 +30,7 @@ from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.checkpoint import estimate_bytes
 
-PLACES = ("out", "overwrite", "resume", "data_dir")  # the results do not depend on these
+PLACES = ("out", "overwrite", "resume", "data_dir", "sources")  # the results do not depend on these
 FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 COURSE_GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"),

@@ -14,7 +14,9 @@ def main() -> None:
         exact = mpmath.mpf(x)
         true = 2 * exact * mpmath.exp(exact**2) * mpmath.erfc(exact) - 2 / mpmath.sqrt(mpmath.pi)
         roundings = abs(rule - float(true)) / abs(float(true)) / 2**-24
-        print(f"x {x:g}: by the rule {rule:.7g}, by mpmath {float(true):.7g}, {roundings:.3g} roundings apart")
+        print(
+            f"x {x:g}: by the rule {rule:.7g}, by mpmath {float(true):.7g}, {roundings:.3g} roundings apart"
+        )
 
 
 if __name__ == "__main__":
