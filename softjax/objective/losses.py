@@ -95,7 +95,7 @@ def find_largest(
     return jnp.where(_exists(s, y, axis), largest, jnp.nan), at_label, is_first
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.custom_jvp, nondiff_argnums=(2,))  # softjax: intended
 def _largest(s: Float[Array, "..."], first_label: Bool[Array, "..."], axis: int) -> Float[Array, " N"]:
     """The largest score of each example, to be subtracted from all of its scores. `first_label` is the label, if it has it.
 
