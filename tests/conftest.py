@@ -13,6 +13,7 @@ from support.processes import processes
 
 from softjax import SweepConfig, load_dataset, sweep
 
+collect_ignore = ["audit/project"]  # a made-up package with tests of its own
 mpl.use("agg")
 # Programs are compiled once for all tests, and for the processes that they start, which inherit these.
 OWN_CACHE = "JAX_COMPILATION_CACHE_DIR" not in os.environ
