@@ -22,13 +22,11 @@ def read_intended(root: Path) -> tuple[str, ...]:
     file = root / "pyproject.toml"
     if not file.exists():
         return ()
-    names = (
-        tomllib.loads(file.read_text(encoding="utf-8"))
-        .get("tool", {})
-        .get("softjax", {})
-        .get("audit", {})
-        .get("intended", [])
-    )
+    try:
+        tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file}: {error}") from error
+    names = tools.get("softjax", {}).get("audit", {}).get("intended", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{file}: [tool.softjax.audit] intended must be a list of names, got {names!r}")
     return tuple(names)

@@ -75,6 +75,7 @@ class Audit:
     """An audit while pytest runs: in the process that runs tests, and in the one that reports."""
 
     def __init__(self, config: pytest.Config) -> None:
+        from softjax.audit.accept import read_intended
         from softjax.audit.record import Recorder, Scope
 
         self.config = config
@@ -85,6 +86,10 @@ class Audit:
         self.limit = config.getoption("--softjax-audit-limit")
         self.scope: Scope = Scope(self.root, tuple(config.getoption("--softjax-audit-package")))
         self.recorder = Recorder(self.scope)
+        try:
+            self.intended = read_intended(self.root)
+        except ValueError as error:
+            raise pytest.UsageError(f"--softjax-audit: {error}") from error
         self.outcomes: list[Outcome] = []
         self.checked: dict[Any, Outcome] = {}
         self.again: list[str] = []
@@ -187,13 +192,12 @@ class Audit:
 
     def _check(self, recorded: list[Recorded]) -> list[Outcome]:
         """Checks rules, and remembers what was found."""
-        from softjax.audit.accept import accept, read_intended
+        from softjax.audit.accept import accept
         from softjax.audit.processes import check_rules
 
         began = time.perf_counter()
-        intended = read_intended(self.root)
         outcomes = [
-            accept(each, intended)
+            accept(each, self.intended)
             for each in check_rules(recorded, Path.cwd(), self._paths(), self.limit, self._say)
         ]
         self.checked |= {each.rule: each for each in outcomes}

@@ -17,7 +17,6 @@ from softjax.audit.processes import Outcome
 from softjax.reports.markdown import render, table
 
 VERDICTS = ("wrong", "undecided", "differs", "right", "never called")
-FILES = ("README.md", "rules.csv", "findings.json", "junit.xml")
 MARK = ".softjax-audit"
 """the file by which a folder is known as one that may be replaced"""
 COLUMNS = ("rule", "kind", "defined", "calls", "points", "verdict", "error", "seconds", "finding")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,8 @@ class Audit:
             raise InputError(
                 "audit runs pytest: write softjax audit -- pytest, and after it pytest's arguments"
             )
+        if find_spec("pytest") is None:
+            raise InputError('audit needs pytest: python -m pip install "softjax-suite[audit]"')
         options = [f"--softjax-audit={self.out}", f"--softjax-audit-limit={self.limit}"]
         options += [f"--softjax-audit-package={name}" for name in self.package]
         code = subprocess.run([sys.executable, "-m", *self.tests, *options], check=False).returncode

@@ -150,3 +150,11 @@ def test_a_folder_with_other_files_is_not_replaced(small):
     assert refused.returncode == 4
     assert "--softjax-audit=DIR" in refused.stderr
     assert (small / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_a_list_of_intended_rules_that_is_none_is_refused_before_the_tests(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.softjax.audit]\nintended = "mine"\n')
+    refused = run(tmp_path, "--softjax-audit")
+    assert refused.returncode == 4
+    assert "list of names" in refused.stderr
+    assert "INTERNALERROR" not in refused.stdout + refused.stderr
