@@ -63,6 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.softjax_audit = DEFAULT
     if config.getoption("--softjax-audit") is None or config.getoption("collectonly"):
         return
+    limit = config.getoption("--softjax-audit-limit")
+    if not limit > 0:
+        raise pytest.UsageError(f"--softjax-audit-limit must be a positive number of seconds, got {limit:g}")
     try:
         import cloudpickle  # noqa: F401
         import wrapt  # noqa: F401

@@ -158,3 +158,9 @@ def test_a_list_of_intended_rules_that_is_none_is_refused_before_the_tests(tmp_p
     assert refused.returncode == 4
     assert "list of names" in refused.stderr
     assert "INTERNALERROR" not in refused.stdout + refused.stderr
+
+
+def test_a_limit_that_is_no_time_is_refused(tmp_path):
+    refused = run(tmp_path, "--softjax-audit", "--softjax-audit-limit=-1")
+    assert refused.returncode == 4
+    assert "seconds, got -1" in refused.stderr
