@@ -248,7 +248,7 @@ def write_readme(
         ("course's grid", describe_grid(COURSE_GRID)),
         ("wide grid, pixels", describe_grid(WIDE)),
         ("wide grid, standardized", describe_grid(STANDARDIZED)),
-        ("minimum", f"L-BFGS to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
+        ("minimum", f"Newton's method to a gap of 1e-6: reg {format_range(PATH.regs)}; standardized {format_range(PATH_STANDARDIZED.regs)}"),
         ("seeds", f"{options.num_seeds} for each configuration of a grid; accuracies are means over them"),
         ("time", f"{about['seconds'] / 60:.1f} minutes in all"),
         *environment_rows(about),

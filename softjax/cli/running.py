@@ -111,7 +111,7 @@ def run_path(
             nonlocal latest
             latest = progress
             bar.set_postfix_str(
-                f"iteration {progress.iterations}, gradient norm {progress.gradient_norm:.1e}", refresh=False
+                f"pass {progress.passes:,}, gradient norm {progress.gradient_norm:.1e}", refresh=False
             )
             bar.update(progress.converged - bar.n)
             bar.refresh()

@@ -39,15 +39,15 @@ class Sweep:
       softjax sweep --search log_uniform --num-configs 200 --halvings 4 --num-iters 8000
       softjax sweep --optimizer adam --learning-rates log:1e-4:1e-1:7 --schedule cosine
       softjax sweep --kind hinge --penalty half_l2
-      softjax sweep --converge --regs log:1e-3:1:20
+      softjax sweep --converge --regs log:1e-6:1:20
       softjax sweep --num-iters 100000 --resume
       srun softjax sweep --dataset features.npz --num-seeds 10 --distributed
 
     Attributes:
         data: The data set.
         training: The options of training.
-        converge: Minimize the objective to convergence for each of regs, by full-batch L-BFGS. The options of SGD are
-            then refused. This suits linear probes, for which only the penalty strength has to be chosen.
+        converge: Minimize the objective to convergence for each of regs, by Newton's method. The options of SGD are then
+            refused. This suits linear probes, for which only the penalty strength has to be chosen.
         solver: The options of the path's solver.
         devices: The devices.
         out: Folder of the report. By default a new one in runs/, named after the data set: runs/digits-001.

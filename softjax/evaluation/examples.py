@@ -50,10 +50,8 @@ def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
 
     Raises `InputError` if `dtype` cannot compute with the preprocessed features, because they are too large or too small.
     """
+    check_ranges(dataset, fitted, dtype)
     splits = (dataset.train, dataset.val, dataset.test)
-    remedies = ["set standardize"] * (fitted.scale is None) + ["set dtype float64"] * (dtype != "float64")
-    for name, split in zip(("training", "validation", "test"), splits, strict=True):
-        check_range(name, split, fitted, dtype, ", or ".join(["rescale the features", *remedies]))
     if all(can_apply(fitted, split.X, dtype) for split in splits):
         left = jax.tree.map(lambda each: each.astype(dtype), fitted)
         pixels_or = (
@@ -64,6 +62,14 @@ def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
     return Prepared(nothing, *(Examples(centre(fitted, split.X, dtype), split.y) for split in splits))
 
 
+def check_ranges(dataset: Dataset, fitted: Preprocessing, dtype: str) -> None:
+    """Raises `InputError` if `dtype` cannot compute with the preprocessed features of a split, and says what to do."""
+    remedies = ["set standardize"] * (fitted.scale is None) + ["set dtype float64"] * (dtype != "float64")
+    splits = (dataset.train, dataset.val, dataset.test)
+    for name, split in zip(("training", "validation", "test"), splits, strict=True):
+        check_range(name, split, fitted, dtype, ", or ".join(["rescale the features", *remedies]))
+
+
 def check_range(
     name: str, split: Split, fitted: Preprocessing, dtype: str, remedy: str = "rescale the features"
 ) -> None:
@@ -72,7 +78,7 @@ def check_range(
     Too large is a single feature, too small only all of them: beside larger ones a small one has no weight.
     """
     least, most = limits(dtype)
-    if split.X.dtype.kind != "f" or np.finfo(split.X.dtype).max <= most:
+    if split.X.dtype.kind != "f" or float(np.finfo(split.X.dtype).max) <= most:
         return
     distance = farthest(fitted, split.X)
     worst = int(np.argmax(distance))
@@ -90,28 +96,29 @@ def check_range(
 
 
 def map_blocks(
-    function: Callable[[Any, Any], tuple[Any, Any]], examples: Examples, block: int
+    function: Callable[..., tuple[Any, Any]], arrays: tuple[Any, ...], block: int
 ) -> tuple[Any, Any]:
-    """Calls `function(X, y)` for blocks of `block` examples, so that memory does not grow with the number of examples.
+    """Calls `function(*arrays)` for blocks of `block` examples, so that memory does not grow with the number of examples.
 
     **Arguments:**
 
     - `function`: returns two pytrees: values to sum over the blocks, and values with one row per example.
-    - `examples`: at least one.
+    - `arrays`: `Examples`, or other arrays with one row per example; at least one row.
     - `block`: size of a block; the last block may be smaller.
 
     **Returns:** the sums, and the rows of all examples in order.
     """
-    num_whole = (len(examples.y) - 1) // block
+    num_examples = len(arrays[0])
+    num_whole = (num_examples - 1) // block
 
     def part(start: Any, size: int) -> tuple[Any, Any]:
-        return function(*(lax.dynamic_slice_in_dim(array, start, size) for array in examples))
+        return function(*(lax.dynamic_slice_in_dim(array, start, size) for array in arrays))
 
     def add(total: Any, start: Any) -> tuple[Any, Any]:
         more, rows = part(start, block)
         return jax.tree.map(jnp.add, total, more), rows
 
-    total, last = part(num_whole * block, len(examples.y) - num_whole * block)
+    total, last = part(num_whole * block, num_examples - num_whole * block)
     if num_whole == 0:
         return total, last
     total, rows = lax.scan(add, total, block * jnp.arange(num_whole, dtype=jnp.int32))

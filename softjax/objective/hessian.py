@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Integer, Num
+from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.objective.arguments import as_labels, check_arguments
 from softjax.objective.config import Objective, PenaltyName
-from softjax.objective.losses import find_largest
+from softjax.objective.losses import find_largest, is_label
 from softjax.objective.penalty import penalty_curvature, without_bias
 from softjax.objective.scores import matmul
 
@@ -51,11 +51,25 @@ def hessian_vector_product(
     s = matmul(X, W)
     e = jnp.exp(s - find_largest(s, as_labels(y, W.shape[1]), 1)[0][:, None])
     p = e / e.sum(axis=1, keepdims=True)
-    u = matmul(X, V)
-    # p ∘ u − p (p · u) is the same for u minus a number. Minus that of the most probable class, no digits are lost.
-    u = u - jnp.take_along_axis(u, p.argmax(axis=1, keepdims=True), axis=1)
-    moved = p * (u - (p * u).sum(axis=1, keepdims=True)) / len(X)
+    moved = move_residual(p, matmul(X, V), p.argmax(axis=1), axis=1) / len(X)
     bent = penalty_curvature(objective, reg, p.dtype) * V.astype(p.dtype)
     if not penalize_bias:
         bent = without_bias(bent, bias_axis=0)
     return (matmul(X.T, moved.astype(X.dtype)) + bent).astype(W.dtype)
+
+
+def move_residual(
+    p: Float[Array, "..."], u: Float[Array, "..."], anchor: Int[Array, " N"], axis: int
+) -> Float[Array, "..."]:
+    """What a change u of the scores makes of Q = p − onehot(y): p ∘ u − p (p · u), for each example.
+
+    **Arguments:**
+
+    - `p`: probabilities, (N, K) with `axis=1` or (K, N) with `axis=0`.
+    - `u`: the change of the scores, in the same layout.
+    - `anchor`: a class of each example (N,). The result is the same for u minus a number. Minus the u of the most probable
+      class, no digits are lost; minus that of the label, none where the label is the most probable one.
+    - `axis`: the axis of the classes.
+    """
+    u = u - jnp.where(is_label(u, anchor, axis), u, 0).sum(axis, keepdims=True)
+    return p * (u - (p * u).sum(axis, keepdims=True))

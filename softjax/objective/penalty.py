@@ -8,7 +8,7 @@
 | `"elastic_net"` | reg · l1_ratio | ½ reg (1 − l1_ratio) |
 | `"none"` | – | – |
 
-`objective.py` adds the penalty to the mean loss; `gradient.py` and `path/lbfgs.py` also add its slope to the gradient. To add
+`objective.py` adds the penalty to the mean loss; `gradient.py` and `path/passes.py` also add its slope to the gradient. To add
 a penalty, add its name to `config.PenaltyName` and a case to `coefficients`.
 """
 

@@ -3,23 +3,21 @@
 from dataclasses import astuple
 from typing import Any
 
-from softjax.path.lbfgs import End
-from softjax.path.result import PathSeconds, PathState
+from softjax.path.result import Minimum, PathSeconds, PathState
 from softjax.runs.checkpoint import Checkpoint
 
 
 def save_path(checkpoint: Checkpoint, state: PathState) -> None:
     """Writes `state`. Raises `CheckpointNotWrittenError` if that fails; the earlier state is kept."""
     arrays: dict[str, Any] = {
-        "ends": len(state.ends),
-        "leaves": -1 if state.point is None else len(state.point),
-        "iterations": state.iterations,
+        "dtype": state.dtype,
+        "minima": len(state.minima),
         "unit": state.unit,
         "seconds": astuple(state.seconds),
     }
-    for number, end in enumerate(state.ends):
-        arrays |= {f"end_{number}_{name}": value for name, value in end._asdict().items()}
-    arrays |= {f"leaf_{number}": leaf for number, leaf in enumerate(state.point or ())}
+    for number, minimum in enumerate(state.minima):
+        arrays |= {f"minimum_{number}_{name}": value for name, value in minimum._asdict().items()}
+    arrays |= {f"point_{name}": value for name, value in (state.point or {}).items()}
     checkpoint.save("state", arrays)
 
 
@@ -29,14 +27,18 @@ def load_path(checkpoint: Checkpoint) -> PathState | None:
         return None
     with checkpoint.readable():
         arrays = checkpoint.load("state")
-        leaves = int(arrays["leaves"])
+        point = {
+            name.removeprefix("point_"): value for name, value in arrays.items() if name.startswith("point_")
+        }
         return PathState(
-            tuple(
-                End(**{name: arrays[f"end_{number}_{name}"] for name in End._fields})
-                for number in range(int(arrays["ends"]))
-            ),
-            None if leaves < 0 else tuple(arrays[f"leaf_{number}"] for number in range(leaves)),
-            int(arrays["iterations"]),
+            str(arrays["dtype"]),
+            tuple(_read_minimum(arrays, f"minimum_{number}_") for number in range(int(arrays["minima"]))),
+            point or None,
             float(arrays["unit"]),
             PathSeconds(*arrays["seconds"].tolist()),
         )
+
+
+def _read_minimum(arrays: dict[str, Any], prefix: str) -> Minimum:
+    fields = {name: arrays[prefix + name] for name in Minimum._fields}
+    return Minimum(**{name: value if name == "W" else value.item() for name, value in fields.items()})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
@@ -12,8 +13,9 @@ from softjax.datasets.preprocess import Preprocessing
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.path.config import PathConfig
-from softjax.path.lbfgs import End
 from softjax.training.config import SweepConfig
+
+Reason = Literal["", "passes", "rounding", "separable"]
 
 
 @dataclass(frozen=True)
@@ -27,40 +29,52 @@ class PathSeconds:
     evaluate: float = 0.0
 
 
+class Minimum(NamedTuple):
+    """Where the search for the minimum ended, for one penalty strength. `W` is (K, D); `dtype` is that of the arithmetic."""
+
+    reg: float
+    W: np.ndarray
+    value: float
+    norm: float
+    newton_steps: int
+    passes: int
+    dtype: str
+
+
 @dataclass(frozen=True)
 class PathState:
     """The state of a path. A later call can continue from it, on one machine bit for bit.
 
     Attributes:
-        ends: The results of the finished batches, in the order in which they were solved.
-        point: The arrays of the current batch; None before its first iteration.
-        iterations: Iterations of the current batch.
+        dtype: The type of the arithmetic for the current penalty strength.
+        minima: The finished penalty strengths, from the largest on.
+        point: The arrays of the current penalty strength, by name; None before its first pass.
         unit: The norm of the gradient at W = 0; NaN before it is known.
-        seconds: Time to compile and minimize so far, in seconds.
+        seconds: Time so far, in seconds.
     """
 
-    ends: tuple[End, ...] = field(repr=False)
-    point: tuple[np.ndarray, ...] | None = field(repr=False)
-    iterations: int
-    unit: float
-    seconds: PathSeconds
+    dtype: str
+    minima: tuple[Minimum, ...] = field(default=(), repr=False)
+    point: dict[str, np.ndarray] | None = field(default=None, repr=False)
+    unit: float = float("nan")
+    seconds: PathSeconds = PathSeconds()
 
 
 @dataclass(frozen=True)
 class PathProgress:
-    """The progress of `regularization_path`: before the first iteration, about every second, and at the end.
+    """The progress of `regularization_path`: before the first pass, about every second, and at the end.
 
     Attributes:
         converged: Penalty strengths that are finished.
-        num_regs: Penalty strengths R.
-        iterations: L-BFGS iterations of the current batch.
-        gradient_norm: The largest ‖∇L‖ in the current batch, or in the last one that is done; NaN before the first.
+        num_regs: Penalty strengths that differ.
+        passes: Passes over the training examples so far, for all of them.
+        gradient_norm: ‖∇L‖ of the current penalty strength, or of the last one that is finished; NaN before the first.
         state: A function that copies the state of the path, a `PathState`. Call it before `on_progress` returns.
     """
 
     converged: int
     num_regs: int
-    iterations: int
+    passes: int
     gradient_norm: float
     state: Callable[[], PathState] = field(repr=False)
 
@@ -70,14 +84,14 @@ class PathResult:
     """The minima for R penalty strengths, as NumPy arrays, in the order of `config.regs`.
 
     Examples:
-        >>> from softjax import SweepConfig, load_dataset, regularization_path
-        >>> path = regularization_path(load_dataset("digits"), SweepConfig(regs=(0.1, 1.0)))
+        >>> from softjax import load_dataset, regularization_path
+        >>> path = regularization_path(load_dataset("digits"), regs=(0.1, 1.0))
         >>> path.weights.shape, bool(path.objective[0] < path.objective[1])
         ((2, 65, 10), True)
 
     Attributes:
         config: The penalty strengths and the penalty.
-        solver: When to stop, and the order.
+        solver: When to stop.
         reg: Penalty strengths (R,).
         train_accuracy: Accuracy on the training split (R,), a share from 0 to 1.
         val_accuracy: Accuracy on the validation split (R,).
@@ -88,11 +102,15 @@ class PathResult:
         gradient_norm: ‖∇L‖ at the minimum found (R,).
         gap: An upper bound of the relative distance of the objective from its minimum, ‖∇L‖² / 2cL, where c is the
             curvature of the penalty (R,). It is proven only if the bias is penalized too. Without a penalty it is ‖∇L‖
-            divided by its value at W = 0.
-        converged: Whether the gap is at most the tolerance (R,).
-        iterations: L-BFGS iterations (R,).
-        evaluations: Evaluations of objective and gradient (R,).
-        order: `"together"` or `"warm"`.
+            divided by its value at W = 0. It is that of the weights before they are rounded to `config.dtype`.
+        converged: Whether a minimum exists and the gap is at most the tolerance (R,).
+        reasons: Why not, for each penalty strength: `"passes"`, there were `solver.max_passes`; `"rounding"`, only rounding
+            errors are left; `"separable"`, there is no minimum, because without a penalty the loss of examples that a
+            linear classifier separates tends to 0 as the weights grow; `""` if it converged.
+        solved_in: The type of the arithmetic, for each penalty strength: `"float64"` where `"float32"` could not prove the
+            gap.
+        newton_steps: Newton steps (R,).
+        passes: Passes over the training examples: evaluations of objective and gradient, and products with the Hessian (R,).
         weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
         preprocessing: The mean and scale of the features.
         seconds: The time of each phase, in seconds.
@@ -110,9 +128,10 @@ class PathResult:
     gradient_norm: Float[np.ndarray, " R"]
     gap: Float[np.ndarray, " R"]
     converged: Bool[np.ndarray, " R"]
-    iterations: Int[np.ndarray, " R"]
-    evaluations: Int[np.ndarray, " R"]
-    order: str
+    reasons: tuple[Reason, ...]
+    solved_in: tuple[str, ...]
+    newton_steps: Int[np.ndarray, " R"]
+    passes: Int[np.ndarray, " R"]
     weights: Float[np.ndarray, "R D K"] = field(repr=False)
     preprocessing: Preprocessing = field(repr=False)
     seconds: PathSeconds

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from softjax.objective.penalty import coefficients
-from softjax.path.result import PathResult
+from softjax.path.result import PathResult, Reason
 from softjax.ranges import spacing_of
 from softjax.training.config import SweepConfig
 from softjax.training.result import SweepResult
@@ -81,12 +81,11 @@ class Drowned:
 
 @dataclass(frozen=True)
 class NotConverged:
-    """Penalty strengths whose minimum was not reached, because of the limit of iterations or of rounding."""
+    """Penalty strengths whose minimum was not reached: the limit of passes, rounding, or there is none."""
 
     regs: tuple[float, ...]
-    why: Literal["iterations", "rounding"]
-    dtype: str
-    max_lbfgs_iters: int
+    why: Reason
+    max_passes: int
     gap: float = field(default=float("nan"))
     """the largest of their gaps"""
 
@@ -144,13 +143,10 @@ def analyze_path(result: PathResult) -> tuple[PathFinding, ...]:
         else:
             best = result.val_accuracy == result.val_accuracy[result.best]
             findings += _at_edges([_find_edge(axis, result.reg[best])])
-    left = ~result.converged
-    limited = left & (result.iterations >= solver.max_lbfgs_iters)
-    for which, why in ((limited, "iterations"), (left & ~limited, "rounding")):
-        if which.any():
-            regs = tuple(map(float, result.reg[which]))
-            gap = float(np.max(result.gap[which]))
-            findings.append(NotConverged(regs, why, config.dtype, solver.max_lbfgs_iters, gap))  # type: ignore[arg-type]
+    for why in sorted({reason for reason in result.reasons if reason}):
+        which = np.array([reason == why for reason in result.reasons])
+        regs = tuple(map(float, result.reg[which]))
+        findings.append(NotConverged(regs, why, solver.max_passes, float(np.max(result.gap[which]))))
     return tuple(findings)
 
 

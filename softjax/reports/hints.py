@@ -93,13 +93,14 @@ def _describe_unconverged(finding: NotConverged) -> tuple[str, dict[str, str]]:
     regs = ", ".join(f"{reg:.3g}" for reg in finding.regs[:5]) + (", …" if len(finding.regs) > 5 else "")
     number = len(finding.regs)
     text = f"{number} penalty strength{'s' if number > 1 else ''} did not converge (reg {regs}): "
-    if finding.why == "iterations":
-        most = finding.max_lbfgs_iters
-        return f"{text}{most:,} iterations were not enough.", {"--max-lbfgs-iters": str(10 * most)}
-    if finding.dtype == "float32":
-        return f"{text}the gap is within the rounding of float32.", {"--dtype": "float64"}
+    if finding.why == "passes":
+        most = finding.max_passes
+        return f"{text}{most:,} passes were not enough.", {"--max-passes": str(10 * most)}
+    if finding.why == "separable":
+        text += "the classes are separable, so without a penalty the objective has no minimum."
+        return text, {"--penalty": "l2", "--regs": "log:1e-6:1:20"}
     reached = 10.0 ** np.ceil(np.log10(finding.gap)) if 0 < finding.gap < 0.1 else 0.5
-    return f"{text}the gap is within the rounding of {finding.dtype}.", {"--tolerance": f"{reached:g}"}
+    return f"{text}the gap is within the rounding of float64.", {"--tolerance": f"{reached:g}"}
 
 
 def _option(axis: Axis, low: float, high: float) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from softjax import plots
 from softjax.datasets.dataset import Dataset
-from softjax.path.result import PathResult
+from softjax.path.result import PathResult, Reason
 from softjax.ranges import format_range
 from softjax.reports.analysis import analyze_path
 from softjax.reports.hints import list_hints, make_hints
@@ -25,6 +25,12 @@ from softjax.reports.report import (
 from softjax.runs.run_folder import RunFolder
 
 TEMPLATE = Path(__file__).with_suffix(".md")
+CONVERGED: dict[Reason, str] = {
+    "": "yes",
+    "passes": "no: limit of passes",
+    "rounding": "no: rounding",
+    "separable": "no: there is no minimum",
+}
 
 
 def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
@@ -41,7 +47,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
     contents = ReportContents(
         title=f"Regularization path on {dataset.title}",
         summary=f"The minimum of the {loss_name(config)} loss of a linear classifier for {len(result.reg)} penalty strengths, by "
-        "L-BFGS on all training examples.",
+        "Newton's method on all training examples.",
         best=of_best,
         best_rows=[
             ("penalty strength reg", f"{of_best['reg']:.6g}"),
@@ -53,7 +59,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
             ("penalty strengths", f"{format_range(config.regs)}, {penalty_name(config)}"),
             (
                 "solver",
-                f"L-BFGS in the features' principal axes, {result.order}; tolerance {solver.tolerance:g}, {config.dtype}",
+                f"truncated Newton with a trust region; tolerance {solver.tolerance:g}; weights in {config.dtype}",
             ),
         ],
         seconds=seconds,
@@ -72,25 +78,36 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
 
 
 def _write_sections(result: PathResult) -> str:
-    left = int((~result.converged).sum())
-    most, dtype = result.solver.max_lbfgs_iters, result.config.dtype
+    in_float64 = result.solved_in.count("float64")
     return render(
         TEMPLATE,
         rows=table(path_rows(result)),
         tied=int(result.tied.sum()),
         num_regs=len(result.reg),
-        converged=f"{left} did not converge in {most:,} iterations or within the rounding of {dtype}"
-        if left
-        else "All penalty strengths converged",
+        converged=_describe_convergence(result),
+        arithmetic=f"{in_float64} of {len(result.reg)} penalty strengths were solved in float64 arithmetic.",
         tolerance=f"{result.solver.tolerance:g}",
     ).rstrip()
+
+
+def _describe_convergence(result: PathResult) -> str:
+    left = [reason for reason in result.reasons if reason]
+    if not left:
+        return "All penalty strengths converged"
+    numbers = {
+        "passes": f"after {result.solver.max_passes:,} passes",
+        "rounding": "within rounding",
+        "separable": "because there is no minimum",
+    }
+    parts = [f"{left.count(reason)} {text}" for reason, text in numbers.items() if reason in left]
+    return f"{len(left)} did not converge, {' and '.join(parts)}"
 
 
 def path_rows(result: PathResult) -> list[tuple[str, ...]]:
     """A table of all penalty strengths of a path: a header row, and one row of text each."""
     header = (
         "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
-        "converged", "gradient norm", "gap", "iterations", "evaluations",
+        "converged", "gradient norm", "gap", "Newton steps", "passes", "arithmetic",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         (
@@ -101,11 +118,12 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
             interval(result.val_interval[r]),
             "•" if result.tied[r] else "",
             f"{result.test_accuracy[r]:.4f}",
-            "yes" if result.converged[r] else "no",
+            CONVERGED[result.reasons[r]],
             f"{result.gradient_norm[r]:.1e}",
             f"{result.gap[r]:.1e}",
-            str(result.iterations[r]),
-            str(result.evaluations[r]),
+            str(result.newton_steps[r]),
+            str(result.passes[r]),
+            result.solved_in[r],
         )
         for r in range(len(result.reg))
     ]
@@ -115,12 +133,14 @@ def path_rows(result: PathResult) -> list[tuple[str, ...]]:
 def _path_csv(result: PathResult) -> Iterator[tuple[Any, ...]]:
     names = (
         "reg", "objective", "train_accuracy", "val_accuracy", "test_accuracy", "gradient_norm", "gap",
-        "iterations", "evaluations", "converged",
+        "newton_steps", "passes", "converged",
     )  # fmt: skip
-    yield (*names, "val_low", "val_high", "tied")
+    yield (*names, "reason", "arithmetic", "val_low", "val_high", "tied")
     for r in range(len(result.reg)):
         yield (
             *(str(getattr(result, name)[r]) for name in names),
+            result.reasons[r],
+            result.solved_in[r],
             *result.val_interval[r],
             bool(result.tied[r]),
         )

@@ -202,7 +202,7 @@ def test_help_does_not_import_jax():
         (["--converge", "--learning-rates", "1"], "--learning-rates has no effect with --converge"),
         (["--converge", "--optimizer", "adam"], "--optimizer has no effect with --converge"),
         (["--tolerance", "1e-3"], "--tolerance has no effect without --converge"),
-        (["--path", "warm"], "--path has no effect without --converge"),
+        (["--max-passes", "9"], "--max-passes has no effect without --converge"),
         (["--momentum", "0.5"], "momentum is for momentum, nesterov, adam and adamw; the optimizer is sgd"),
         (["--heartbeat", "9"], "heartbeat is for a distributed sweep; give --distributed too"),
         (["--converge", "--out", "taken"], "taken exists; give --overwrite"),

@@ -167,7 +167,7 @@ QUICK = {
     "--standardize": [None],
     "--keep-weights": ["all"],
     "--tolerance": ["1e-300", "0.999"],
-    "--max-lbfgs-iters": ["1", "20"],
+    "--max-passes": ["1", "20"],
     "--halvings": ["1"],
 }
 

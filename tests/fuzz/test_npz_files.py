@@ -43,7 +43,7 @@ def test_a_file_is_a_data_set_or_is_refused_in_one_line(tmp_path, content, seed)
 
 COMMANDS = (
     ("check", "--num-checks", "1", "--regs", "1"),
-    ("sweep", "--converge", "--regs", "0.1", "--max-lbfgs-iters", "5"),
+    ("sweep", "--converge", "--regs", "0.1", "--max-passes", "9"),
     ("sweep", "--learning-rates", "0.1", "--regs", "0.1", "--num-iters", "3"),
 )
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.damage import damaged, damaged_npz
 from support.endings import judge, new_folder, run_here, tries
 
-from softjax.path import lbfgs, solve
+from softjax.path import solve
 from softjax.training import devices, plan
 
 pytestmark = pytest.mark.usefixtures("own_messages", "without_pictures")
@@ -31,9 +31,9 @@ RUNS = {
         "--chunk-size",
         "1",
     ),
-    "path": ("sweep", *OUT, "--converge", "--regs", "0.001,0.01", "--path", "warm", "--dtype", "float64"),
+    "path": ("sweep", *OUT, "--converge", "--regs", "0.001,0.01"),
 }
-# at which look for signals a run is interrupted: in the second chunk of the sweep, in the second batch of the path
+# at which look for signals a run is interrupted: in the second chunk of the sweep, in the second strength of the path
 INTERRUPTED = {"sweep": 4, "path": 7}
 
 
@@ -42,8 +42,7 @@ def small_pieces():
     """Runs are cut into pieces as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "segment_lengths", lambda *_: [1, 2])
-        patch.setattr(lbfgs, "iterations_per_segment", lambda *_: 1)
-        patch.setattr(solve, "WARM", 3)
+        patch.setattr(solve, "passes_per_call", lambda *_: 1)
         yield
 
 
@@ -66,7 +65,7 @@ def unfinished(tmp_path_factory):
             end = run_here(words)
             assert end.code == 130, end
             with np.load("out.partial/state.npz") as state:
-                assert state["parts" if kind == "sweep" else "ends"] == 1
+                assert state["parts" if kind == "sweep" else "minima"] == 1
     return folders
 
 

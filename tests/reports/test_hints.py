@@ -184,17 +184,16 @@ def test_a_path_whose_best_is_at_an_end_goes_on_there(solved, place, side):
 
 
 @pytest.mark.parametrize(
-    ("most", "dtype", "expected"),
+    ("reason", "expected"),
     [
-        (10, "float32", "--max-lbfgs-iters 100"),
-        (1000, "float32", "--dtype float64"),
-        (1000, "float64", "--tolerance 0.001"),
+        ("passes", "--max-passes 100"),
+        ("rounding", "--tolerance 0.001"),
+        ("separable", "--penalty l2 --regs log:1e-6:1:20"),
     ],
 )
-def test_what_did_not_converge_is_named_with_the_reason(solved, most, dtype, expected):
-    result = with_regs(solved, REGS, [0.2, 0.9, 0.2], converged=[False, True, True])
-    solver, config = replace(result.solver, max_lbfgs_iters=most), replace(result.config, dtype=dtype)
-    (finding,) = analyze_path(replace(result, solver=solver, config=config))
+def test_what_did_not_converge_is_named_with_the_reason(solved, reason, expected):
+    result = with_regs(solved, REGS, [0.2, 0.9, 0.2], converged=[False, True, True], reason=reason)
+    (finding,) = analyze_path(replace(result, solver=replace(result.solver, max_passes=10)))
     assert isinstance(finding, NotConverged)
     assert finding.regs == (1e-3,)
     (hint,) = make_hints([finding], "softjax sweep --converge")
@@ -207,7 +206,7 @@ def test_points_that_did_not_converge_are_marked_in_table_and_picture(solved):
     header, *rows = path_rows(result)
     column = header.index("converged")
     assert column < 8  # those that the console shows
-    assert [row[column] for row in rows] == ["no", "yes", "yes"]
+    assert [row[column] for row in rows] == ["no: rounding", "yes", "yes"]
     axes = plots.path(result, "title").axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels.count("not converged") == 1

@@ -31,8 +31,8 @@ def with_grid(result, learning_rates, regs, accuracy):
     )
 
 
-def with_regs(result, regs, accuracy, converged=True):
-    """A path with these penalty strengths and accuracies, of which some have `converged`."""
+def with_regs(result, regs, accuracy, converged=True, reason="rounding"):
+    """A path with these penalty strengths and accuracies, of which some have `converged`, others not for this `reason`."""
     R = len(regs)
     accuracy, ones = np.asarray(accuracy, float), np.ones(R)
     return replace(
@@ -48,7 +48,9 @@ def with_regs(result, regs, accuracy, converged=True):
         gradient_norm=ones,
         gap=np.where(np.broadcast_to(converged, R), 1e-7, 1e-3),
         converged=np.broadcast_to(converged, R).copy(),
-        iterations=np.full(R, 10, np.int32),
-        evaluations=np.full(R, 10, np.int32),
+        reasons=tuple("" if each else reason for each in np.broadcast_to(converged, R)),
+        solved_in=("float32",) * R,
+        newton_steps=np.full(R, 3, np.int32),
+        passes=np.full(R, 10, np.int32),
         weights=np.zeros((R, *result.weights.shape[1:]), np.float32),
     )

@@ -1,0 +1,123 @@
+"""Passes over the training examples: the objective and its gradient, and products with its Hessian, block by block."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+from softjax.datasets.preprocess import Preprocessing, apply
+from softjax.evaluation.examples import map_blocks
+from softjax.objective.config import Objective
+from softjax.objective.gradient import NARROW
+from softjax.objective.hessian import move_residual
+from softjax.objective.losses import is_label, softmax_residual
+from softjax.objective.penalty import penalty_and_slope
+from softjax.objective.scores import matmul
+
+BLOCK_BYTES = 2**23  # of features: a block should stay in the cache between its two products
+WHOLE_BYTES = 2**26  # of features: so many are preprocessed once, and kept
+
+
+class SolverSpec(NamedTuple):
+    """What a compiled solver depends on, apart from the shapes of its arguments.
+
+    - `dtype`: the type of all arithmetic.
+    - `centred_in`: the type in which features are centred and scaled, before they are cast to `dtype`.
+    - `dense`: whether the inverse of the Hessian preconditions; otherwise the principal axes do.
+    - `stored`: whether the probabilities of all examples are kept. Otherwise each product computes them again.
+    """
+
+    objective: Objective
+    num_classes: int
+    dtype: str
+    centred_in: str
+    dense: bool
+    stored: bool
+
+
+class Data(NamedTuple):
+    """The training examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; and labels."""
+
+    X: Num[Array, "N F"]
+    y: Int[Array, " N"]
+    preprocessing: Preprocessing | None
+
+
+def evaluate(
+    spec: SolverSpec, data: Data, reg: Float[Array, ""], W: Float[Array, "K D"]
+) -> tuple[Float[Array, ""], Float[Array, "K D"], Float[Array, " K"], Float[Array, "P K"]]:
+    """The objective at W, its gradient 1/N Q X + ∇penalty, and two results for the Hessian.
+
+    These are the mean of p(1 − p) for each class, and the probabilities of all examples (N, K) if they are stored.
+    """
+    num_examples, axis = len(data.y), _class_axis(spec)
+
+    def block(X: Any, y: Any) -> tuple[Any, Any]:
+        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
+        s = _score(W, x, axis)
+        losses, Q = softmax_residual(s, y, axis)
+        label = is_label(s, y, axis)
+        p = jnp.where(label, 1 + Q, Q)
+        curved = (jnp.abs(Q) * jnp.where(label, p, 1 - p)).sum(1 - axis)  # |Q| is 1 − p at the label, else p
+        sums = losses.sum() / num_examples, _sum_outer(Q / num_examples, x, axis), curved / num_examples
+        return sums, jnp.moveaxis(p, axis, 1) if spec.stored else None
+
+    (loss, grad, curved), p = map_blocks(block, (data.X, data.y), block_size(*data.X.shape, spec.dtype))
+    penalty, slope = penalty_and_slope(spec.objective, reg, W, W.dtype, bias_axis=1)
+    return loss + penalty, grad + slope, curved, p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype)
+
+
+def multiply(
+    spec: SolverSpec,
+    data: Data,
+    reg: Float[Array, ""],
+    W: Float[Array, "K D"],
+    p: Float[Array, "P K"],
+    V: Float[Array, "K D"],
+) -> Float[Array, "K D"]:
+    """The Hessian at W times V. `p` are the probabilities at W, if they are stored."""
+    num_examples, axis = len(data.y), _class_axis(spec)
+
+    def block(X: Any, y: Any, *stored: Any) -> tuple[Any, None]:
+        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
+        if stored:
+            p = jnp.moveaxis(stored[0], 1, axis)
+        else:
+            s = _score(W, x, axis)
+            Q = softmax_residual(s, y, axis)[1]
+            p = jnp.where(is_label(s, y, axis), 1 + Q, Q)
+        M = move_residual(p, _score(V, x, axis), y, axis)
+        return _sum_outer(M / num_examples, x, axis), None
+
+    arrays = (data.X, data.y, p) if spec.stored else (data.X, data.y)
+    product: Array = map_blocks(block, arrays, block_size(*data.X.shape, spec.dtype))[0]
+    return product + penalty_and_slope(spec.objective, reg, V, V.dtype, bias_axis=1)[1]  # cV: it is quadratic
+
+
+def _class_axis(spec: SolverSpec) -> int:
+    """The axis of the classes in scores: 0 is faster for few, 1 for many."""
+    return 0 if spec.num_classes <= NARROW else 1
+
+
+def _score(W: Float[Array, "K D"], x: Float[Array, "B D"], axis: int) -> Float[Array, "..."]:
+    return matmul(W, x.T) if axis == 0 else matmul(x, W.T)
+
+
+def _sum_outer(M: Float[Array, "..."], x: Float[Array, "B D"], axis: int) -> Float[Array, "K D"]:
+    """The sum over examples of the outer products of a row of M with one of x."""
+    return matmul(M if axis == 0 else M.T, x)
+
+
+def read_features(
+    X: Num[Array, "B F"], preprocessing: Preprocessing | None, centred_in: str, dtype: str
+) -> Float[Array, "B D"]:
+    """A block of features as the classifier uses them."""
+    return X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in)).astype(dtype)
+
+
+def block_size(num_examples: int, num_features: int, dtype: str) -> int:
+    """Number of examples in a block of a pass over all of them."""
+    row_bytes = num_features * np.dtype(dtype).itemsize
+    whole = num_examples * row_bytes <= WHOLE_BYTES
+    return num_examples if whole else max(BLOCK_BYTES // row_bytes, 1)
