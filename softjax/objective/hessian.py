@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Num
 
@@ -39,6 +40,7 @@ def hessian_vector_product(
 
     Examples:
         >>> import numpy as np
+from jax import lax
         >>> from softjax import hessian_vector_product
         >>> W, V, X, y = np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.ones((4, 1)), np.array([0, 1, 1, 1])
         >>> print(hessian_vector_product(W, V, X, y))
@@ -51,7 +53,7 @@ def hessian_vector_product(
     s = matmul(X, W)
     e = jnp.exp(s - find_largest(s, as_labels(y, W.shape[1]), 1)[0][:, None])
     p = e / e.sum(axis=1, keepdims=True)
-    moved = move_residual(p, matmul(X, V), p.argmax(axis=1), axis=1) / len(X)
+    moved = move_residual(p, matmul(X, V), lax.argmax(p, 1, jnp.int32), axis=1) / len(X)
     bent = penalty_curvature(objective, reg, p.dtype) * V.astype(p.dtype)
     if not penalize_bias:
         bent = without_bias(bent, bias_axis=0)

@@ -37,7 +37,7 @@ class SolverSpec(NamedTuple):
 
 
 class Data(NamedTuple):
-    """The training examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; and labels."""
+    """Examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; and labels."""
 
     X: Num[Array, "N F"]
     y: Int[Array, " N"]
@@ -113,7 +113,7 @@ def read_features(
     X: Num[Array, "B F"], preprocessing: Preprocessing | None, centred_in: str, dtype: str
 ) -> Float[Array, "B D"]:
     """A block of features as the classifier uses them."""
-    return X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in)).astype(dtype)
+    return (X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in))).astype(dtype)
 
 
 def block_size(num_examples: int, num_features: int, dtype: str) -> int:

@@ -7,7 +7,7 @@ through the last three minima nearly predicts the next one, and two or three New
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +18,10 @@ from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float
 
 from softjax.compilation import types_of
-from softjax.datasets.dataset import Dataset
+from softjax.datasets.dataset import Dataset, Split
 from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import SCORES_AT_A_TIME, Examples, check_ranges, map_blocks
+from softjax.evaluation.examples import SCORES_AT_A_TIME, check_ranges, map_blocks
 from softjax.memory import check_memory
 from softjax.objective.config import Objective, PenaltyName
 from softjax.objective.penalty import coefficients
@@ -49,20 +49,14 @@ class _Problem:
     regs: Float[np.ndarray, " S"]
     """the penalty strengths that differ, from the largest to the smallest"""
     fitted: Preprocessing
-    splits: tuple[Examples, Examples, Examples]
-    """not preprocessed"""
+    splits: tuple[Data, Data, Data]
     num_classes: int
+    num_features: int
 
     @property
     def dense(self) -> bool:
         """Whether the Hessian is small enough to be inverted."""
-        return (self.splits[0].X.shape[1] + 1) * self.num_classes <= LARGEST_DENSE
-
-    @cached_property
-    def preprocessing(self) -> Preprocessing:
-        """The preprocessing on the device, in float64."""
-        device: Preprocessing = jax.tree.map(jnp.asarray, self.fitted)
-        return device
+        return (self.num_features + 1) * self.num_classes <= LARGEST_DENSE
 
     def centred_in(self, X: Any, dtype: str) -> str:
         """The type in which to centre: `dtype`, unless it would round the features."""
@@ -183,7 +177,7 @@ def _load(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Problem
     check_memory("the path", needed)
     fitted = fit(dataset.train.X, config.standardize)
     check_ranges(dataset, fitted, dtype)
-    train, val, test = (Examples(jnp.asarray(each.X), jnp.asarray(each.y, jnp.int32)) for each in splits)
+    train, val, test = (_place(split, fitted, dtype) for split in splits)
     regs = config.regs if config.penalty != "none" else (0.0,)
     return _Problem(
         config,
@@ -193,7 +187,24 @@ def _load(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> _Problem
         fitted,
         (train, val, test),
         dataset.num_classes,
+        dataset.num_features,
     )
+
+
+def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
+    """The examples on the device, as they are. They are preprocessed in blocks, when they are used."""
+    if split.X.dtype != np.float64 and not can_apply(fitted, split.X, dtype):
+        # of an extreme scale, which the device may round to 0
+        return _preprocess(split.X, split.y, fitted, dtype)
+    return Data(
+        jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted)
+    )
+
+
+def _preprocess(X: Any, y: Any, fitted: Preprocessing, dtype: str) -> Data:
+    ready = np.ones((X.shape[0], X.shape[1] + 1), dtype)
+    ready[:, :-1] = centre(fitted, np.asarray(X), dtype)
+    return Data(jnp.asarray(ready), jnp.asarray(y, jnp.int32), None)
 
 
 def _solve(
@@ -219,18 +230,14 @@ def _solve(
 def _compile(problem: _Problem, state: PathState, axes: Axes | None) -> tuple[_Solver, PathState]:
     """The solver in the type of `state`, and the time that it took. `axes` are those found before, if they were."""
     start, dtype = time.perf_counter(), state.dtype
-    X, y = problem.splits[0]
-    num_examples, num_features = X.shape
-    itemsize = np.dtype(dtype).itemsize
+    data, num_features = problem.splits[0], problem.num_features
+    num_examples, itemsize = len(data.y), np.dtype(dtype).itemsize
     stored = problem.dense or num_examples * problem.num_classes * itemsize <= STORED_BYTES
     spec = SolverSpec(
-        problem.objective, problem.num_classes, dtype, problem.centred_in(X, dtype), problem.dense, stored
+        problem.objective, problem.num_classes, dtype, problem.centred_in(data.X, dtype), problem.dense, stored
     )
-    data = Data(X, y, problem.preprocessing)
-    if num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
-        ready = np.ones((num_examples, num_features + 1), dtype)
-        ready[:, :-1] = centre(problem.fitted, np.asarray(X), dtype)
-        data = Data(jnp.asarray(ready), y, None)
+    if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
+        data = _preprocess(data.X, data.y, problem.fitted, dtype)
     if axes is not None:
         axes = jax.tree.map(lambda each: each.astype(dtype), axes)
     elif not problem.dense:
@@ -359,7 +366,7 @@ def _evaluate(problem: _Problem, state: PathState) -> PathResult:
     minima = [state.minima[row] for row in rows]
     W = np.stack([minimum.W for minimum in state.minima]).astype(weight_dtype(config.dtype))
     kinds = tuple(problem.centred_in(split.X, str(W.dtype)) for split in problem.splits)
-    hits = [np.asarray(each)[rows] for each in _classify(W, problem.splits, problem.preprocessing, kinds)]
+    hits = [np.asarray(each)[rows] for each in _classify(W, problem.splits, kinds)]
     reasons = [_reason(problem, minimum, state.unit) for minimum in minima]
     curved = coefficients(config.penalty, 1.0).curvature > 0
     for r, minimum in enumerate(minima):
@@ -391,18 +398,18 @@ def _evaluate(problem: _Problem, state: PathState) -> PathResult:
 
 @partial(jax.jit, static_argnames="kinds")
 def _classify(
-    W: Float[Array, "R K D"], splits: tuple[Examples, ...], preprocessing: Preprocessing, kinds: tuple[str, ...]
+    W: Float[Array, "R K D"], splits: tuple[Data, ...], kinds: tuple[str, ...]
 ) -> list[Bool[Array, "R N"]]:
     """Which examples of each split each of the weights classifies correctly."""
     num_regs, num_classes, num_features = W.shape
     size = max(min(SCORES_AT_A_TIME // (num_regs * num_classes), WHOLE_BYTES // (8 * num_features)), 1)
 
-    def classify(kind: str, X: Any, y: Any) -> tuple[None, Any]:
-        x = read_features(X, preprocessing, kind, str(W.dtype))
+    def classify(split: Data, kind: str, X: Any, y: Any) -> tuple[None, Any]:
+        x = read_features(X, split.preprocessing, kind, str(W.dtype))
         scores = matmul(W.reshape(-1, num_features), x.T).reshape(num_regs, num_classes, -1)
         return None, (lax.argmax(scores, 1, jnp.int32) == y[None]).T
 
     return [
-        map_blocks(partial(classify, kind), split, min(size, len(split.y)))[1].T
+        map_blocks(partial(classify, split, kind), (split.X, split.y), min(size, len(split.y)))[1].T
         for kind, split in zip(kinds, splits, strict=True)
     ]

@@ -147,7 +147,6 @@ def test_a_data_set_s_options_are_checked(options, message):
     [
         ({"tolerance": 0.0}, "tolerance must lie between 0 and 1, got 0.0"),
         ({"max_passes": 0}, "max_passes must be a whole number of at least 1, got 0"),
-        ({"path": "cold"}, "path must be one of auto, together, warm, got 'cold'"),
     ],
 )
 @pytest.mark.usefixtures("own_messages")

@@ -34,7 +34,7 @@ RUNS = {
     "path": ("sweep", *OUT, "--converge", "--regs", "0.001,0.01"),
 }
 # at which look for signals a run is interrupted: in the second chunk of the sweep, in the second strength of the path
-INTERRUPTED = {"sweep": 4, "path": 7}
+INTERRUPTED = {"sweep": 4, "path": 10}
 
 
 @pytest.fixture(scope="module", autouse=True)
