@@ -1,417 +1,469 @@
-"""Times the regularization path to convergence, and compares it with scikit-learn's LogisticRegression on the same objective.
+"""Times the regularization path to convergence against the solvers of scikit-learn, PyTorch and glmnet, on the same objective.
 
     python experiments/convergence.py --data-dir DIR --overwrite
 
-The data are CIFAR-10's pixels, and random features for a linear probe with many classes. It takes 20 to 40 minutes on two
-CPU cores; scikit-learn takes nearly all of this time. The machine must be idle.
+Six problems, from 178 × 13 to 100,000 × 768 with 1,000 classes. Each solver runs in a process of its own, in turns with the
+others, and is ended at --limit seconds. It takes one to two hours on two CPU cores; the slowest solvers take nearly all of this
+time. The machine must be idle. glmnet takes part if R and its package glmnet are installed.
+
+Examples:
+  python experiments/convergence.py --problems digits wine --out reports/trial
+  python experiments/convergence.py --data-dir DIR --limit 200 --overwrite
 """
 
-import time
-import warnings
-from dataclasses import asdict, dataclass, fields
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from harness import DatasetOptions, Experiment, run_experiment
+from harness import Experiment, Options, run_experiment
 from jaxtyping import Float, Int
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from matplotlib.figure import Figure
+from path_solvers import SOLVERS, has_glmnet
+from scipy.special import log_softmax
+from sklearn.datasets import load_breast_cancer, load_wine
 
-from softjax import Dataset, PathConfig, PathResult, Split, SweepConfig, regularization_path
+from softjax import PathConfig, load_dataset
 from softjax.cli.console import progress_bar
-from softjax.datasets.dataset import build_dataset
-from softjax.path.config import PathOrder
-from softjax.path.result import PathSeconds
-from softjax.ranges import format_range, parse_range
+from softjax.plots import ACCENT
+from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
-ORDERS: tuple[PathOrder, ...] = ("together", "warm")
-ROWS = 1000  # examples at a time, in float64
+SMALL = 2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
+QUICK = 5.0  # seconds; solvers that take less run three times
+ROWS = 2000  # examples at a time, in float64
+ProblemName = Literal["digits", "breast_cancer", "wine", "features", "cifar10", "probe"]
+PROBLEMS: tuple[ProblemName, ...] = ("digits", "breast_cancer", "wine", "features", "cifar10", "probe")
+NAMES = {"torch": "PyTorch LBFGS", "glmnet": "glmnet"}
+MARKERS = {"lbfgs": "o", "newton-cg": "s", "newton-cholesky": "^", "saga": "v", "torch": "D"}
 
 
 @dataclass(frozen=True)
-class ConvergenceOptions(DatasetOptions):
+class ConvergenceOptions(Options):
     """The options: what is measured, and the folder of the report."""
 
     out: Path = Path("reports/convergence")
     """Folder of the report."""
-    regs: tuple[float, ...] = parse_range("log:30:1e4:20")
-    """Penalty strengths for the unscaled pixels."""
-    theirs: int = 20
-    """Number of these strengths, evenly spaced, for which scikit-learn runs."""
-    probe_examples: int = 100_000
-    """Number of training examples of the linear probe."""
-    probe_features: int = 768
-    """Number of features of the linear probe."""
-    probe_classes: int = 1000
-    """Number of classes of the linear probe."""
-    probe_regs: tuple[float, ...] = parse_range("log:1e-5:1e-2:4")
-    """Penalty strengths of the linear probe."""
+    problems: tuple[ProblemName, ...] = PROBLEMS
+    """The problems."""
+    data_dir: Path | None = None
+    """Folder of cifar10; as for softjax sweep."""
+    limit: float = 600.0
+    """Seconds that another solver may take for a problem."""
 
 
 @dataclass(frozen=True)
-class TimedPath:
-    """A whole path by softjax, and its time. The arrays are those of `softjax.PathResult`."""
+class Problem:
+    """Features with a last column of ones, preprocessed alike for all solvers, and penalty strengths from the largest on."""
 
-    order: str
-    seconds: PathSeconds
-    reg: Float[np.ndarray, " R"]
-    iterations: Int[np.ndarray, " R"]
-    evaluations: Int[np.ndarray, " R"]
-    objective: Float[np.ndarray, " R"]
-    gap: Float[np.ndarray, " R"]
-    val_accuracy: Float[np.ndarray, " R"]
-    test_accuracy: Float[np.ndarray, " R"]
-
-    @property
-    def total(self) -> float:
-        """Seconds for principal axes, compilation and minimization."""
-        return self.seconds.axes + self.seconds.compile + self.seconds.solve
-
-
-@dataclass(frozen=True)
-class TheirMinimum:
-    """scikit-learn's minimum for one penalty strength, and its distance from ours."""
-
-    reg: float
-    seconds: float
-    warm_seconds: float
-    """seconds if it starts from the weights of the next larger strength"""
-    iterations: int
-    objective: float
-    """in float64"""
-    our_objective: float
-    weights_apart: float
-    """‖W − W'‖ / ‖W'‖"""
-
-
-@dataclass(frozen=True)
-class Timings:
-    """All times on the pixels: three rounds of softjax in two orders, and scikit-learn's strengths, the largest first."""
-
-    dataset: Dataset
-    ours: dict[str, list[TimedPath]]
-    theirs: list[TheirMinimum]
-
-    @property
-    def medians(self) -> dict[str, float]:
-        """Seconds of each order."""
-        return {order: float(np.median([path.total for path in paths])) for order, paths in self.ours.items()}
-
-    @property
-    def fastest(self) -> float:
-        """Seconds of the faster order."""
-        return min(self.medians.values())
-
-
-def run_paths(options: ConvergenceOptions, experiment: Experiment) -> None:
-    """Times softjax and scikit-learn in turns, then the linear probe, and writes the report."""
-    dataset = experiment.dataset
-    assert dataset is not None
-    timings = time_both(options, experiment, dataset)
-    features = make_features(options)
-    config = SweepConfig(regs=options.probe_regs, penalty="half_l2")
-    probe = experiment.keep("linear-probe", lambda: describe_path(regularization_path(features, config)))
-    write(options, experiment, timings, features, read_path(probe))
-
-
-def time_both(options: ConvergenceOptions, experiment: Experiment, dataset: Dataset) -> Timings:
-    """Rounds of softjax before, between and after scikit-learn's runs. Each round and each run is saved when it ends."""
-    picked = np.linspace(0, len(options.regs) - 1, options.theirs).round().astype(int)
-    picked = picked[np.argsort(-np.asarray(options.regs)[picked], kind="stable")]
-    ours: dict[str, list[TimedPath]] = {order: [] for order in ORDERS}
-    theirs: list[TheirMinimum] = []
-    measured: list[str] = []  # rounds, by this process
-    with progress_bar(3 + len(picked), unit="part", desc="minimizing") as bar:
-
-        def measure(name: str) -> dict[str, Any]:
-            if name != "before" and not measured:
-                time_ours(dataset, options.regs)  # compiles, because this process has not done so yet
-            measured.append(name)
-            return time_ours(dataset, options.regs)
-
-        def time_round(name: str) -> list[Any]:
-            kept = experiment.keep(f"softjax-{name}", partial(measure, name))
-            for order in ORDERS:
-                ours[order].append(read_path(kept[order]))
-            bar.update()
-            return list(kept["weights"])
-
-        weights = time_round("before")
-        scikit_learn = ScikitLearn.prepare(dataset)
-        warm: list[list[float]] | None = None
-        for k, r in enumerate(picked):
-            own = np.array(weights[r], np.float32)
-            compute = partial(scikit_learn.compare, options.regs[r], own, warm)
-            found = experiment.keep(f"scikit-learn-{k}", compute)
-            warm = found.pop("warm_weights")
-            theirs.append(TheirMinimum(**found))
-            bar.update()
-            if k == len(picked) // 2:
-                time_round("amid")
-        time_round("after")
-    return Timings(dataset, ours, theirs)
-
-
-def time_ours(dataset: Dataset, regs: tuple[float, ...]) -> dict[str, Any]:
-    """A whole path in each order, without checkpoints, which would take time; and the weights of the first."""
-    results = {
-        order: regularization_path(dataset, SweepConfig(regs=regs), PathConfig(path=order))
-        for order in ORDERS
-    }
-    described = {order: describe_path(result) for order, result in results.items()}
-    return described | {"weights": results[ORDERS[0]].weights}
-
-
-def describe_path(result: PathResult) -> dict[str, Any]:
-    """The fields of the `TimedPath` of a result."""
-    names = (field.name for field in fields(TimedPath) if field.name != "seconds")
-    return {"seconds": asdict(result.seconds)} | {name: getattr(result, name) for name in names}
-
-
-def read_path(kept: dict[str, Any]) -> TimedPath:
-    """The `TimedPath` of what `describe_path` returned, as read from a stage."""
-    columns: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in kept.items()}
-    return TimedPath(**columns | {"seconds": PathSeconds(**kept["seconds"])})
-
-
-@dataclass(frozen=True)
-class ScikitLearn:
-    """LogisticRegression on the same objective: it minimizes C Σ ℓ + ½ ΣW².
-
-    Pixels are centred and divided by their overall standard deviation σ, because its solver is faster then. Hence
-    C = σ² / (2 N reg). The bias is a column of 1/σ, and is penalized like the others. In float32, with the default tolerance.
-    """
-
+    name: str
+    title: str
     X: Float[np.ndarray, "N D"]
     y: Int[np.ndarray, " N"]
-    sigma: float
+    regs: Float[np.ndarray, " R"]
 
-    @classmethod
-    def prepare(cls, dataset: Dataset) -> "ScikitLearn":
-        """The training examples of a data set."""
-        X = dataset.train.X
-        blocks = [slice(i, i + ROWS) for i in range(0, len(X), ROWS)]
-        mean = X.mean(axis=0, dtype=np.float64)
-        sigma = float(np.sqrt(np.mean([np.var(X[block] - mean) for block in blocks])))
-        ready = np.empty((len(X), X.shape[1] + 1), np.float32)
-        for block in blocks:
-            ready[block, :-1] = (X[block] - mean) / sigma
-        ready[:, -1] = 1 / sigma
-        return cls(ready, dataset.train.y, sigma)
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return int(self.y.max()) + 1
 
-    def compare(
-        self, reg: float, ours: Float[np.ndarray, "D K"], start: list[list[float]] | None
-    ) -> dict[str, Any]:
-        """The fields of `TheirMinimum`, and the weights of the run that starts from `start`, the weights of the strength before."""
-        # a NumPy number, as from an array of strengths: with a Python number scikit-learn rounds to float32 more often
-        C = np.float64(self.sigma**2 / (2 * len(self.y) * reg))
-        cold = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000)
-        warm = LogisticRegression(C=C, fit_intercept=False, max_iter=10_000, warm_start=True)
-        if start is not None:
-            warm.coef_ = np.array(start)
-        seconds = []
-        for model in (cold, warm):
-            begin = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # the table shows the objective
-                model.fit(self.X, self.y)
-            seconds.append(time.perf_counter() - begin)
-        W, own = cold.coef_.T.astype(np.float64) / self.sigma, ours.astype(np.float64)
-        minimum = TheirMinimum(
-            reg=reg,
-            seconds=seconds[0],
-            warm_seconds=seconds[1],
-            iterations=int(cold.n_iter_[0]),
-            objective=self.evaluate(W, reg),
-            our_objective=self.evaluate(own, reg),
-            weights_apart=float(np.linalg.norm(own - W) / np.linalg.norm(W)),
-        )
-        return asdict(minimum) | {"warm_weights": warm.coef_}
+    @property
+    def small(self) -> bool:
+        """Whether all solvers can be timed in all ways."""
+        return self.X.shape[1] * self.num_classes <= SMALL
 
-    def evaluate(self, W: Float[np.ndarray, "D K"], reg: float) -> float:
-        """The mean cross-entropy + reg ΣW² in float64; `W` are the weights for σ times the features."""
-        total = 0.0
-        for i in range(0, len(self.X), ROWS):
-            s = self.sigma * (self.X[i : i + ROWS].astype(np.float64) @ W)
-            s -= s.max(axis=1, keepdims=True)
-            label = np.take_along_axis(s, self.y[i : i + ROWS, None].astype(int), axis=1)[:, 0]
-            total += (np.log(np.exp(s).sum(axis=1)) - label).sum()
-        return float(total / len(self.X) + reg * (W**2).sum())
+    def certify(
+        self, W: Float[np.ndarray, "R D K"], penalize_bias: bool
+    ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+        """The objectives 1/N Σ ℓ + ½ reg ΣW² in float64, and their gaps ‖∇L‖² / (2 reg L)."""
+        R, D, K = W.shape
+        W = W.astype(np.float64)
+        penalized = W.copy()
+        if not penalize_bias:
+            penalized[:, -1] = 0
+        regs = self.regs[:, None, None]
+        value, grad = (regs[:, 0, 0] / 2) * (penalized**2).sum(axis=(1, 2)), regs * penalized
+        for start in range(0, len(self.y), ROWS):
+            x, y = self.X[start : start + ROWS].astype(np.float64), self.y[start : start + ROWS]
+            for r in range(R):
+                Q = log_softmax(x @ W[r], axis=1)
+                value[r] -= Q[np.arange(len(y)), y].sum() / len(self.y)
+                np.exp(Q, out=Q)
+                Q[np.arange(len(y)), y] -= 1
+                grad[r] += x.T @ Q / len(self.y)
+        return value, (grad**2).sum(axis=(1, 2)) / (2 * self.regs * value)
 
 
-def make_features(options: ConvergenceOptions) -> Dataset:
-    """Random features that resemble a network's: classes overlap, and a few directions are much wider than the others."""
-    rng = np.random.default_rng(0)
-    K, F = options.probe_classes, options.probe_features
-    spectrum = (np.arange(1, F + 1) ** -0.5).astype(np.float32)
-    centers = rng.standard_normal((K, F), np.float32) * spectrum
-    rotation = np.linalg.qr(rng.standard_normal((F, F), np.float32))[0]
+@dataclass(frozen=True)
+class Timing:
+    """One solver on one problem: seconds of each run, of each strength in the first, and the accuracy reached."""
 
-    def split(num_examples: int) -> Split:
-        y = rng.permutation(np.arange(num_examples, dtype=np.int32) % K)
-        noise = 2.5 * rng.standard_normal((num_examples, F), np.float32) * spectrum
-        return Split((centers[y] + noise) @ rotation, y)
+    solver: str
+    """as in path_solvers.SOLVERS"""
+    tight: bool
+    """with the tolerances that reach our gap, instead of its own"""
+    seconds: list[float]
+    """of whole runs; empty if it was ended at the limit"""
+    each: list[float]
+    """of the strengths that were solved"""
+    gap: float
+    above: float
+    """its objective minus softjax's, relative: the largest of all strengths"""
 
-    held_out = max(options.probe_examples // 20, K)
-    title = f"random features ({options.probe_examples:,} × {F:,}, {K:,} classes)"
-    return build_dataset("features", title, (split(options.probe_examples), split(held_out), split(held_out)))
+    @property
+    def median(self) -> float:
+        """Of whole runs; infinite if it was ended."""
+        return float(np.median(self.seconds)) if self.seconds else float("inf")
 
 
-def write(
-    options: ConvergenceOptions,
-    experiment: Experiment,
-    timings: Timings,
-    features: Dataset,
-    probe: TimedPath,
-) -> None:
-    """Writes the report."""
-    names = ("reg", "iterations", "evaluations", "objective", "gap", "val_accuracy", "test_accuracy")
+def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None:
+    """Times all solvers on all problems, and writes the report."""
+    measured: dict[str, dict[str, Any]] = {}
+    with progress_bar(len(options.problems), unit="problem", desc="comparing") as bar:
+        for name in options.problems:
+            load = partial(load_problem, name, options)
+            bar.set_postfix_str(name)
+            measured[name] = experiment.keep(name, lambda load=load: measure(load(), options.limit))
+            bar.update()
+    tables = {name: read_timings(found) for name, found in measured.items()}
     experiment.write(
-        lambda about: write_readme(options, timings, features, probe, about),
-        run={
-            "seconds": {
-                order: [asdict(path.seconds) for path in paths] for order, paths in timings.ours.items()
-            },
-            "scikit_learn": [asdict(minimum) for minimum in timings.theirs],
-            "probe": asdict(probe.seconds) | {name: getattr(probe, name) for name in names},
-        },
-        versions={"scikit-learn": version("scikit-learn")},
+        lambda about: write_readme(options, measured, tables, about),
+        run={"measured": measured},
+        versions={name: version(name) for name in ("scikit-learn", "torch")}
+        | ({"glmnet": glmnet_version()} if has_glmnet() else {}),
+        figures={"time": draw(measured, tables)},
     )
+
+
+def load_problem(name: str, options: ConvergenceOptions) -> Problem:
+    """The problem of that name."""
+    wide = parse_range("log:1e-6:1:20")
+    match name:
+        case "digits":
+            train = load_dataset("digits").train
+            return make_problem(name, "digits", train.X, train.y, wide)
+        case "breast_cancer":
+            return make_problem(name, "breast cancer", *load_breast_cancer(return_X_y=True), wide, True)
+        case "wine":
+            return make_problem(name, "wine", *load_wine(return_X_y=True), wide, True)
+        case "features":
+            return make_problem(name, "random features", *make_features(5700, 384, 3), wide, True)
+        case "cifar10":
+            dataset = load_dataset("cifar10", options.data_dir)
+            X = dataset.train.X.astype(np.float32)
+            X -= X.mean(axis=0, dtype=np.float64).astype(np.float32)
+            X /= X.std(dtype=np.float64)
+            return make_problem(name, dataset.title, X, dataset.train.y, parse_range("log:0.015:5:20"))
+        case _:
+            X, y = make_features(100_000, 768, 1000)
+            return make_problem(name, "random features", X.astype(np.float32), y, (1e-4, 1e-3, 1e-2))
+
+
+def make_problem(
+    name: str, title: str, X: Any, y: Any, regs: tuple[float, ...], standardize: bool = False
+) -> Problem:
+    """Centres the features, and divides them by their standard deviations if asked to. float32 stays float32."""
+    X = X - X.mean(axis=0)
+    if standardize:
+        X = X / X.std(axis=0)
+    ready = np.hstack([X, np.ones((len(X), 1), X.dtype)])
+    title = f"{title}, {X.shape[0]:,} × {X.shape[1]:,}, {int(y.max()) + 1:,} classes"
+    return Problem(name, title, ready, y.astype(np.int32), np.sort(regs)[::-1])
+
+
+def make_features(N: int, F: int, K: int) -> tuple[Float[np.ndarray, "N F"], Int[np.ndarray, " N"]]:
+    """Features that resemble a network's: classes overlap, and a few directions are much wider than the others."""
+    rng = np.random.default_rng(0)
+    spectrum = np.arange(1, F + 1) ** -0.5
+    y = rng.permutation(np.arange(N) % K)
+    X = rng.standard_normal((K, F))[y] * spectrum
+    X += 2.5 * rng.standard_normal((N, F)) * spectrum
+    return X @ np.linalg.qr(rng.standard_normal((F, F)))[0], y
+
+
+def measure(problem: Problem, limit: float) -> dict[str, Any]:
+    """All solvers in turns: three rounds, of which those that take long run only in the first."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("X", "y", "regs"):
+            np.save(folder / f"{part}.npy", getattr(problem, part))
+        np.save(folder / "tolerances.npy", np.zeros(len(problem.regs)))
+        ours = [run_softjax(folder, "cold"), run_softjax(folder, "cold")]
+        value, gap = problem.certify(np.load(folder / "weights.npy"), penalize_bias=True)
+        tolerances = choose_tolerances(problem, value)
+        timings: dict[tuple[str, bool], Timing] = {}
+        for number in range(3):
+            for solver, tight in list_solvers(problem):
+                before = timings.get((solver, tight))
+                if before is None or (before.seconds and before.median < QUICK):
+                    np.save(folder / "tolerances.npy", tolerances * tight)
+                    timings[solver, tight] = time_solver(problem, folder, solver, tight, limit, value, before)
+            ours.append(run_softjax(folder, f"round {number}"))
+    warm, cold = ours[1][0], ours[0][0]
+    seconds = [calls[1]["call"] for calls in ours]
+    return {
+        "title": problem.title,
+        "num_weights": problem.X.shape[1] * problem.num_classes,
+        "dtype": str(problem.X.dtype),
+        "regs": problem.regs.tolist(),
+        "softjax": {
+            "cold": cold["call"],
+            "warm": warm["call"],
+            "compile": [cold["phases"]["compile"], warm["phases"]["compile"]],
+            "seconds": seconds,
+            "solve": [calls[1]["phases"]["solve"] for calls in ours],
+            "each": ours[-1][1]["each"],
+            "gap": float(gap.max()),
+            **{name: ours[-1][1][name] for name in ("passes", "newton_steps", "solved_in", "reasons")},
+        },
+        "others": [vars(timing) for timing in timings.values()],
+    }
+
+
+def list_solvers(problem: Problem) -> Iterator[tuple[str, bool]]:
+    """The solvers of a problem, and whether their tolerances are tight."""
+    for solver in SOLVERS:
+        name, _, start = solver.partition(" ")
+        if name == "glmnet" and not has_glmnet():
+            continue
+        if not problem.small and (name == "newton-cholesky" or (start == "cold" and name != "lbfgs")):
+            continue
+        if name == "saga" and start == "cold":
+            continue
+        yield solver, False
+        if problem.small and name != "saga":
+            yield solver, True
+
+
+def choose_tolerances(
+    problem: Problem, value: Float[np.ndarray, " R"]
+) -> Float[np.ndarray, " R"]:
+    """The largest entries of the gradient at about which the gap is that of softjax's tolerance."""
+    norm = np.sqrt(2 * problem.regs * PathConfig().tolerance * value)
+    # of normally distributed entries the largest is some three times the root of their mean square
+    return 3 * norm / np.sqrt(problem.X.shape[1] * problem.num_classes)
+
+
+def time_solver(
+    problem: Problem,
+    folder: Path,
+    solver: str,
+    tight: bool,
+    limit: float,
+    ours: Float[np.ndarray, " R"],
+    before: Timing | None,
+) -> Timing:
+    """One run, added to those before."""
+    lines = run_process(solver, folder, limit)
+    each = [float(line.split()[1]) for line in lines]
+    complete = len(each) == len(problem.regs)
+    if before is not None:
+        return Timing(solver, tight, [*before.seconds, sum(each)], before.each, before.gap, before.above)
+    gap = above = float("nan")
+    if complete:
+        W = np.stack([np.load(folder / f"weights-{r}.npy") for r in range(len(problem.regs))])
+        value, gaps = problem.certify(W, penalize_bias=solver != "glmnet")
+        gap = float(gaps.max())
+        if solver != "glmnet":  # its objective has no penalty on the bias
+            above = float((value / ours - 1).max())
+    return Timing(solver, tight, [sum(each)] if complete else [], each, gap, above)
+
+
+def run_softjax(folder: Path, cache: str) -> list[dict[str, Any]]:
+    """Two calls in a new process, with a compile cache of that name: the first one finds it empty, a later one full."""
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(folder / cache)}
+    calls: list[dict[str, Any]] = json.loads(run_process("softjax", folder, 3600, environment)[-1])
+    return calls
+
+
+def run_process(
+    solver: str, folder: Path, limit: float, environment: dict[str, str] | None = None
+) -> list[str]:
+    """The lines that a solver prints in `limit` seconds; then it is ended."""
+    command = [sys.executable, str(Path(__file__).with_name("path_solvers.py")), solver, str(folder)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | (environment or {})
+    )
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(limit, end)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+        process.wait()
+    finally:
+        timer.cancel()
+        end()
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise RuntimeError(f"{solver} ended with code {process.returncode}")
+    return lines
+
+
+def glmnet_version() -> str:
+    """The version of glmnet."""
+    command = ["Rscript", "--vanilla", "-e", "cat(as.character(packageVersion('glmnet')))"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def read_timings(found: dict[str, Any]) -> list[Timing]:
+    """The timings of the other solvers, as read from a stage."""
+    return [Timing(**timing) for timing in found["others"]]
+
+
+def describe_solver(timing: Timing) -> str:
+    """Its name in tables."""
+    name, _, start = timing.solver.partition(" ")
+    words = [NAMES.get(name, f"scikit-learn {name}")]
+    if start:
+        words.append("each strength from 0" if start == "cold" else "from the strength before")
+    if timing.tight:
+        words.append("tight tolerance")
+    return ", ".join(words)
+
+
+def find_best(timings: list[Timing], tight: bool) -> Timing | None:
+    """The fastest of the solvers that reached (about) softjax's gap, or of all."""
+    fit = [
+        timing
+        for timing in timings
+        if timing.seconds and (not tight or timing.gap <= 10 * PathConfig().tolerance)
+    ]
+    return min(fit, key=lambda timing: timing.median, default=None)
+
+
+def tabulate(found: dict[str, Any], timings: list[Timing], limit: float) -> list[tuple[str, ...]]:
+    """A row for softjax's calls, and for each solver."""
+    ours = found["softjax"]
+    second = float(np.median(ours["seconds"]))
+
+    def row(name: str, seconds: float, rest: tuple[str, ...]) -> tuple[str, ...]:
+        return name, f"{seconds:.3g}", f"{seconds / second:.2f}", *rest
+
+    accuracy = (f"{ours['gap']:.0e}", "0")
+    rows = [
+        ("solver", "seconds", "times softjax", "largest gap", "objective above softjax's"),
+        row("**softjax, second call**", second, accuracy),
+        row("softjax, of which solving", float(np.median(ours["solve"])), ("", "")),
+        row("softjax, first call", ours["cold"], ("", "")),
+        row("softjax, first call, programs in the compile cache", ours["warm"], ("", "")),
+    ]
+    for timing in sorted(timings, key=lambda timing: (timing.median, -len(timing.each))):
+        name = describe_solver(timing)
+        if timing.seconds:
+            above = "–" if np.isnan(timing.above) else f"{timing.above:.0e}"
+            rows.append(row(name, timing.median, (f"{timing.gap:.0e}", above)))
+        else:
+            solved = f"{len(timing.each)} of {len(found['regs'])} strengths"
+            rows.append((name, f"> {limit:g} ({solved})", f"> {limit / second:.3g}", "–", "–"))
+    return rows
+
+
+def summarize(measured: dict[str, Any], tables: dict[str, list[Timing]], limit: float) -> list[tuple[str, ...]]:
+    """A row for each problem."""
+    rows: list[tuple[str, ...]] = [
+        (
+            "problem", "softjax, s", "passes", "not converged",
+            "fastest other solver at its own tolerance", "s", "its gap", "fastest that reached a gap of 1e-5", "s", "times softjax",
+        )
+    ]  # fmt: skip
+    for name, found in measured.items():
+        ours = found["softjax"]
+        second = float(np.median(ours["seconds"]))
+        any_, tight = find_best(tables[name], False), find_best(tables[name], True)
+        left = sum(reason != "" for reason in ours["reasons"])
+        rows.append(
+            (
+                found["title"],
+                f"{second:.3g}",
+                f"{sum(ours['passes'])}",
+                f"{left} of {len(ours['reasons'])}",
+                describe_solver(any_) if any_ else f"none in {limit:g} s",
+                f"{any_.median:.3g}" if any_ else f"> {limit:g}",
+                f"{any_.gap:.0e}" if any_ else "–",
+                describe_solver(tight) if tight else f"none in {limit:g} s",
+                f"{tight.median:.3g}" if tight else f"> {limit:g}",
+                f"{tight.median / second:.1f}" if tight else f"> {limit / second:.0f}",
+            )
+        )
+    return rows
+
+
+def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
+    """Seconds for each penalty strength: one panel a problem."""
+    figure = Figure(figsize=(10, 3.2 * ((len(measured) + 2) // 3)), layout="constrained")
+    panels = figure.subplots((len(measured) + 2) // 3, min(len(measured), 3), squeeze=False).ravel()
+    for axes in panels[len(measured) :]:
+        axes.set_axis_off()
+    for axes, (name, found) in zip(panels, measured.items(), strict=False):
+        regs = np.array(found["regs"])
+        for timing in tables[name]:
+            solver, _, start = timing.solver.partition(" ")
+            if solver == "glmnet" or start == "cold" or timing.tight != (found["num_weights"] <= SMALL and solver != "saga"):
+                continue
+            each = np.array(timing.each)
+            axes.plot(
+                regs[: len(each)], each, marker=MARKERS[solver], markersize=3, linewidth=1, color="0.45",
+                label=NAMES.get(solver, solver),
+            )  # fmt: skip
+        axes.plot(regs, found["softjax"]["each"], color=ACCENT, linewidth=2, marker=".", label="softjax")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_title(found["title"], fontsize=9)
+        axes.set_xlabel("penalty strength reg")
+        axes.set_ylabel("seconds (log scale)")
+        axes.grid(color="0.93")
+        axes.legend(fontsize=7, frameon=False)
+    figure.suptitle("Seconds for each penalty strength, started from the one before")
+    return figure
 
 
 def write_readme(
     options: ConvergenceOptions,
-    timings: Timings,
-    features: Dataset,
-    probe: TimedPath,
+    measured: dict[str, Any],
+    tables: dict[str, list[Timing]],
     about: dict[str, Any],
 ) -> str:
     """The text of README.md."""
-    dataset, theirs = timings.dataset, timings.theirs
-    scale = len(options.regs) / len(theirs) / timings.fastest
-    above = max(minimum.our_objective / minimum.objective - 1 for minimum in theirs)
+    sections = []
+    for name, found in measured.items():
+        ours = found["softjax"]
+        in_float64 = ours["solved_in"].count("float64")
+        sections.append(
+            f"## {found['title'][0].upper()}{found['title'][1:]}\n\n"
+            f"{len(found['regs'])} penalty strengths from {found['regs'][-1]:.3g} to {found['regs'][0]:.3g}; features in "
+            f"{found['dtype']}. softjax made {sum(ours['passes'])} passes over the examples and {sum(ours['newton_steps'])} Newton "
+            f"steps, {in_float64} strengths in float64.\n\n{markdown.table(tabulate(found, tables[name], options.limit))}"
+        )
     how = [
         ("", ""),
-        ("data", f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1:,}, K = "
-                 f"{dataset.num_classes}; {features.title}"),
-        ("penalty strengths", f"{format_range(options.regs)}, penalty reg ΣW², on the bias too"),
-        ("precision", "float32 for both"),
+        ("rounds", f"softjax five times, each in a new process; another solver three times if it takes less than {QUICK:g} s, "
+                   f"otherwise once, and for at most {options.limit:g} s; medians"),
         *environment_rows(about),
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),
-        num_regs=len(options.regs),
-        title=dataset.title,
-        num_train=f"{len(dataset.train):,}",
-        num_features=f"{dataset.num_features:,}",
-        tolerance=f"{PathConfig().tolerance:g}",
-        seconds=f"{timings.fastest:.1f}",
-        cold_ratio=f"{sum(minimum.seconds for minimum in theirs) * scale:.1f}",
-        warm_ratio=f"{sum(minimum.warm_seconds for minimum in theirs) * scale:.1f}",
-        below="never lower than softjax's"
-        if above <= 0
-        else f"lower than softjax's by at most a relative {above:.0e}",
-        apart=f"{max(minimum.weights_apart for minimum in theirs):.0e}",
-        ways=markdown.table(tabulate_ways(timings, len(options.regs))),
-        strengths=markdown.table(tabulate_strengths(theirs)),
-        probe=describe_probe(features, probe),
-        probe_strengths=markdown.table(tabulate_probe(probe)),
+        summary=markdown.table(summarize(measured, tables, options.limit)),
+        sections="\n\n".join(sections),
         command=about["command"],
         how=markdown.table(how),
     )
 
 
-def tabulate_ways(timings: Timings, num_regs: int) -> list[tuple[str, ...]]:
-    """A row for each way to all minima: softjax's orders, and scikit-learn cold and warm."""
-    names = {
-        "together": "softjax, all at once",
-        "warm": "softjax, in batches, each from the batch before",
-    }
-    rows: list[tuple[str, ...]] = [
-        ("way", "seconds", "times the fastest", "iterations, median", "evaluations, sum")
-    ]
-    for order, paths in timings.ours.items():
-        median = timings.medians[order]
-        rows.append(
-            (
-                names[order],
-                f"{median:.1f} (" + ", ".join(f"{path.total:.1f}" for path in paths) + ")",
-                f"{median / timings.fastest:.2f}",
-                f"{np.median(paths[0].iterations):.0f}",
-                f"{paths[0].evaluations.sum():,}",
-            )
-        )
-    theirs = timings.theirs
-    scale = num_regs / len(theirs)
-    of = "" if scale == 1 else f", {scale:g} times the sum of {len(theirs)} strengths"
-    iterations = f"{np.median([minimum.iterations for minimum in theirs]):.0f}"
-    for name, seconds, shown in (
-        ("scikit-learn, each from 0", sum(minimum.seconds for minimum in theirs), iterations),
-        ("scikit-learn, each from the strength before", sum(minimum.warm_seconds for minimum in theirs), ""),
-    ):
-        rows.append(
-            (f"{name}{of}", f"{scale * seconds:.0f}", f"{scale * seconds / timings.fastest:.1f}", shown, "")
-        )
-    return rows
-
-
-def tabulate_strengths(theirs: list[TheirMinimum]) -> list[tuple[str, ...]]:
-    """A row for each penalty strength that scikit-learn was run for."""
-    header = (
-        "reg", "scikit-learn, s", "scikit-learn from the strength before, s", "scikit-learn's iterations",
-        "scikit-learn's objective", "softjax's objective minus it, relative", "relative difference of the weights",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{minimum.reg:.4g}",
-            f"{minimum.seconds:.1f}",
-            f"{minimum.warm_seconds:.1f}",
-            str(minimum.iterations),
-            f"{minimum.objective:.7f}",
-            f"{minimum.our_objective / minimum.objective - 1:.1e}",
-            f"{minimum.weights_apart:.1e}",
-        )
-        for minimum in sorted(theirs, key=lambda minimum: minimum.reg)
-    ]
-    return [header, *rows]
-
-
-def tabulate_probe(probe: TimedPath) -> list[tuple[str, ...]]:
-    """A row for each penalty strength of the linear probe."""
-    header = (
-        "reg (½ reg ΣW²)", "iterations", "evaluations", "objective", "gap", "validation accuracy", "test accuracy",
-    )  # fmt: skip
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{probe.reg[r]:.3g}",
-            str(probe.iterations[r]),
-            str(probe.evaluations[r]),
-            f"{probe.objective[r]:.6f}",
-            f"{probe.gap[r]:.1e}",
-            f"{probe.val_accuracy[r]:.4f}",
-            f"{probe.test_accuracy[r]:.4f}",
-        )
-        for r in range(len(probe.reg))
-    ]
-    return [header, *rows]
-
-
-def describe_probe(features: Dataset, probe: TimedPath) -> str:
-    """The times of the linear probe, and the rate of its matrix products."""
-    seconds, num_regs, passes = probe.seconds, len(probe.reg), int(probe.evaluations.sum())
-    flops = 4 * len(features.train) * (features.num_features + 1) * features.num_classes
-    return (
-        f"The data are {features.title}. {num_regs} penalty strengths took {probe.total:.0f} s (order: {probe.order}; "
-        f"axes {seconds.axes:.1f} s, compilation {seconds.compile:.1f} s, minimization {seconds.solve:.0f} s). The minimization "
-        f"took {seconds.solve / num_regs:.0f} s for each strength. It made {passes} passes over the examples, with {flops / 1e9:,.0f} GFLOP each. "
-        f"Its matrix products ran at {flops * passes / seconds.solve / 1e9:.0f} GFLOP/s."
-    )
-
-
 if __name__ == "__main__":
-    run_experiment(ConvergenceOptions, run_paths, load=ConvergenceOptions.load, description=__doc__)
+    run_experiment(ConvergenceOptions, compare_solvers, description=__doc__)
