@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,7 +47,10 @@ QUICK = 5.0  # seconds; solvers that take less run three times
 ROWS = 2000  # examples at a time, in float64
 ProblemName = Literal["digits", "breast_cancer", "wine", "features", "cifar10", "probe"]
 PROBLEMS: tuple[ProblemName, ...] = ("digits", "breast_cancer", "wine", "features", "cifar10", "probe")
+SolverName = Literal["lbfgs", "newton-cg", "newton-cholesky", "saga", "torch", "glmnet"]
+SOLVER_NAMES: tuple[SolverName, ...] = ("lbfgs", "newton-cg", "newton-cholesky", "saga", "torch", "glmnet")
 NAMES = {"torch": "PyTorch LBFGS", "glmnet": "glmnet"}
+MODULES = {"scikit-learn": "sklearn"}
 MARKERS = {"lbfgs": "o", "newton-cg": "s", "newton-cholesky": "^", "saga": "v", "torch": "D"}
 
 
@@ -60,6 +64,10 @@ class ConvergenceOptions(Options):
     """The problems."""
     data_dir: Path | None = None
     """Folder of cifar10; as for softjax sweep."""
+    solvers: tuple[SolverName, ...] = SOLVER_NAMES
+    """The other solvers. Those that are not installed are left out."""
+    rounds: int = 3
+    """Runs of a solver that takes less than five seconds."""
     limit: float = 600.0
     """Seconds that another solver may take for a problem."""
 
@@ -82,13 +90,12 @@ class Problem:
     @property
     def small(self) -> bool:
         """Whether all solvers can be timed in all ways."""
-        return self.X.shape[1] * self.num_classes <= SMALL
+        return bool(self.X.shape[1] * self.num_classes <= SMALL)
 
     def certify(
         self, W: Float[np.ndarray, "R D K"], penalize_bias: bool
     ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
         """The objectives 1/N Σ ℓ + ½ reg ΣW² in float64, and their gaps ‖∇L‖² / (2 reg L)."""
-        R, D, K = W.shape
         W = W.astype(np.float64)
         penalized = W.copy()
         if not penalize_bias:
@@ -97,7 +104,7 @@ class Problem:
         value, grad = (regs[:, 0, 0] / 2) * (penalized**2).sum(axis=(1, 2)), regs * penalized
         for start in range(0, len(self.y), ROWS):
             x, y = self.X[start : start + ROWS].astype(np.float64), self.y[start : start + ROWS]
-            for r in range(R):
+            for r in range(len(W)):
                 Q = log_softmax(x @ W[r], axis=1)
                 value[r] -= Q[np.arange(len(y)), y].sum() / len(self.y)
                 np.exp(Q, out=Q)
@@ -133,16 +140,14 @@ def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None
     measured: dict[str, dict[str, Any]] = {}
     with progress_bar(len(options.problems), unit="problem", desc="comparing") as bar:
         for name in options.problems:
-            load = partial(load_problem, name, options)
             bar.set_postfix_str(name)
-            measured[name] = experiment.keep(name, lambda load=load: measure(load(), options.limit))
+            measured[name] = experiment.keep(name, partial(measure, name, options))
             bar.update()
     tables = {name: read_timings(found) for name, found in measured.items()}
     experiment.write(
         lambda about: write_readme(options, measured, tables, about),
         run={"measured": measured},
-        versions={name: version(name) for name in ("scikit-learn", "torch")}
-        | ({"glmnet": glmnet_version()} if has_glmnet() else {}),
+        versions=describe_versions(),
         figures={"time": draw(measured, tables)},
     )
 
@@ -155,11 +160,14 @@ def load_problem(name: str, options: ConvergenceOptions) -> Problem:
             train = load_dataset("digits").train
             return make_problem(name, "digits", train.X, train.y, wide)
         case "breast_cancer":
-            return make_problem(name, "breast cancer", *load_breast_cancer(return_X_y=True), wide, True)
+            X, y = load_breast_cancer(return_X_y=True)
+            return make_problem(name, "breast cancer", X, y, wide, standardize=True)
         case "wine":
-            return make_problem(name, "wine", *load_wine(return_X_y=True), wide, True)
+            X, y = load_wine(return_X_y=True)
+            return make_problem(name, "wine", X, y, wide, standardize=True)
         case "features":
-            return make_problem(name, "random features", *make_features(5700, 384, 3), wide, True)
+            X, y = make_features(5700, 384, 3)
+            return make_problem(name, "random features", X, y, wide, standardize=True)
         case "cifar10":
             dataset = load_dataset("cifar10", options.data_dir)
             X = dataset.train.X.astype(np.float32)
@@ -193,10 +201,11 @@ def make_features(N: int, F: int, K: int) -> tuple[Float[np.ndarray, "N F"], Int
     return X @ np.linalg.qr(rng.standard_normal((F, F)))[0], y
 
 
-def measure(problem: Problem, limit: float) -> dict[str, Any]:
-    """All solvers in turns: three rounds, of which those that take long run only in the first."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def measure(name: str, options: ConvergenceOptions) -> dict[str, Any]:
+    """All solvers in turns: several rounds, of which those that take long run only in the first."""
+    problem = load_problem(name, options)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for part in ("X", "y", "regs"):
             np.save(folder / f"{part}.npy", getattr(problem, part))
         np.save(folder / "tolerances.npy", np.zeros(len(problem.regs)))
@@ -204,12 +213,13 @@ def measure(problem: Problem, limit: float) -> dict[str, Any]:
         value, gap = problem.certify(np.load(folder / "weights.npy"), penalize_bias=True)
         tolerances = choose_tolerances(problem, value)
         timings: dict[tuple[str, bool], Timing] = {}
-        for number in range(3):
-            for solver, tight in list_solvers(problem):
+        for number in range(options.rounds):
+            for solver, tight in list_solvers(problem, options.solvers):
                 before = timings.get((solver, tight))
                 if before is None or (before.seconds and before.median < QUICK):
                     np.save(folder / "tolerances.npy", tolerances * tight)
-                    timings[solver, tight] = time_solver(problem, folder, solver, tight, limit, value, before)
+                    run = partial(time_solver, problem, folder, solver, tight, options.limit)
+                    timings[solver, tight] = run(value, before)
             ours.append(run_softjax(folder, f"round {number}"))
     warm, cold = ours[1][0], ours[0][0]
     seconds = [calls[1]["call"] for calls in ours]
@@ -232,11 +242,12 @@ def measure(problem: Problem, limit: float) -> dict[str, Any]:
     }
 
 
-def list_solvers(problem: Problem) -> Iterator[tuple[str, bool]]:
+def list_solvers(problem: Problem, names: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
     """The solvers of a problem, and whether their tolerances are tight."""
+    missing = [name for name, there in (("torch", find_spec("torch")), ("glmnet", has_glmnet())) if not there]
     for solver in SOLVERS:
         name, _, start = solver.partition(" ")
-        if name == "glmnet" and not has_glmnet():
+        if name not in names or name in missing:
             continue
         if not problem.small and (name == "newton-cholesky" or (start == "cold" and name != "lbfgs")):
             continue
@@ -247,13 +258,12 @@ def list_solvers(problem: Problem) -> Iterator[tuple[str, bool]]:
             yield solver, True
 
 
-def choose_tolerances(
-    problem: Problem, value: Float[np.ndarray, " R"]
-) -> Float[np.ndarray, " R"]:
+def choose_tolerances(problem: Problem, value: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
     """The largest entries of the gradient at about which the gap is that of softjax's tolerance."""
     norm = np.sqrt(2 * problem.regs * PathConfig().tolerance * value)
     # of normally distributed entries the largest is some three times the root of their mean square
-    return 3 * norm / np.sqrt(problem.X.shape[1] * problem.num_classes)
+    tolerances: np.ndarray = 3 * norm / np.sqrt(problem.X.shape[1] * problem.num_classes)
+    return tolerances
 
 
 def time_solver(
@@ -294,7 +304,11 @@ def run_process(
     """The lines that a solver prints in `limit` seconds; then it is ended."""
     command = [sys.executable, str(Path(__file__).with_name("path_solvers.py")), solver, str(folder)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ | (environment or {})
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | (environment or {}),
     )
 
     def end() -> None:
@@ -315,10 +329,17 @@ def run_process(
     return lines
 
 
-def glmnet_version() -> str:
-    """The version of glmnet."""
-    command = ["Rscript", "--vanilla", "-e", "cat(as.character(packageVersion('glmnet')))"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def describe_versions() -> dict[str, str]:
+    """The versions of the other solvers that are installed."""
+    versions = {
+        name: version(name) for name in ("scikit-learn", "torch") if find_spec(MODULES.get(name, name))
+    }
+    if has_glmnet():
+        command = ["Rscript", "--vanilla", "-e", "cat(as.character(packageVersion('glmnet')))"]
+        versions["glmnet"] = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    return versions
 
 
 def read_timings(found: dict[str, Any]) -> list[Timing]:
@@ -374,7 +395,9 @@ def tabulate(found: dict[str, Any], timings: list[Timing], limit: float) -> list
     return rows
 
 
-def summarize(measured: dict[str, Any], tables: dict[str, list[Timing]], limit: float) -> list[tuple[str, ...]]:
+def summarize(
+    measured: dict[str, Any], tables: dict[str, list[Timing]], limit: float
+) -> list[tuple[str, ...]]:
     """A row for each problem."""
     rows: list[tuple[str, ...]] = [
         (
@@ -414,7 +437,11 @@ def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
         regs = np.array(found["regs"])
         for timing in tables[name]:
             solver, _, start = timing.solver.partition(" ")
-            if solver == "glmnet" or start == "cold" or timing.tight != (found["num_weights"] <= SMALL and solver != "saga"):
+            if (
+                solver == "glmnet"
+                or start == "cold"
+                or timing.tight != (found["num_weights"] <= SMALL and solver != "saga")
+            ):
                 continue
             each = np.array(timing.each)
             axes.plot(
@@ -452,8 +479,8 @@ def write_readme(
         )
     how = [
         ("", ""),
-        ("rounds", f"softjax five times, each in a new process; another solver three times if it takes less than {QUICK:g} s, "
-                   f"otherwise once, and for at most {options.limit:g} s; medians"),
+        ("rounds", f"softjax {options.rounds + 2} times, each in a new process; another solver {options.rounds} times if it takes "
+                   f"less than {QUICK:g} s, otherwise once, and for at most {options.limit:g} s; medians"),
         *environment_rows(about),
     ]  # fmt: skip
     return markdown.render(

@@ -12,10 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +74,27 @@ def solve_torch(X: Any, y: Any, regs: Any, tolerances: Any) -> Iterator[Minimum]
         yield seconds, W.detach().numpy().astype(np.float64)
 
 
-def solve_glmnet(X: Any, y: Any, regs: Any, tolerances: Any, folder: Path) -> Iterator[Minimum]:
-    """glmnet's path of ridge penalties, by R. Its penalty never includes the bias."""
+def solve_glmnet(X: Any, y: Any, regs: Any, tolerances: Any) -> Iterator[Minimum]:
+    """Glmnet's path of ridge penalties, by R. Its penalty never includes the bias."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _run_glmnet(X, y, regs, tolerances, Path(folder))
+
+
+def _run_glmnet(X: Any, y: Any, regs: Any, tolerances: Any, folder: Path) -> Iterator[Minimum]:
     K = int(y.max()) + 1
     np.ascontiguousarray(X[:, :-1].T, np.float64).tofile(folder / "X.bin")
     y.astype(np.int32).tofile(folder / "y.bin")
     np.asarray(regs, np.float64).tofile(folder / "regs.bin")
     script = Path(__file__).with_name("path_glmnet.R")
     sizes = [str(size) for size in (len(X), X.shape[1] - 1, K, len(regs))]
-    command = ["Rscript", "--vanilla", str(script), str(folder), "1e-10" if tolerances.any() else "1e-7", *sizes]
+    command = [
+        "Rscript",
+        "--vanilla",
+        str(script),
+        str(folder),
+        "1e-10" if tolerances.any() else "1e-7",
+        *sizes,
+    ]
     subprocess.run(command, check=True, capture_output=True)
     seconds = float((folder / "seconds.txt").read_text())
     weights = np.fromfile(folder / "weights.bin").reshape(len(regs), K, X.shape[1])
@@ -90,22 +104,22 @@ def solve_glmnet(X: Any, y: Any, regs: Any, tolerances: Any, folder: Path) -> It
 
 def solve_softjax(X: Any, y: Any, regs: Any, folder: Path) -> list[dict[str, Any]]:
     """Two calls of `softjax.regularization_path`: seconds of the call and of its phases, and of each strength."""
-    from softjax import Split, regularization_path
+    from softjax import Split, SweepConfig, regularization_path
     from softjax.datasets.dataset import build_dataset
 
     split, few = Split(X[:, :-1], y), Split(X[:200, :-1], y[:200])
     dataset = build_dataset("problem", "problem", (split, few, few))
     calls = []
     for _ in range(2):
-        start, ends = time.perf_counter(), []
+        start = time.perf_counter()
+        ends: list[float] = []
 
         def note(progress: Any, ends: list[float] = ends) -> None:
             if progress.converged > len(ends):
                 ends.append(time.perf_counter())
 
-        path = regularization_path(
-            dataset, regs=regs, penalty="half_l2", dtype=str(X.dtype), on_progress=note  # type: ignore[arg-type]
-        )
+        config = SweepConfig(regs=tuple(regs.tolist()), penalty="half_l2", dtype=str(X.dtype))  # type: ignore[arg-type]
+        path = regularization_path(dataset, config, on_progress=note)
         call = time.perf_counter() - start
         before = ends[0] - (path.seconds.solve - (ends[-1] - ends[0]))
         calls.append(
@@ -118,16 +132,10 @@ def solve_softjax(X: Any, y: Any, regs: Any, folder: Path) -> list[dict[str, Any
 
 
 SOLVERS: dict[str, Callable[..., Iterator[Minimum]]] = {
-    "torch": lambda problem, folder: solve_torch(*problem),
-    "glmnet": lambda problem, folder: solve_glmnet(*problem, folder),
-}
-for _solver in ("lbfgs", "newton-cg", "newton-cholesky", "saga"):
-    for _start in ("cold", "warm"):
-        SOLVERS[f"{_solver} {_start}"] = (
-            lambda problem, folder, solver=_solver, start=_start: solve_sklearn(
-                *problem, solver=solver, warm=start == "warm"
-            )
-        )
+    f"{solver} {start}": partial(solve_sklearn, solver=solver, warm=start == "warm")
+    for solver in ("lbfgs", "newton-cg", "newton-cholesky", "saga")
+    for start in ("cold", "warm")
+} | {"torch": solve_torch, "glmnet": solve_glmnet}
 
 
 def has_glmnet() -> bool:
@@ -140,12 +148,12 @@ def has_glmnet() -> bool:
 
 def main(name: str, folder: Path) -> None:
     """Solves the problem in `folder`."""
-    problem = tuple(np.load(folder / f"{part}.npy") for part in ("X", "y", "regs", "tolerances"))
+    X, y, regs, tolerances = (np.load(folder / f"{part}.npy") for part in ("X", "y", "regs", "tolerances"))
     if name == "softjax":
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        print(json.dumps(solve_softjax(*problem[:3], folder)), flush=True)
+        print(json.dumps(solve_softjax(X, y, regs, folder)), flush=True)
         return
-    for number, (seconds, W) in enumerate(SOLVERS[name](problem, folder)):
+    for number, (seconds, W) in enumerate(SOLVERS[name](X, y, regs, tolerances)):
         np.save(folder / f"weights-{number}.npy", W)
         print(number, seconds, flush=True)
 

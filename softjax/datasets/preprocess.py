@@ -73,9 +73,7 @@ def centre(fitted: Preprocessing, X: Num[np.ndarray, "N F"], dtype: str) -> Floa
     return centred
 
 
-def can_apply(
-    fitted: Preprocessing, X: Num[np.ndarray, "N F"] | Num[Array, "N F"], dtype: str
-) -> bool:
+def can_apply(fitted: Preprocessing, X: Num[np.ndarray, "N F"] | Num[Array, "N F"], dtype: str) -> bool:
     """Whether `dtype` holds all values of the type of `X`, and the scale: then `apply` loses nothing.
 
     Examples:

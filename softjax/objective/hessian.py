@@ -40,7 +40,6 @@ def hessian_vector_product(
 
     Examples:
         >>> import numpy as np
-from jax import lax
         >>> from softjax import hessian_vector_product
         >>> W, V, X, y = np.zeros((1, 2)), np.array([[1.0, 0.0]]), np.ones((4, 1)), np.array([0, 1, 1, 1])
         >>> print(hessian_vector_product(W, V, X, y))

@@ -42,18 +42,23 @@ def find_axes(spec: SolverSpec, data: Data) -> Axes:
     """The principal axes, from the covariance of the training features. The preprocessing centres them."""
     num_features = data.X.shape[1] - (data.preprocessing is None)
     counts = jnp.asarray(np.bincount(np.asarray(data.y), minlength=spec.num_classes), spec.dtype)
-    return _find_axes(spec, data, counts / len(data.y), num_features > LARGEST_BASIS)
+    axes: Axes = _find_axes(spec, data, counts / len(data.y), num_features > LARGEST_BASIS)
+    return axes
 
 
 def divide_by_axes(
-    objective: Objective, reg: Float[Array, ""], axes: Axes, curved: Float[Array, " K"], R: Float[Array, "K D"]
+    objective: Objective,
+    reg: Float[Array, ""],
+    axes: Axes,
+    curved: Float[Array, " K"],
+    R: Float[Array, "K D"],
 ) -> Float[Array, "K D"]:
     """M⁻¹ R. `curved` are the means of p(1 − p)."""
     bent = jnp.full_like(axes.variances, penalty_curvature(objective, reg, R.dtype))
     if not objective.penalize_bias:
         bent = without_bias(bent, bias_axis=0)
     diagonal = curved[:, None] * axes.variances[None] + bent[None]
-    diagonal = jnp.maximum(diagonal, jnp.finfo(R.dtype).eps * diagonal.max())
+    diagonal = jnp.maximum(diagonal, float(np.finfo(R.dtype).eps) * diagonal.max())
     if axes.U is None:
         return R / diagonal
     return _multiply(_multiply(R, axes.U) / diagonal, axes.U.T)
@@ -73,7 +78,7 @@ def _find_axes(spec: SolverSpec, data: Data, shares: Float[Array, " K"], diagona
         return (x * x).sum(axis=0) if diagonal else jnp.matmul(x.T, x, precision="highest"), None
 
     sample = data.X[::step]
-    total, _ = map_blocks(moment, (sample,), block_size(*sample.shape, spec.dtype))
+    total, _ = map_blocks(moment, (sample,), block_size(sample, spec.dtype))
     mean = total / len(sample)
     variances, U = (mean, None) if diagonal else jnp.linalg.eigh(mean)
     return Axes(U, jnp.append(variances.clip(min=0), jnp.ones(1, spec.dtype)), shares)

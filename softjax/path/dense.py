@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from softjax.evaluation.examples import map_blocks
@@ -35,7 +36,7 @@ def invert_hessian(
         Z = weighted.swapaxes(0, 1).reshape(len(x), -1)
         return (jnp.einsum("kbd,be->kde", weighted, x, precision="highest"), matmul(Z.T, Z)), None
 
-    size = max(block_size(*data.X.shape, spec.dtype) // num_classes, min(len(data.y), 1024))
+    size = max(block_size(data.X, spec.dtype) // num_classes, min(len(data.y), 1024))
     (within, between), _ = map_blocks(block, (data.X, probabilities), min(size, len(data.y)))
     D = within.shape[1]
     classes = jnp.arange(num_classes)
@@ -45,7 +46,7 @@ def invert_hessian(
     if not spec.objective.penalize_bias:
         bent = without_bias(bent, bias_axis=1)
     H = H.astype(spec.dtype) / len(data.y)
-    added = bent.ravel() + RIDGE * jnp.diagonal(H).max() + jnp.finfo(spec.dtype).tiny
+    added = bent.ravel() + RIDGE * jnp.diagonal(H).max() + float(np.finfo(spec.dtype).tiny)
     factor = jnp.linalg.cholesky(H + jnp.diag(added), symmetrize_input=False)
     inverse: Array = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(H), dtype=spec.dtype))
     return inverse.astype(jnp.float32)

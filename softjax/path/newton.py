@@ -101,7 +101,9 @@ def make_point(spec: SolverSpec, num_examples: int, num_features: int) -> Point:
         "curved": (K,),
         "p": (num_examples if spec.stored else 0, K),
     }
-    types = dict.fromkeys(("phase", "products", "newton_steps", "passes", "stalled"), np.int32)
+    types: dict[str, Any] = dict.fromkeys(
+        ("phase", "products", "newton_steps", "passes", "stalled"), np.int32
+    )
     types["inverse"] = np.float32
     fields = {name: np.zeros(shapes.get(name, ()), types.get(name, dtype)) for name in Point._fields}
     fields["products"] += NEVER * spec.dense
@@ -116,39 +118,36 @@ def start_point(
     **Arguments:**
 
     - `point`: of another strength. Its inverse of the Hessian is used further.
-    - `value`: the objective at W, if a step is to be tried.
+    - `step`, `value`: the step, and the objective at W.
     - `passes`: how many were made for this strength before.
     """
     dtype = np.dtype(point.W.dtype)
     zeros = np.zeros(np.shape(W), dtype)
-    zero, infinity, none = dtype.type(0), dtype.type(np.inf), np.int32(0)
-    return point._replace(
-        phase=np.int32(START if step is None else TRY),
-        reg=dtype.type(reg),
-        W=np.asarray(W, dtype),
-        step=zeros if step is None else np.asarray(step, dtype),
-        value=infinity if value is None else dtype.type(value),
-        norm=infinity,
-        **dict.fromkeys(("grad", "residual", "direction"), zeros),
-        rz=zero,
-        lengths=np.zeros(3, dtype),
-        radius=infinity,
-        least=infinity,
-        newton_steps=none,
-        stalled=none,
-        passes=np.int32(passes),
-    )
+    infinity = dtype.type(np.inf)
+    new: dict[str, Any] = {
+        **dict.fromkeys(("step", "grad", "residual", "direction"), zeros),
+        **dict.fromkeys(("value", "norm", "radius", "least"), infinity),
+        **dict.fromkeys(("newton_steps", "stalled"), np.int32(0)),
+        "phase": START,
+        "reg": dtype.type(reg),
+        "W": np.asarray(W, dtype),
+        "rz": dtype.type(0),
+        "lengths": np.zeros(3, dtype),
+        "passes": np.int32(passes),
+    }
+    if step is not None:
+        new |= {"phase": TRY, "step": np.asarray(step, dtype), "value": dtype.type(value)}
+    return point._replace(**new)
 
 
-def gap(objective: Objective, norm: Any, value: Any, reg: Any, unit: Any) -> Any:
+def gap(c: Any, norm: Any, value: Any, unit: Any, where: Any = jnp.where) -> Any:
     """An upper bound of the relative distance of the objective from its minimum: (L − min L) / L ≤ ‖∇L‖² / 2cL.
 
     c is the curvature of the penalty. Without a penalty the gap is ‖∇L‖ / `unit`, where `unit` is ‖∇L‖ at W = 0.
 
     Source: Boyd and Vandenberghe, *Convex Optimization*, 2004, section 9.1.2.
     """
-    c = penalty_curvature(objective, reg, reg.dtype)
-    return jnp.where(c > 0, norm**2 / (2 * jnp.where(c > 0, c, 1) * value), norm / unit)
+    return where(c > 0, norm**2 / (2 * where(c > 0, c, 1) * value), norm / unit)
 
 
 def _build(spec: SolverSpec, shapes: tuple[Any, Any, Any]) -> Compiled:
@@ -205,9 +204,7 @@ def _follow(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Poin
         residual=residual,
         direction=z + beta * q,
         rz=rz,
-        lengths=jnp.stack(
-            [dd + 2 * alpha * dq + alpha**2 * qq, beta * (dq + alpha * qq), rz + beta**2 * qq]
-        ),
+        lengths=jnp.stack([dd + 2 * alpha * dq + alpha**2 * qq, beta * (dq + alpha * qq), rz + beta**2 * qq]),
         products=products,
         passes=passes,
     )
@@ -219,7 +216,7 @@ def _judge(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Point
     W = jnp.where(starts, point.W, point.W + point.step)
     value, grad, curved, p = evaluate(spec, data, point.reg, W)
     promised = jnp.maximum(((point.residual - point.grad) * point.step).sum() / 2, 0)  # by the model
-    gained, rounding = point.value - value, 8 * jnp.finfo(W.dtype).eps * jnp.abs(value)
+    gained, rounding = point.value - value, 8 * float(np.finfo(W.dtype).eps) * jnp.abs(value)
     taken = starts | (gained + rounding >= 1e-4 * promised)
     passes = point.passes + 1
     back = point._replace(
@@ -234,7 +231,8 @@ def _judge(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Point
     norm = jnp.linalg.norm(grad)
     progress = starts | (gained > rounding) | (norm < 0.5 * point.least)
     stalled = jnp.where(progress, jnp.where(starts, point.stalled, 0), point.stalled + 1)
-    done = gap(spec.objective, norm, value, point.reg, limits.unit) <= limits.tolerance
+    c = penalty_curvature(spec.objective, point.reg, W.dtype)
+    done = gap(c, norm, value, limits.unit) <= limits.tolerance
     done |= (stalled >= STALLED) | (passes >= limits.passes)
     stale = (point.products > _most_products(W.size)) & spec.dense
     z = _divide(spec, axes, point._replace(curved=curved), -grad)
@@ -268,7 +266,11 @@ def _resize(point: Point, gained: Any, rounding: Any, promised: Any) -> Any:
 
 def _divide(spec: SolverSpec, axes: Any, point: Point, R: Any) -> Any:
     """M⁻¹ R, for the preconditioner M."""
-    return divide_by_hessian(point.inverse, R) if spec.dense else divide_by_axes(spec.objective, point.reg, axes, point.curved, R)
+    return (
+        divide_by_hessian(point.inverse, R)
+        if spec.dense
+        else divide_by_axes(spec.objective, point.reg, axes, point.curved, R)
+    )
 
 
 def _most_products(num_weights: int) -> int:

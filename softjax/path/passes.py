@@ -63,9 +63,14 @@ def evaluate(
         sums = losses.sum() / num_examples, _sum_outer(Q / num_examples, x, axis), curved / num_examples
         return sums, jnp.moveaxis(p, axis, 1) if spec.stored else None
 
-    (loss, grad, curved), p = map_blocks(block, (data.X, data.y), block_size(*data.X.shape, spec.dtype))
+    (loss, grad, curved), p = map_blocks(block, (data.X, data.y), block_size(data.X, spec.dtype))
     penalty, slope = penalty_and_slope(spec.objective, reg, W, W.dtype, bias_axis=1)
-    return loss + penalty, grad + slope, curved, p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype)
+    return (
+        loss + penalty,
+        grad + slope,
+        curved,
+        p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype),
+    )
 
 
 def multiply(
@@ -91,7 +96,7 @@ def multiply(
         return _sum_outer(M / num_examples, x, axis), None
 
     arrays = (data.X, data.y, p) if spec.stored else (data.X, data.y)
-    product: Array = map_blocks(block, arrays, block_size(*data.X.shape, spec.dtype))[0]
+    product: Array = map_blocks(block, arrays, block_size(data.X, spec.dtype))[0]
     return product + penalty_and_slope(spec.objective, reg, V, V.dtype, bias_axis=1)[1]  # cV: it is quadratic
 
 
@@ -116,8 +121,9 @@ def read_features(
     return (X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in))).astype(dtype)
 
 
-def block_size(num_examples: int, num_features: int, dtype: str) -> int:
+def block_size(X: Num[Array, "N F"], dtype: str) -> int:
     """Number of examples in a block of a pass over all of them."""
+    num_examples, num_features = X.shape
     row_bytes = num_features * np.dtype(dtype).itemsize
     whole = num_examples * row_bytes <= WHOLE_BYTES
     return num_examples if whole else max(BLOCK_BYTES // row_bytes, 1)

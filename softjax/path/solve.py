@@ -30,7 +30,7 @@ from softjax.path.axes import Axes, find_axes
 from softjax.path.config import PathConfig, path_bytes
 from softjax.path.newton import DONE, START, Limits, Point, compile_solver, gap, make_point, start_point
 from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec, read_features
-from softjax.path.result import Minimum, PathProgress, PathResult, PathSeconds, PathState, Reason
+from softjax.path.result import Minimum, PathProgress, PathResult, PathState, Reason
 from softjax.training.config import DType, SweepConfig, weight_dtype
 
 LARGEST_DENSE = 1000  # weights; for more, inverting the Hessian takes longer than it saves
@@ -196,9 +196,7 @@ def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
     if split.X.dtype != np.float64 and not can_apply(fitted, split.X, dtype):
         # of an extreme scale, which the device may round to 0
         return _preprocess(split.X, split.y, fitted, dtype)
-    return Data(
-        jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted)
-    )
+    return Data(jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted))
 
 
 def _preprocess(X: Any, y: Any, fitted: Preprocessing, dtype: str) -> Data:
@@ -234,14 +232,19 @@ def _compile(problem: _Problem, state: PathState, axes: Axes | None) -> tuple[_S
     num_examples, itemsize = len(data.y), np.dtype(dtype).itemsize
     stored = problem.dense or num_examples * problem.num_classes * itemsize <= STORED_BYTES
     spec = SolverSpec(
-        problem.objective, problem.num_classes, dtype, problem.centred_in(data.X, dtype), problem.dense, stored
+        problem.objective,
+        problem.num_classes,
+        dtype,
+        problem.centred_in(data.X, dtype),
+        problem.dense,
+        stored,
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
         data = _preprocess(data.X, data.y, problem.fitted, dtype)
     if axes is not None:
         axes = jax.tree.map(lambda each: each.astype(dtype), axes)
     elif not problem.dense:
-        axes = jax.block_until_ready(find_axes(spec, data))
+        axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))
     found = time.perf_counter()
     point = make_point(spec, num_examples, num_features)
     solver = _Solver(spec, data, axes, compile_solver(spec, point, data, axes), point)
@@ -257,11 +260,13 @@ def _resume(problem: _Problem, solver: _Solver, state: PathState) -> Point:
     """The point of `state`, whose probabilities are not saved: they are computed again, by the same program."""
     if state.point is None:
         return _begin(problem, solver.point, state)
-    fields = {name: np.asarray(each, getattr(solver.point, name).dtype) for name, each in state.point.items()}
-    point = Point(**fields, p=solver.point.p)
+    arrays: dict[str, Any] = {
+        name: np.asarray(each, getattr(solver.point, name).dtype) for name, each in state.point.items()
+    }
+    point = Point(**arrays, p=solver.point.p)
     if point.phase == START or not solver.spec.stored:
         return point
-    again = jax.tree.map(jnp.array, point._replace(phase=np.int32(START)))
+    again: Point = jax.tree.map(jnp.array, Point(**arrays | {"phase": START}, p=solver.point.p))
     return point._replace(p=_call(problem, solver, again, state.unit, until=1).p)
 
 
@@ -271,7 +276,7 @@ def _begin(problem: _Problem, point: Point, state: PathState) -> Point:
     if not state.minima:
         return start_point(point, reg, np.zeros(point.W.shape))
     last = state.minima[-1]
-    before, now = (coefficients(problem.objective.penalty, each).curvature for each in (last.reg, reg))
+    before, now = _curvature(problem, np.array([last.reg, reg]))
     penalized = last.W if problem.objective.penalize_bias else last.W[:, :-1]
     value = last.value + (now - before) / 2 * np.sum(penalized.astype(np.float64) ** 2)
     return start_point(point, reg, last.W, predict(state.minima, reg) - last.W, value)
@@ -299,9 +304,7 @@ def _call(problem: _Problem, solver: _Solver, point: Point, unit: float, until: 
     return after
 
 
-def _advance(
-    problem: _Problem, solver: _Solver, state: PathState, point: Point
-) -> tuple[PathState, Point]:
+def _advance(problem: _Problem, solver: _Solver, state: PathState, point: Point) -> tuple[PathState, Point]:
     """About a second of work on the current penalty strength. If it is finished, the next one begins."""
     first = bool(np.isnan(state.unit))
     until = 1 if first else passes_per_call(len(solver.data.y), point.W.size)
@@ -320,7 +323,7 @@ def _advance(
         int(point.passes),
         state.dtype,
     )
-    if state.dtype == "float32" and _reason(problem, minimum, state.unit) == "rounding":
+    if state.dtype == "float32" and _explain(problem, (minimum,), state.unit)[1] == ["rounding"]:
         point = start_point(point, reg, minimum.W, passes=minimum.passes)
         return replace(state, dtype="float64", point=_copy(point)), point
     state = replace(state, minima=(*state.minima, minimum), point=None)
@@ -333,12 +336,24 @@ def _copy(point: Point) -> dict[str, np.ndarray]:
     return {name: np.array(value) for name, value in point._asdict().items() if name != "p"}
 
 
-def _reason(problem: _Problem, minimum: Minimum, unit: float) -> Reason:
-    """Why the minimum did not converge, if it did not."""
-    numbers = (np.float64(each) for each in (minimum.norm, minimum.value, minimum.reg, unit))
-    if gap(problem.objective, *numbers) <= problem.solver.tolerance:
-        return ""
-    return "passes" if minimum.passes >= problem.solver.max_passes else "rounding"
+def _explain(
+    problem: _Problem, minima: Sequence[Minimum], unit: float
+) -> tuple[Float[np.ndarray, " R"], list[Reason]]:
+    """The gap of each minimum, and why it did not converge if it did not."""
+    norm, value, reg = (
+        np.array([getattr(each, name) for each in minima]) for name in ("norm", "value", "reg")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = gap(_curvature(problem, reg), norm, value, unit, np.where)
+    reasons: list[Reason] = []
+    for each, minimum in zip(gaps, minima, strict=True):
+        limited = minimum.passes >= problem.solver.max_passes
+        reasons.append("" if each <= problem.solver.tolerance else "passes" if limited else "rounding")
+    return gaps, reasons
+
+
+def _curvature(problem: _Problem, reg: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+    return np.broadcast_to(coefficients(problem.objective.penalty, reg).curvature, reg.shape)
 
 
 def _describe(problem: _Problem, state: PathState, point: Point | None) -> PathProgress:
@@ -367,12 +382,10 @@ def _evaluate(problem: _Problem, state: PathState) -> PathResult:
     W = np.stack([minimum.W for minimum in state.minima]).astype(weight_dtype(config.dtype))
     kinds = tuple(problem.centred_in(split.X, str(W.dtype)) for split in problem.splits)
     hits = [np.asarray(each)[rows] for each in _classify(W, problem.splits, kinds)]
-    reasons = [_reason(problem, minimum, state.unit) for minimum in minima]
-    curved = coefficients(config.penalty, 1.0).curvature > 0
-    for r, minimum in enumerate(minima):
-        if not (curved and minimum.reg > 0) and hits[0][r].all():
-            reasons[r] = "separable"
-    norm, value, reg = (np.array([getattr(each, name) for each in minima]) for name in ("norm", "value", "reg"))
+    gaps, reasons = _explain(problem, minima, state.unit)
+    unpenalized = _curvature(problem, np.array([minimum.reg for minimum in minima])) == 0
+    for r in np.flatnonzero(unpenalized & hits[0].all(axis=1)):
+        reasons[r] = "separable"
     return PathResult(
         config=config,
         solver=problem.solver,
@@ -382,9 +395,9 @@ def _evaluate(problem: _Problem, state: PathState) -> PathResult:
         test_accuracy=hits[2].mean(axis=1),
         val_hits=hits[1].astype(np.uint8),
         test_hits=hits[2].astype(np.uint8),
-        objective=value,
-        gradient_norm=norm,
-        gap=np.asarray(gap(problem.objective, norm, value, reg, state.unit)),
+        objective=np.array([minimum.value for minimum in minima]),
+        gradient_norm=np.array([minimum.norm for minimum in minima]),
+        gap=gaps,
         converged=np.array([reason == "" for reason in reasons]),
         reasons=tuple(reasons),
         solved_in=tuple(minimum.dtype for minimum in minima),

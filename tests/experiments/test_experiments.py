@@ -104,41 +104,27 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
     [
         (
             "wide_sweep.py",
-            ["--num-seeds", "2", "--num-iters", "20"],
+            ["--dataset", "digits", "--num-seeds", "2", "--num-iters", "20"],
             ["the course's grid", "wide grid, pixels", "minimum, standardized pixels"],
         ),
         (
             "convergence.py",
-            [
-                "--regs",
-                "0.1",
-                "1",
-                "--theirs",
-                "2",
-                "--probe-examples",
-                "600",
-                "--probe-features",
-                "5",
-                "--probe-classes",
-                "3",
-                "--probe-regs",
-                "0.1",
-            ],
-            ["scikit-learn, each from 0", "softjax, all at once", "random features (600 × 5, 3 classes)"],
+            ["--problems", "wine", "--rounds", "1", "--solvers", "newton-cholesky"],
+            ["scikit-learn newton-cholesky, each strength from 0", "softjax, second call", "| 0 of 20 |"],
         ),
         (
             "scaling.py",
-            ["--devices", "1", "2", "--rounds", "1"],
+            ["--dataset", "digits", "--devices", "1", "2", "--rounds", "1"],
             ["| 2 | nothing |", "| all-reduce |", "**Predicted, not measured**"],
         ),
     ],
 )
 def test_an_experiment_writes_its_report(tmp_path, script, options, words):
-    command = [str(ROOT / "experiments" / script), "--dataset", "digits", *options]
+    command = [str(ROOT / "experiments" / script), *options]
     done = run(*command, "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out" / "README.md").read_text()
-    for word in [*words, f"python experiments/{script} --dataset digits"]:
+    for word in [*words, f"python experiments/{script} {options[0]} {options[1]}"]:
         assert word in text, word
     assert (tmp_path / "out" / "run.json").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -111,7 +111,9 @@ def test_the_minimum_is_that_of_scipy_s_trust_region(
 
 
 def test_without_a_penalty_too(overlapping, preconditioner, fresh_programs):
-    result = regularization_path(overlapping, penalty="none", regs=(0.1, 1.0), solver=PathConfig(tolerance=1e-8))
+    result = regularization_path(
+        overlapping, penalty="none", regs=(0.1, 1.0), solver=PathConfig(tolerance=1e-8)
+    )
     assert result.converged.all()
     np.testing.assert_array_equal(*result.weights)  # one problem, whatever the strength
     X, y = features(overlapping, result), overlapping.train.y
@@ -242,7 +244,9 @@ def test_features_of_every_type_are_used_as_they_are(fresh_programs, monkeypatch
     X = (rng.normal(100, 20, size=(6000, 40)) + 10 * np.eye(3, 40)[y]).clip(0, 255).astype(dtype)
     programs = []
     compiled = newton.compile_solver
-    monkeypatch.setattr(solve, "compile_solver", lambda *args: programs.append(compiled(*args)) or programs[-1])
+    monkeypatch.setattr(
+        solve, "compile_solver", lambda *args: programs.append(compiled(*args)) or programs[-1]
+    )
     result = regularization_path(one_split(X, y), regs=(1.0, 0.1))
     exact = regularization_path(one_split(X.astype(np.float64), y), regs=(1.0, 0.1), dtype="float64")
     assert result.converged.all()
@@ -395,13 +399,17 @@ def test_products_with_the_hessian_are_those_of_the_public_function(overlapping,
     X = np.hstack([overlapping.train.X, np.ones((400, 1))])
     y = overlapping.train.y
     W, V = rng.normal(size=(2, 4, 7))
-    spec = passes.SolverSpec(softjax.SweepConfig().objective, 4, "float64", "float64", dense=False, stored=True)
+    spec = passes.SolverSpec(
+        softjax.SweepConfig().objective, 4, "float64", "float64", dense=False, stored=True
+    )
     data = passes.Data(jnp.asarray(X), jnp.asarray(y), None)
     value, grad, curved, p = passes.evaluate(spec, data, jnp.asarray(0.1), jnp.asarray(W))
     product = passes.multiply(spec, data, jnp.asarray(0.1), jnp.asarray(W), p, jnp.asarray(V))
     expected_value, expected_grad = softjax.loss_and_grad(W.T, X, y, 0.1)
     np.testing.assert_allclose(value, expected_value, rtol=1e-12)
     np.testing.assert_allclose(grad.T, expected_grad, rtol=1e-10, atol=1e-14)
-    expected = jax.jvp(lambda W: jax.grad(softjax.loss)(W, X, y, 0.1), (jnp.asarray(W.T),), (jnp.asarray(V.T),))[1]
+    expected = jax.jvp(
+        lambda W: jax.grad(softjax.loss)(W, X, y, 0.1), (jnp.asarray(W.T),), (jnp.asarray(V.T),)
+    )[1]
     np.testing.assert_allclose(product.T, expected, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(curved, (p * (1 - p)).mean(axis=0), rtol=1e-12)
