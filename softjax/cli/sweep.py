@@ -158,7 +158,7 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
 
 def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
-    from softjax.path.solve import check_smooth
+    from softjax.path.problem import check_smooth
     from softjax.reports import path as report
     from softjax.reports.analysis import analyze_path
     from softjax.reports.hints import make_hints

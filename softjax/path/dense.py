@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from softjax.evaluation.examples import map_blocks
-from softjax.objective.penalty import penalty_curvature, without_bias
+from softjax.objective.penalty import penalty_curvature
 from softjax.objective.scores import matmul
 from softjax.path.passes import Data, SolverSpec, block_size, read_features
 
@@ -26,33 +26,32 @@ RIDGE = 1e-6  # of the largest entry of the diagonal, added to it: more than the
 def invert_hessian(
     spec: SolverSpec, data: Data, reg: Float[Array, ""], probabilities: Float[Array, "N K"]
 ) -> Float[Array, "M M"]:
-    """The inverse of the Hessian, M = K · D, at the weights with these probabilities."""
-    num_classes = spec.num_classes
+    """The inverse A of the Cholesky factor of the Hessian H, at the weights with these probabilities: H⁻¹ = AᵀA, M = K · D."""
+    K = spec.num_classes
 
     def block(X: Any, p: Any) -> tuple[Any, None]:
         x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype).astype(jnp.float32)
-        p = p.astype(jnp.float32).T
-        weighted = p[:, :, None] * x[None]  # (K, B, D)
-        Z = weighted.swapaxes(0, 1).reshape(len(x), -1)
-        return (jnp.einsum("kbd,be->kde", weighted, x, precision="highest"), matmul(Z.T, Z)), None
+        weighted = p.astype(jnp.float32).T[:, None, :] * x.T[None]  # (K, D, B)
+        Z = weighted.reshape(-1, len(x))
+        return (jnp.einsum("kdb,be->kde", weighted, x, precision="highest"), matmul(Z, Z.T)), None
 
-    size = max(block_size(data.X, spec.dtype) // num_classes, min(len(data.y), 1024))
+    size = max(block_size(data.X, spec.dtype) // K, min(len(data.y), 1024))
     (within, between), _ = map_blocks(block, (data.X, probabilities), min(size, len(data.y)))
     D = within.shape[1]
-    classes = jnp.arange(num_classes)
-    H = -between.reshape(num_classes, D, num_classes, D).swapaxes(1, 2)
-    H = H.at[classes, classes].add(within).swapaxes(1, 2).reshape(num_classes * D, num_classes * D)
-    bent = jnp.full((num_classes, D), penalty_curvature(spec.objective, reg, spec.dtype))
-    if not spec.objective.penalize_bias:
-        bent = without_bias(bent, bias_axis=1)
-    H = H.astype(spec.dtype) / len(data.y)
-    added = bent.ravel() + RIDGE * jnp.diagonal(H).max() + float(np.finfo(spec.dtype).tiny)
-    factor = jnp.linalg.cholesky(H + jnp.diag(added), symmetrize_input=False)
-    inverse: Array = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(H), dtype=spec.dtype))
-    return inverse.astype(jnp.float32)
+    same_class = jnp.eye(K, dtype=jnp.float32)[:, None, :, None]
+    H = same_class * within[:, :, None, :] - between.reshape(K, D, K, D)
+    H = H.reshape(K * D, K * D).astype(spec.dtype) / len(data.y)
+    # As if the penalty included the bias, also where it does not: then the same step of all biases is no direction without
+    # any curvature, along which float32 would leave only rounding errors.
+    added = penalty_curvature(spec.objective, reg, spec.dtype) + RIDGE * jnp.diagonal(H).max()
+    H = H + (added + float(np.finfo(spec.dtype).tiny)) * jnp.eye(K * D, dtype=spec.dtype)
+    factor = jnp.linalg.cholesky(H, symmetrize_input=False).astype(jnp.float32)
+    inverse: Array = jax.scipy.linalg.solve_triangular(factor, jnp.eye(K * D, dtype=jnp.float32), lower=True)
+    return inverse
 
 
 def divide_by_hessian(inverse: Float[Array, "M M"], R: Float[Array, "K D"]) -> Float[Array, "K D"]:
-    """H⁻¹ R. One product with the inverse is several times as fast as two triangular solves."""
-    divided = jnp.matmul(inverse, R.ravel().astype(inverse.dtype), precision="highest")
+    """H⁻¹ R = Aᵀ (A R). Two products with A are several times as fast as two triangular solves."""
+    r = R.ravel().astype(inverse.dtype)
+    divided = jnp.matmul(jnp.matmul(inverse, r, precision="highest"), inverse, precision="highest")
     return divided.astype(R.dtype).reshape(R.shape)

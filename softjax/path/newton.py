@@ -111,7 +111,12 @@ def make_point(spec: SolverSpec, num_examples: int, num_features: int) -> Point:
 
 
 def start_point(
-    point: Point, reg: float, W: Any, step: Any = None, value: float | None = None, passes: int = 0
+    point: Point,
+    reg: float,
+    W: Any,
+    step: Any = None,
+    value: float = np.inf,
+    counts: tuple[int, int] = (0, 0),
 ) -> Point:
     """The point from which a penalty strength is solved: at W, or at W + step if the objective is not larger there.
 
@@ -119,7 +124,7 @@ def start_point(
 
     - `point`: of another strength. Its inverse of the Hessian is used further.
     - `step`, `value`: the step, and the objective at W.
-    - `passes`: how many were made for this strength before.
+    - `counts`: Newton steps and passes that were made for this strength before.
     """
     dtype = np.dtype(point.W.dtype)
     zeros = np.zeros(np.shape(W), dtype)
@@ -127,13 +132,14 @@ def start_point(
     new: dict[str, Any] = {
         **dict.fromkeys(("step", "grad", "residual", "direction"), zeros),
         **dict.fromkeys(("value", "norm", "radius", "least"), infinity),
-        **dict.fromkeys(("newton_steps", "stalled"), np.int32(0)),
         "phase": START,
         "reg": dtype.type(reg),
         "W": np.asarray(W, dtype),
         "rz": dtype.type(0),
         "lengths": np.zeros(3, dtype),
-        "passes": np.int32(passes),
+        "stalled": np.int32(0),
+        "newton_steps": np.int32(counts[0]),
+        "passes": np.int32(counts[1]),
     }
     if step is not None:
         new |= {"phase": TRY, "step": np.asarray(step, dtype), "value": dtype.type(value)}

@@ -15,7 +15,7 @@ import softjax
 from softjax import InputError, PathConfig, SweepConfig, compilation, load_dataset, regularization_path
 from softjax.datasets import preprocess
 from softjax.datasets.dataset import build_dataset
-from softjax.path import axes, newton, passes, solve
+from softjax.path import axes, newton, passes, problem, solve
 from softjax.path.checkpoint import load_path, save_path
 from softjax.path.result import Minimum
 from softjax.runs.checkpoint import Checkpoint
@@ -28,7 +28,7 @@ TIGHT = PathConfig(tolerance=1e-12)
 @pytest.fixture(params=["dense", "axes"])
 def preconditioner(request, monkeypatch):
     """Both ways to precondition, whatever the size."""
-    monkeypatch.setattr(solve, "LARGEST_DENSE", 10**6 if request.param == "dense" else 0)
+    monkeypatch.setattr(problem, "LARGEST_DENSE", 10**6 if request.param == "dense" else 0)
     return request.param
 
 
@@ -156,7 +156,7 @@ def test_it_converges_from_anywhere(overlapping, preconditioner, fresh_programs,
 
 
 def test_float32_gives_way_to_float64_where_it_cannot_prove_the_gap(digits, x64, monkeypatch):
-    monkeypatch.setattr(solve, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(problem, "LARGEST_DENSE", 0)
     options = {"regs": (1e-4, 1.0), "penalty": "half_l2"}
     result = regularization_path(digits, **options, solver=PathConfig(tolerance=1e-11))
     assert result.solved_in == ("float64", "float32")
@@ -238,7 +238,7 @@ def test_features_of_every_type_are_used_as_they_are(fresh_programs, monkeypatch
     monkeypatch.setattr(passes, "BLOCK_BYTES", 2**14)
     monkeypatch.setattr(passes, "WHOLE_BYTES", 0)
     monkeypatch.setattr(solve, "WHOLE_BYTES", 0)
-    monkeypatch.setattr(solve, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(problem, "LARGEST_DENSE", 0)
     rng = np.random.default_rng(0)
     y = np.arange(6000) % 3
     X = (rng.normal(100, 20, size=(6000, 40)) + 10 * np.eye(3, 40)[y]).clip(0, 255).astype(dtype)
@@ -255,7 +255,7 @@ def test_features_of_every_type_are_used_as_they_are(fresh_programs, monkeypatch
 
 
 def test_the_axes_save_passes_and_change_nothing_else(fresh_programs, monkeypatch):
-    monkeypatch.setattr(solve, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(problem, "LARGEST_DENSE", 0)
     rng = np.random.default_rng(0)
     spectrum = np.geomspace(1, 1e-4, 30)  # as of pixels: neighbours are alike
     X = rng.normal(size=(500, 30)) * spectrum @ np.linalg.qr(rng.normal(size=(30, 30)))[0]
@@ -359,7 +359,7 @@ def test_from_every_state_a_path_goes_on_to_the_same_bits(
 ):
     """Also across the change from float32 to float64."""
     monkeypatch.setattr(solve, "passes_per_call", lambda *_: 3)
-    monkeypatch.setattr(solve, "LARGEST_DENSE", largest_dense)
+    monkeypatch.setattr(problem, "LARGEST_DENSE", largest_dense)
     dataset = overlapping if penalty == "none" else digits
     states = []
     options = {"penalty": penalty, "regs": regs, "solver": PathConfig(tolerance=tolerance)}

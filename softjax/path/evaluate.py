@@ -1,0 +1,75 @@
+"""The result of a path: accuracies, gaps, and what did not converge."""
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from softjax.evaluation.examples import SCORES_AT_A_TIME, map_blocks
+from softjax.objective.scores import matmul
+from softjax.path.passes import WHOLE_BYTES, Data, read_features
+from softjax.path.problem import Problem
+from softjax.path.result import PathResult, PathState
+from softjax.training.config import weight_dtype
+
+
+def evaluate_path(problem: Problem, state: PathState) -> PathResult:
+    """The result of a path whose strengths are all solved."""
+    start, config = time.perf_counter(), problem.config
+    rows = [0] * len(config.regs)
+    if config.penalty != "none":
+        rows = np.searchsorted(-problem.regs, -np.asarray(config.regs)).tolist()
+    minima = [state.minima[row] for row in rows]
+    W = np.stack([minimum.W for minimum in state.minima]).astype(weight_dtype(config.dtype))
+    kinds = tuple(problem.centred_in(split.X, str(W.dtype)) for split in problem.splits)
+    hits = [np.asarray(each)[rows] for each in _classify(W, problem.splits, kinds)]
+    gaps, reasons = problem.explain(minima, state.unit)
+    unpenalized = problem.curvature(np.array([minimum.reg for minimum in minima])) == 0
+    for r in np.flatnonzero(unpenalized & hits[0].all(axis=1)):
+        reasons[r] = "separable"
+    return PathResult(
+        config=config,
+        solver=problem.solver,
+        reg=np.asarray(config.regs, float),
+        train_accuracy=hits[0].mean(axis=1),
+        val_accuracy=hits[1].mean(axis=1),
+        test_accuracy=hits[2].mean(axis=1),
+        val_hits=hits[1].astype(np.uint8),
+        test_hits=hits[2].astype(np.uint8),
+        objective=np.array([minimum.value for minimum in minima]),
+        gradient_norm=np.array([minimum.norm for minimum in minima]),
+        gap=gaps,
+        converged=np.array([reason == "" for reason in reasons]),
+        reasons=tuple(reasons),
+        solved_in=tuple(minimum.dtype for minimum in minima),
+        newton_steps=np.array([minimum.newton_steps for minimum in minima]),
+        passes=np.array([minimum.passes for minimum in minima]),
+        weights=W[rows].swapaxes(1, 2),
+        preprocessing=problem.fitted,
+        seconds=replace(state.seconds, evaluate=time.perf_counter() - start),
+    )
+
+
+@partial(jax.jit, static_argnames="kinds")
+def _classify(
+    W: Float[Array, "R K D"], splits: tuple[Data, ...], kinds: tuple[str, ...]
+) -> list[Bool[Array, "R N"]]:
+    """Which examples of each split each of the weights classifies correctly."""
+    num_regs, num_classes, num_features = W.shape
+    size = max(min(SCORES_AT_A_TIME // (num_regs * num_classes), WHOLE_BYTES // (8 * num_features)), 1)
+
+    def classify(split: Data, kind: str, X: Any, y: Any) -> tuple[None, Any]:
+        x = read_features(X, split.preprocessing, kind, str(W.dtype))
+        scores = matmul(W.reshape(-1, num_features), x.T).reshape(num_regs, num_classes, -1)
+        return None, (lax.argmax(scores, 1, jnp.int32) == y[None]).T
+
+    return [
+        map_blocks(partial(classify, split, kind), (split.X, split.y), min(size, len(split.y)))[1].T
+        for kind, split in zip(kinds, splits, strict=True)
+    ]

@@ -1,0 +1,126 @@
+"""What a regularization path minimizes: the objective, the penalty strengths, and the examples on the device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from softjax.datasets.dataset import Dataset, Split
+from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
+from softjax.errors import InputError
+from softjax.evaluation.examples import check_ranges
+from softjax.memory import check_memory
+from softjax.objective.config import Objective
+from softjax.objective.penalty import coefficients
+from softjax.path.config import PathConfig, path_bytes
+from softjax.path.newton import gap
+from softjax.path.passes import Data
+from softjax.path.result import Minimum, Reason
+from softjax.training.config import SweepConfig, weight_dtype
+
+LARGEST_DENSE = 1000  # weights; for more, inverting the Hessian takes longer than it saves
+SMOOTH = ("l2", "half_l2", "none")  # penalties
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimized, and the examples on the device."""
+
+    config: SweepConfig
+    solver: PathConfig
+    objective: Objective
+    regs: Float[np.ndarray, " S"]
+    """the penalty strengths that differ, from the largest to the smallest"""
+    fitted: Preprocessing
+    splits: tuple[Data, Data, Data]
+    num_classes: int
+    num_features: int
+
+    @property
+    def dense(self) -> bool:
+        """Whether the Hessian is small enough to be inverted."""
+        return (self.num_features + 1) * self.num_classes <= LARGEST_DENSE
+
+    def centred_in(self, X: Any, dtype: str) -> str:
+        """The type in which to centre: `dtype`, unless it would round the features."""
+        return dtype if can_apply(self.fitted, X, dtype) else "float64"
+
+    def curvature(self, reg: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+        """The second derivative of the penalty with respect to a weight, for each of these strengths."""
+        return np.broadcast_to(coefficients(self.objective.penalty, reg).curvature, reg.shape)
+
+    def explain(self, minima: Sequence[Minimum], unit: float) -> tuple[Float[np.ndarray, " R"], list[Reason]]:
+        """The gap of each minimum, and why it did not converge if it did not."""
+        norm, value, reg = (
+            np.array([getattr(each, name) for each in minima]) for name in ("norm", "value", "reg")
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gaps = gap(self.curvature(reg), norm, value, unit, np.where)
+        reasons: list[Reason] = []
+        for each, minimum in zip(gaps, minima, strict=True):
+            limited = minimum.passes >= self.solver.max_passes
+            reasons.append("" if each <= self.solver.tolerance else "passes" if limited else "rounding")
+        return gaps, reasons
+
+
+def check_smooth(config: SweepConfig) -> None:
+    """Raises `InputError` unless Newton's method can minimize the objective of `config`."""
+    if config.kind != "softmax":
+        raise InputError(
+            f"to converge, kind must be softmax: {config.kind} has kinks, and Newton's method needs second derivatives"
+        )
+    if config.penalty not in SMOOTH:
+        raise InputError(
+            f"to converge, penalty must be l2, half_l2 or none: {config.penalty} has kinks, and Newton's method needs "
+            "second derivatives"
+        )
+    if config.dtype == "bfloat16":
+        raise InputError("to converge, dtype must be float32 or float64, got 'bfloat16'")
+
+
+def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> Problem:
+    """The problem of these options. Raises `InputError` as `softjax.regularization_path` does."""
+    check_smooth(config)
+    dtype = weight_dtype(config.dtype)
+    splits = (dataset.train, dataset.val, dataset.test)
+    needed = path_bytes(
+        len(config.regs),
+        num_examples=sum(map(len, splits)),
+        num_features=dataset.num_features,
+        num_classes=dataset.num_classes,
+        itemsize=np.dtype(dtype).itemsize,
+    )
+    check_memory("the path", needed)
+    fitted = fit(dataset.train.X, config.standardize)
+    check_ranges(dataset, fitted, dtype)
+    train, val, test = (_place(split, fitted, dtype) for split in splits)
+    regs = config.regs if config.penalty != "none" else (0.0,)
+    return Problem(
+        config,
+        solver,
+        Objective(config.kind, config.penalty, penalize_bias=config.penalize_bias),
+        np.unique(np.asarray(regs, float))[::-1],
+        fitted,
+        (train, val, test),
+        dataset.num_classes,
+        dataset.num_features,
+    )
+
+
+def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
+    """The examples on the device, as they are. They are preprocessed in blocks, when they are used."""
+    if split.X.dtype != np.float64 and not can_apply(fitted, split.X, dtype):
+        # of an extreme scale, which the device may round to 0
+        return preprocess(split.X, split.y, fitted, dtype)
+    return Data(jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted))
+
+
+def preprocess(X: Any, y: Any, fitted: Preprocessing, dtype: str) -> Data:
+    """The examples with nothing left to preprocess."""
+    ready = np.ones((X.shape[0], X.shape[1] + 1), dtype)
+    ready[:, :-1] = centre(fitted, np.asarray(X), dtype)
+    return Data(jnp.asarray(ready), jnp.asarray(y, jnp.int32), None)
