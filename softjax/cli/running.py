@@ -90,7 +90,7 @@ def run_path(
     *,
     checkpoint_every: float = CHECKPOINT_EVERY,
     keep_last: bool = False,
-    desc: str = "converged",
+    desc: str = "finished",
 ) -> "PathResult":
     """Runs the regularization path in the same way. Arguments and errors are those of `run_sweep`."""
     from softjax.path.checkpoint import load_path, save_path
@@ -113,6 +113,7 @@ def run_path(
             bar.set_postfix_str(
                 f"pass {progress.passes:,}, gradient norm {progress.gradient_norm:.1e}", refresh=False
             )
+            bar.total = progress.num_regs
             bar.update(progress.converged - bar.n)
             bar.refresh()
             done = progress.converged == progress.num_regs

@@ -173,7 +173,12 @@ def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]
             return folder, False
         say(
             f"{dataset.title}: {len(dataset.train):,} training examples, D = {dataset.num_features + 1}, "
-            f"K = {dataset.num_classes}\n{len(config.regs)} penalty strengths to convergence"
+            f"K = {dataset.num_classes}\n"
+            + (
+                f"{len(config.regs)} penalty strengths to convergence"
+                if config.penalty != "none"
+                else "without a penalty, to convergence"
+            )
         )
         every = options.checkpoint_every
         result = run_path(dataset, config, options.solver, folder.checkpoint, checkpoint_every=every)

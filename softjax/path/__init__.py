@@ -1,1 +1,1 @@
-"""The regularization path: the minimum of the objective for every penalty strength, by full-batch L-BFGS."""
+"""The regularization path: the minimum of the objective for every penalty strength, by Newton's method."""

@@ -1,10 +1,10 @@
 """The principal axes of the features. They precondition the solver of a path if the Hessian is large.
 
-Let π be the shares of the classes and Σ = 1/N XᵀX. At W = 0 the Hessian of the data term, for the weights of class k, is
-π_k(1 − π_k) Σ (without the terms that couple classes). The penalty adds c · I. In the principal axes of the features both
-are diagonal:
+Let Σ = 1/N XᵀX, and h_k the mean of p_k(1 − p_k) over the examples. The Hessian of the data's part for the weights of class
+k, without the terms that couple classes, is about h_k Σ. The penalty adds c · I. In the principal axes of the features both are
+diagonal:
 
-    Σ = U diag(λ) Uᵀ,    M = U diag(π_k(1 − π_k) λ + c) Uᵀ.
+    Σ = U diag(λ) Uᵀ,    M = U diag(h_k λ + c) Uᵀ.
 
 For pixels λ spans eight orders of magnitude: with M conjugate gradients take a few steps, without it hundreds. The minimum
 is the same, that of `softjax.loss`.
@@ -28,21 +28,19 @@ SAMPLE = 2  # examples per feature, to compute the axes
 
 
 class Axes(NamedTuple):
-    """The principal axes of the features, as the columns of U, the variances along them, and the shares of the classes.
+    """The principal axes of the features, as the columns of U, and the variances along them, that of the bias last.
 
-    The variance of the bias is last. U is None for the axes of the features themselves.
+    U is None for the axes of the features themselves.
     """
 
     U: Float[Array, "F F"] | None
     variances: Float[Array, " D"]
-    shares: Float[Array, " K"]
 
 
 def find_axes(spec: SolverSpec, data: Data) -> Axes:
     """The principal axes, from the covariance of the training features. The preprocessing centres them."""
     num_features = data.X.shape[1] - (data.preprocessing is None)
-    counts = jnp.asarray(np.bincount(np.asarray(data.y), minlength=spec.num_classes), spec.dtype)
-    axes: Axes = _find_axes(spec, data, counts / len(data.y), num_features > LARGEST_BASIS)
+    axes: Axes = _find_axes(spec, data, num_features > LARGEST_BASIS)
     return axes
 
 
@@ -69,7 +67,7 @@ def _multiply(W: Float[Array, "K D"], U: Float[Array, "F F"]) -> Float[Array, "K
 
 
 @partial(jax.jit, static_argnames=("spec", "diagonal"))
-def _find_axes(spec: SolverSpec, data: Data, shares: Float[Array, " K"], diagonal: bool) -> Axes:
+def _find_axes(spec: SolverSpec, data: Data, diagonal: bool) -> Axes:
     # A sample is enough: the axes change the number of steps, not the minimum.
     step = max(len(data.y) // (SAMPLE * data.X.shape[1]), 1)
 
@@ -81,4 +79,4 @@ def _find_axes(spec: SolverSpec, data: Data, shares: Float[Array, " K"], diagona
     total, _ = map_blocks(moment, (sample,), block_size(sample, spec.dtype))
     mean = total / len(sample)
     variances, U = (mean, None) if diagonal else jnp.linalg.eigh(mean)
-    return Axes(U, jnp.append(variances.clip(min=0), jnp.ones(1, spec.dtype)), shares)
+    return Axes(U, jnp.append(variances.clip(min=0), jnp.ones(1, spec.dtype)))

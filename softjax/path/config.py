@@ -19,8 +19,8 @@ class PathConfig:
 
     Attributes:
         tolerance: A penalty strength has converged when the objective L is at most this share above its
-            minimum: ‖∇L‖² / 2c ≤ tolerance · L, where c is the curvature of the penalty. Without a penalty: when ‖∇L‖
-            is at most this share of ‖∇L‖ at W = 0.
+            minimum: ‖∇L‖² / 2c ≤ tolerance · L, where c is the curvature of the penalty (and of the data, for a bias
+            without a penalty). Without any penalty: when ‖∇L‖ is at most this share of ‖∇L‖ at W = 0.
         max_passes: A penalty strength that needs more passes over the training examples counts as not converged.
     """
 

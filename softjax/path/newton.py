@@ -1,7 +1,7 @@
 """Truncated Newton with a trust region, by the Hessian derived by hand.
 
 Each Newton step d minimizes the quadratic model of the objective by preconditioned conjugate gradients (CG), until the
-residual is a third of the gradient or d leaves the trust region. If the objective decreases enough the step is taken;
+residual is a third of the gradient, or small enough to end, or d leaves the trust region. If the objective decreases enough the step is taken;
 otherwise the region shrinks.
 
 Sources: Steihaug, *The Conjugate Gradient Method and Trust Regions in Large Scale Optimization*, 1983; Conn, Gould and
@@ -23,7 +23,7 @@ from softjax.compilation import compile_once, shape_of
 from softjax.objective.config import Objective
 from softjax.objective.penalty import penalty_curvature
 from softjax.path.axes import Axes, divide_by_axes
-from softjax.path.dense import divide_by_hessian, invert_hessian
+from softjax.path.dense import Inverse, divide_by_hessian, invert_hessian
 from softjax.path.passes import Data, SolverSpec, evaluate, multiply
 
 FORCING = 0.3  # CG ends at this share of the gradient's norm
@@ -46,6 +46,7 @@ class Point(NamedTuple):
     - `products`: those of CG in this Newton step.
     - `least`, `stalled`: the smallest norm so far, and Newton steps without progress.
     - `inverse`: of the Hessian at earlier weights; empty if the principal axes precondition.
+    - `curved`: the means of p(1 − p) for each class.
     - `p`: the probabilities of all examples, if they are stored.
     """
 
@@ -66,7 +67,7 @@ class Point(NamedTuple):
     passes: Int[Array, ""]
     least: Float[Array, ""]
     stalled: Int[Array, ""]
-    inverse: Float[Array, "M M"]
+    inverse: Inverse
     curved: Float[Array, " K"]
     p: Float[Array, "P K"]
 
@@ -97,17 +98,18 @@ def make_point(spec: SolverSpec, num_examples: int, num_features: int) -> Point:
     shapes = {
         **dict.fromkeys(("W", "grad", "step", "residual", "direction"), (K, D)),
         "lengths": (3,),
-        "inverse": (K * D, K * D) if spec.dense else (0, 0),
         "curved": (K,),
         "p": (num_examples if spec.stored else 0, K),
     }
-    types: dict[str, Any] = dict.fromkeys(
-        ("phase", "products", "newton_steps", "passes", "stalled"), np.int32
-    )
-    types["inverse"] = np.float32
-    fields = {name: np.zeros(shapes.get(name, ()), types.get(name, dtype)) for name in Point._fields}
+    types = dict.fromkeys(("phase", "products", "newton_steps", "passes", "stalled"), np.int32)
+    fields: dict[str, Any] = {
+        name: np.zeros(shapes.get(name, ()), types.get(name, dtype)) for name in Point._fields
+    }
+    M, scaled = (K * D, D) if spec.dense else (0, 0)
+    fields["inverse"] = Inverse(jnp.zeros((M, M), jnp.float32), jnp.full(scaled, jnp.inf, dtype))
     fields["products"] += NEVER * spec.dense
-    return Point(**{name: jnp.asarray(field) for name, field in fields.items()})
+    point: Point = jax.tree.map(jnp.asarray, Point(**fields))
+    return point
 
 
 def start_point(
@@ -149,11 +151,20 @@ def start_point(
 def gap(c: Any, norm: Any, value: Any, unit: Any, where: Any = jnp.where) -> Any:
     """An upper bound of the relative distance of the objective from its minimum: (L − min L) / L ≤ ‖∇L‖² / 2cL.
 
-    c is the curvature of the penalty. Without a penalty the gap is ‖∇L‖ / `unit`, where `unit` is ‖∇L‖ at W = 0.
+    c is the least curvature. Without a penalty the gap is ‖∇L‖ / `unit`, where `unit` is ‖∇L‖ at W = 0.
 
     Source: Boyd and Vandenberghe, *Convex Optimization*, 2004, section 9.1.2.
     """
-    return where(c > 0, norm**2 / (2 * where(c > 0, c, 1) * value), norm / unit)
+    by_curvature = norm**2 / (2 * where(c > 0, c, 1) * value)
+    return where(norm == 0, 0, where(c > 0, by_curvature, norm / unit))
+
+
+def least_curvature(objective: Objective, c: Any, curved: Any) -> Any:
+    """The least curvature of the objective, where the penalty has the curvature c.
+
+    A bias without a penalty has only that of the data, about the mean of p(1 − p) of its class.
+    """
+    return c if objective.penalize_bias else jnp.minimum(c, curved.min())
 
 
 def _build(spec: SolverSpec, shapes: tuple[Any, Any, Any]) -> Compiled:
@@ -230,6 +241,7 @@ def _judge(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Point
         step=jnp.zeros_like(W),
         lengths=jnp.zeros_like(point.lengths),
         radius=_resize(point, gained, rounding, promised),
+        products=jnp.zeros_like(point.products),  # with a new inverse the region would be as large as before
         passes=passes,
         curved=curved,
         p=p,
@@ -237,12 +249,12 @@ def _judge(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Point
     norm = jnp.linalg.norm(grad)
     progress = starts | (gained > rounding) | (norm < 0.5 * point.least)
     stalled = jnp.where(progress, jnp.where(starts, point.stalled, 0), point.stalled + 1)
-    c = penalty_curvature(spec.objective, point.reg, W.dtype)
+    c = least_curvature(spec.objective, penalty_curvature(spec.objective, point.reg, W.dtype), curved)
     done = gap(c, norm, value, limits.unit) <= limits.tolerance
-    done |= (stalled >= STALLED) | (passes >= limits.passes)
     stale = (point.products > _most_products(W.size)) & spec.dense
     z = _divide(spec, axes, point._replace(curved=curved), -grad)
     rz = -(grad * z).sum()
+    done |= (stalled >= STALLED) | (passes >= limits.passes) | ~jnp.isfinite(rz)
     there = back._replace(
         phase=jnp.where(done, DONE, jnp.where(stale, INVERT, MULTIPLY)),
         W=W,
@@ -259,7 +271,8 @@ def _judge(spec: SolverSpec, limits: Limits, data: Data, axes: Any, point: Point
         least=jnp.minimum(point.least, norm),
         stalled=stalled,
     )
-    return Point(*(a if a is b else jnp.where(taken, a, b) for a, b in zip(there, back, strict=True)))
+    choose: Point = jax.tree.map(lambda a, b: a if a is b else jnp.where(taken, a, b), there, back)
+    return choose
 
 
 def _resize(point: Point, gained: Any, rounding: Any, promised: Any) -> Any:
@@ -287,4 +300,5 @@ def _most_products(num_weights: int) -> int:
 def _target(objective: Objective, limits: Limits, point: Point) -> Any:
     """The norm of the gradient at which the gap is the tolerance."""
     c = penalty_curvature(objective, point.reg, point.reg.dtype)
+    c = least_curvature(objective, c, point.curved)
     return jnp.where(c > 0, jnp.sqrt(2 * c * limits.tolerance * point.value), limits.tolerance * limits.unit)

@@ -23,6 +23,7 @@ from softjax.path.result import Minimum, Reason
 from softjax.training.config import SweepConfig, weight_dtype
 
 LARGEST_DENSE = 1000  # weights; for more, inverting the Hessian takes longer than it saves
+STORED_BYTES = 2**30  # of probabilities
 SMOOTH = ("l2", "half_l2", "none")  # penalties
 
 
@@ -43,7 +44,8 @@ class Problem:
     @property
     def dense(self) -> bool:
         """Whether the Hessian is small enough to be inverted."""
-        return (self.num_features + 1) * self.num_classes <= LARGEST_DENSE
+        small = (self.num_features + 1) * self.num_classes <= LARGEST_DENSE
+        return small and len(self.splits[0].y) * self.num_classes * 8 <= STORED_BYTES
 
     def centred_in(self, X: Any, dtype: str) -> str:
         """The type in which to centre: `dtype`, unless it would round the features."""
@@ -55,11 +57,10 @@ class Problem:
 
     def explain(self, minima: Sequence[Minimum], unit: float) -> tuple[Float[np.ndarray, " R"], list[Reason]]:
         """The gap of each minimum, and why it did not converge if it did not."""
-        norm, value, reg = (
-            np.array([getattr(each, name) for each in minima]) for name in ("norm", "value", "reg")
+        norm, value, c = (
+            np.array([getattr(each, name) for each in minima]) for name in ("norm", "value", "curvature")
         )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gaps = gap(self.curvature(reg), norm, value, unit, np.where)
+        gaps = gap(c, norm, value, unit or 1.0, np.where)
         reasons: list[Reason] = []
         for each, minimum in zip(gaps, minima, strict=True):
             limited = minimum.passes >= self.solver.max_passes

@@ -30,12 +30,16 @@ class PathSeconds:
 
 
 class Minimum(NamedTuple):
-    """Where the search for the minimum ended, for one penalty strength. `W` is (K, D); `dtype` is that of the arithmetic."""
+    """Where the search for the minimum ended, for one penalty strength.
+
+    `W` is (K, D); `curvature` is the least one of the objective; `dtype` is the type of the arithmetic.
+    """
 
     reg: float
     W: np.ndarray
     value: float
     norm: float
+    curvature: float
     newton_steps: int
     passes: int
     dtype: str
@@ -101,16 +105,18 @@ class PathResult:
         objective: The minimum, in nats, penalty included (R,).
         gradient_norm: ‖∇L‖ at the minimum found (R,).
         gap: An upper bound of the relative distance of the objective from its minimum, ‖∇L‖² / 2cL, where c is the
-            curvature of the penalty (R,). It is proven only if the bias is penalized too. Without a penalty it is ‖∇L‖
-            divided by its value at W = 0. It is that of the weights before they are rounded to `config.dtype`.
-        converged: Whether a minimum exists and the gap is at most the tolerance (R,).
+            curvature of the penalty (R,). If the bias is not penalized, c is at most the least mean of p(1 − p) over the
+            classes, and the bound is an estimate. Without a penalty the gap is ‖∇L‖ divided by its value at W = 0. It is that of the weights before they are rounded to `config.dtype`.
+        converged: Whether the gap is at most the tolerance, and there is a minimum as far as is known (R,).
         reasons: Why not, for each penalty strength: `"passes"`, there were `solver.max_passes`; `"rounding"`, only rounding
             errors are left; `"separable"`, there is no minimum, because without a penalty the loss of examples that a
-            linear classifier separates tends to 0 as the weights grow; `""` if it converged.
-        solved_in: The type of the arithmetic, for each penalty strength: `"float64"` where `"float32"` could not prove the
-            gap.
-        newton_steps: Newton steps (R,).
+            linear classifier separates tends to 0 as the weights grow; `""` if it converged. That some of the classes
+            alone can be separated is not recognized.
+        solved_in: The type of the arithmetic, for each penalty strength. It is `"float64"` for up to 1,000 weights, for
+            `dtype="float64"`, and where `"float32"` could not prove the gap.
+        newton_steps: Steps that were tried, the predicted one included (R,).
         passes: Passes over the training examples: evaluations of objective and gradient, and products with the Hessian (R,).
+            The inversion of the Hessian, for up to 1,000 weights, is not counted.
         weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
         preprocessing: The mean and scale of the features.
         seconds: The time of each phase, in seconds.

@@ -21,14 +21,23 @@ from softjax.errors import InputError
 from softjax.objective.config import PenaltyName
 from softjax.path.axes import Axes, find_axes
 from softjax.path.config import PathConfig
+from softjax.path.dense import Inverse
 from softjax.path.evaluate import evaluate_path
-from softjax.path.newton import DONE, START, Limits, Point, compile_solver, make_point, start_point
+from softjax.path.newton import (
+    DONE,
+    START,
+    Limits,
+    Point,
+    compile_solver,
+    least_curvature,
+    make_point,
+    start_point,
+)
 from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec
-from softjax.path.problem import Problem, load_problem, preprocess
+from softjax.path.problem import STORED_BYTES, Problem, load_problem, preprocess
 from softjax.path.result import Minimum, PathProgress, PathResult, PathState
 from softjax.training.config import DType, SweepConfig, weight_dtype
 
-STORED_BYTES = 2**30  # of probabilities
 PREDICTORS = 3  # minima, from which the next one is predicted
 
 
@@ -47,7 +56,7 @@ def regularization_path(
     config: SweepConfig | None = None,
     solver: PathConfig | None = None,
     *,
-    regs: Sequence[float] | Float[np.ndarray, " R"] | None = None,
+    regs: float | Sequence[float] | Float[np.ndarray, " R"] | None = None,
     penalty: PenaltyName | None = None,
     penalize_bias: bool | None = None,
     standardize: bool | None = None,
@@ -62,7 +71,7 @@ def regularization_path(
     - `dataset`: from `load_dataset`, not preprocessed.
     - `config`: a `SweepConfig` with the options below, in place of them. Its other options are not used.
     - `solver`: when to stop. By default `PathConfig()`.
-    - `regs`: penalty strengths, zero or positive. By default ten from 10⁻⁴ to 1.
+    - `regs`: penalty strengths, zero or positive; or a single one. By default ten from 10⁻⁴ to 1.
     - `penalty`: `"l2"` (default), reg ΣW²; `"half_l2"`, ½ reg ΣW²; `"none"`.
     - `penalize_bias`: whether the penalty includes the bias. By default it does.
     - `standardize`: whether each centred feature is divided by its standard deviation. By default it is not.
@@ -87,7 +96,7 @@ def regularization_path(
         ([True, True], 0.1)
     """
     given = {
-        "regs": None if regs is None else tuple(float(reg) for reg in regs),
+        "regs": None if regs is None else tuple(regs if np.iterable(regs) else (regs,)),
         "penalty": penalty,
         "penalize_bias": penalize_bias,
         "standardize": standardize,
@@ -124,7 +133,7 @@ def _solve(
     solver: _Solver | None = None
     while len(state.minima) < len(problem.regs):
         if solver is None or solver.spec.dtype != state.dtype:
-            solver, state = _compile(problem, state, None if solver is None else solver.axes)
+            solver, state = _compile(problem, state)
             point = _resume(problem, solver, state)
         if on_progress is not None:
             on_progress(_describe(problem, state, point))
@@ -137,12 +146,12 @@ def _solve(
     return state
 
 
-def _compile(problem: Problem, state: PathState, axes: Axes | None) -> tuple[_Solver, PathState]:
-    """The solver in the type of `state`, and the time that it took. `axes` are those found before, if they were."""
+def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
+    """The solver in the type of `state`, and the state with the time that this took."""
     start, dtype = time.perf_counter(), state.dtype
     data, num_features = problem.splits[0], problem.num_features
     num_examples, itemsize = len(data.y), np.dtype(dtype).itemsize
-    stored = problem.dense or num_examples * problem.num_classes * itemsize <= STORED_BYTES
+    stored = num_examples * problem.num_classes * itemsize <= STORED_BYTES
     spec = SolverSpec(
         problem.objective,
         problem.num_classes,
@@ -153,9 +162,8 @@ def _compile(problem: Problem, state: PathState, axes: Axes | None) -> tuple[_So
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
         data = preprocess(data.X, data.y, problem.fitted, dtype)
-    if axes is not None:
-        axes = jax.tree.map(lambda each: each.astype(dtype), axes)
-    elif not problem.dense:
+    axes = None
+    if not problem.dense:
         axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))
     found = time.perf_counter()
     point = make_point(spec, num_examples, num_features)
@@ -172,13 +180,10 @@ def _resume(problem: Problem, solver: _Solver, state: PathState) -> Point:
     """The point of `state`, whose probabilities are not saved: they are computed again, by the same program."""
     if state.point is None:
         return _begin(problem, solver.point, state)
-    arrays: dict[str, Any] = {
-        name: np.asarray(each, getattr(solver.point, name).dtype) for name, each in state.point.items()
-    }
-    point = Point(**arrays, p=solver.point.p)
+    point = _restore(solver.point, state.point)
     if point.phase == START or not solver.spec.stored:
         return point
-    again: Point = jax.tree.map(jnp.array, Point(**arrays | {"phase": START}, p=solver.point.p))
+    again: Point = jax.tree.map(jnp.array, point._replace(phase=jnp.asarray(START)))
     return point._replace(p=_call(problem, solver, again, state.unit, until=1).p)
 
 
@@ -231,13 +236,18 @@ def _advance(problem: Problem, solver: _Solver, state: PathState, point: Point) 
         np.array(point.W),
         float(point.value),
         float(point.norm),
+        float(
+            least_curvature(
+                problem.objective, problem.curvature(np.array([reg]))[0], np.asarray(point.curved, float)
+            )
+        ),
         int(point.newton_steps),
         int(point.passes),
         state.dtype,
     )
     if state.dtype == "float32" and problem.explain((minimum,), state.unit)[1] == ["rounding"]:
         point = start_point(point, reg, minimum.W, counts=(minimum.newton_steps, minimum.passes))
-        return replace(state, dtype="float64", point=_copy(point)), point
+        return replace(state, dtype="float64", point=_copy(point) | {"reg": np.array(reg)}), point
     state = replace(state, minima=(*state.minima, minimum), point=None)
     if len(state.minima) < len(problem.regs):
         point = _begin(problem, point, state)
@@ -245,7 +255,17 @@ def _advance(problem: Problem, solver: _Solver, state: PathState, point: Point) 
 
 
 def _copy(point: Point) -> dict[str, np.ndarray]:
-    return {name: np.array(value) for name, value in point._asdict().items() if name != "p"}
+    """The arrays of a point by name, without the probabilities."""
+    fields = {name: value for name, value in point._asdict().items() if name not in ("inverse", "p")}
+    return {name: np.array(value) for name, value in (fields | point.inverse._asdict()).items()}
+
+
+def _restore(point: Point, arrays: dict[str, np.ndarray]) -> Point:
+    """The point of these arrays, in the types of `point`, and with its probabilities."""
+    kept = point._asdict() | point.inverse._asdict()
+    kept |= {name: np.asarray(value, kept[name].dtype) for name, value in arrays.items()}
+    kept["inverse"] = Inverse(*(kept.pop(name) for name in Inverse._fields))
+    return Point(**kept)
 
 
 def _describe(problem: Problem, state: PathState, point: Point | None) -> PathProgress:

@@ -86,6 +86,8 @@ class NotConverged:
     regs: tuple[float, ...]
     why: Reason
     max_passes: int
+    penalized: bool
+    """whether there is a penalty, even if its strength is 0"""
     gap: float = field(default=float("nan"))
     """the largest of their gaps"""
 
@@ -146,7 +148,8 @@ def analyze_path(result: PathResult) -> tuple[PathFinding, ...]:
     for why in sorted({reason for reason in result.reasons if reason}):
         which = np.array([reason == why for reason in result.reasons])
         regs = tuple(map(float, result.reg[which]))
-        findings.append(NotConverged(regs, why, solver.max_passes, float(np.max(result.gap[which]))))
+        penalized, gap = config.penalty != "none", float(np.max(result.gap[which]))
+        findings.append(NotConverged(regs, why, solver.max_passes, penalized, gap))
     return tuple(findings)
 
 

@@ -98,7 +98,7 @@ def _describe_unconverged(finding: NotConverged) -> tuple[str, dict[str, str]]:
         return f"{text}{most:,} passes were not enough.", {"--max-passes": str(10 * most)}
     if finding.why == "separable":
         text += "the classes are separable, so without a penalty the objective has no minimum."
-        return text, {"--penalty": "l2", "--regs": "log:1e-6:1:20"}
+        return text, {"--regs": "log:1e-6:1:20"} | ({} if finding.penalized else {"--penalty": "l2"})
     reached = 10.0 ** np.ceil(np.log10(finding.gap)) if 0 < finding.gap < 0.1 else 0.5
     return f"{text}the gap is within the rounding of float64.", {"--tolerance": f"{reached:g}"}
 

@@ -130,6 +130,35 @@ def test_separable_classes_have_no_minimum_without_a_penalty(wine, preconditione
     assert result.converged.tolist() == [False, True]
 
 
+def test_a_bias_without_a_penalty_has_converged_too(preconditioner, fresh_programs):
+    """A large penalty bounds how far the weights are from their minimum, but not the bias."""
+    y = np.repeat([0, 1], [90, 10])
+    dataset = one_split(np.full((100, 2), 7.0), y)
+    result = regularization_path(dataset, regs=(2e5, 1.0), penalize_bias=False)
+    assert result.converged.all()
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    np.testing.assert_allclose(result.objective, entropy, rtol=1e-5)
+
+
+def test_where_the_start_is_the_minimum_it_stays(preconditioner, fresh_programs):
+    dataset = one_split(np.full((40, 2), 7.0), np.arange(40) % 4)
+    result = regularization_path(dataset, regs=(0.0, 0.1))
+    assert result.reasons[1] == ""  # at 0 the gradient is all rounding, compared with rounding
+    np.testing.assert_allclose(result.objective, np.log(4), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scale", "reg"), [(1e60, 1e117), (1.0, 1e-3)])
+def test_features_of_any_scale_and_alike_converge(preconditioner, fresh_programs, scale, reg):
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    shared = rng.normal(size=(300, 1))  # one direction has a hundred times the variance of the others
+    X = scale * (10 * shared + rng.normal(size=(300, 30)) + np.eye(3, 30)[y])
+    X[:, 0] *= 1e6  # units that differ
+    result = regularization_path(one_split(X, y), regs=(reg,), dtype="float64")
+    assert result.converged.all()
+    assert result.passes[0] < 3000
+
+
 def test_unbalanced_classes_and_constant_features(preconditioner, fresh_programs):
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [900, 90, 10])
@@ -191,7 +220,7 @@ def test_the_next_minimum_is_predicted_by_a_parabola():
     def weights(reg):
         return A + B * np.log(reg) + C * np.log(reg) ** 2
 
-    minima = [Minimum(reg, weights(reg), 0.0, 0.0, 1, 1, "float64") for reg in regs]
+    minima = [Minimum(reg, weights(reg), 0.0, 0.0, 1.0, 1, 1, "float64") for reg in regs]
     np.testing.assert_allclose(solve.predict(minima, 0.02), weights(0.02))
     np.testing.assert_array_equal(solve.predict(minima[:1], 0.02), minima[0].W)
     np.testing.assert_array_equal(solve.predict(minima, 0.0), minima[-1].W)
@@ -314,8 +343,17 @@ def test_options_are_arguments_or_a_config(digits):
         digits, regs=np.array([0.1]), penalty="half_l2", standardize=True, dtype="float64"
     )
     np.testing.assert_array_equal(one.weights, other.weights)
+    single = regularization_path(digits, regs=0.1, penalty="half_l2", standardize=True, dtype="float64")
+    np.testing.assert_array_equal(one.weights, single.weights)
     with pytest.raises(InputError, match="regs is given beside a SweepConfig"):
         regularization_path(digits, config, regs=(0.2,))
+
+
+@pytest.mark.usefixtures("own_messages")
+@pytest.mark.parametrize("regs", ["log:1e-3:1:4", [[0.1, 1.0]], (-1.0,), (), (np.nan,), (1, "a")])
+def test_wrong_strengths_are_refused_by_name(digits, regs):
+    with pytest.raises(InputError, match=r"^regs "):
+        regularization_path(digits, regs=regs)
 
 
 @pytest.mark.parametrize(

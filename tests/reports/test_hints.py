@@ -188,7 +188,7 @@ def test_a_path_whose_best_is_at_an_end_goes_on_there(solved, place, side):
     [
         ("passes", "--max-passes 100"),
         ("rounding", "--tolerance 0.001"),
-        ("separable", "--penalty l2 --regs log:1e-6:1:20"),
+        ("separable", "--regs log:1e-6:1:20"),
     ],
 )
 def test_what_did_not_converge_is_named_with_the_reason(solved, reason, expected):
