@@ -93,7 +93,7 @@ def test_times_to_convergence_are_those_of_the_run():
     measured = run["measured"]
     tables = {name: convergence.read_timings(found) for name, found in measured.items()}
     _, *rows = convergence.summarize(measured, tables, run["config"]["limit"])
-    assert len(rows) == 6
+    assert len(rows) == len(measured)
     page = claimed_in(PAGES[1])
     for row in rows:
         assert f"| {row[0]} | {row[1]} | {row[7]} | {row[8]} | {row[9]} |" in page
