@@ -4,8 +4,9 @@ With pᵢ the probabilities of example i, the Hessian of the data's part is, for
 
     ∂²L / ∂W[k]∂W[l] = 1/N Σᵢ pᵢₖ (1[k = l] − pᵢₗ) xᵢxᵢᵀ.
 
-The second term is one matrix product for all pairs of classes, ZᵀZ with the rows zᵢ = pᵢ ⊗ xᵢ. It is computed in float32,
-also where all else is float64: an error of a preconditioner changes the number of steps, not the minimum.
+The second term is one matrix product for all pairs of classes, Z Zᵀ with the columns zᵢ = pᵢ ⊗ xᵢ. It is computed in float32,
+also where all else is float64: an error of a preconditioner changes the number of steps, not the minimum. Features are
+divided by their root mean squares before, so that float32 holds all products.
 """
 
 from typing import Any, NamedTuple
@@ -20,9 +21,8 @@ from softjax.objective.penalty import penalty_curvature
 from softjax.objective.scores import matmul
 from softjax.path.passes import Data, SolverSpec, block_size, read_features
 
-RIDGE = 4 * float(
-    np.finfo(np.float32).eps
-)  # of the norm of the Hessian, added to its diagonal: more than rounding errors
+# The share of the norm of the Hessian that is added to its diagonal: more than rounding errors.
+RIDGE = 4 * float(np.finfo(np.float32).eps)
 
 
 class Inverse(NamedTuple):

@@ -45,7 +45,7 @@ class Point(NamedTuple):
     - `radius`: of the trust region, in the norm of M.
     - `products`: those of CG in this Newton step.
     - `least`, `stalled`: the smallest norm so far, and Newton steps without progress.
-    - `inverse`: of the Hessian at earlier weights; empty if the principal axes precondition.
+    - `inverse`: that of the Hessian at earlier weights, as a factor; empty if the principal axes precondition.
     - `curved`: the means of p(1 − p) for each class.
     - `p`: the probabilities of all examples, if they are stored.
     """

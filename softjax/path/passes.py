@@ -65,12 +65,8 @@ def evaluate(
 
     (loss, grad, curved), p = map_blocks(block, (data.X, data.y), block_size(data.X, spec.dtype))
     penalty, slope = penalty_and_slope(spec.objective, reg, W, W.dtype, bias_axis=1)
-    return (
-        loss + penalty,
-        grad + slope,
-        curved,
-        p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype),
-    )
+    p = p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype)
+    return loss + penalty, grad + slope, curved, p
 
 
 def multiply(

@@ -106,7 +106,8 @@ class PathResult:
         gradient_norm: ‖∇L‖ at the minimum found (R,).
         gap: An upper bound of the relative distance of the objective from its minimum, ‖∇L‖² / 2cL, where c is the
             curvature of the penalty (R,). If the bias is not penalized, c is at most the least mean of p(1 − p) over the
-            classes, and the bound is an estimate. Without a penalty the gap is ‖∇L‖ divided by its value at W = 0. It is that of the weights before they are rounded to `config.dtype`.
+            classes, and the bound is an estimate. Without a penalty the gap is ‖∇L‖ divided by its value at W = 0. All
+            three are those of the weights before they are rounded to `config.dtype`: objective, norm and gap.
         converged: Whether the gap is at most the tolerance, and there is a minimum as far as is known (R,).
         reasons: Why not, for each penalty strength: `"passes"`, there were `solver.max_passes`; `"rounding"`, only rounding
             errors are left; `"separable"`, there is no minimum, because without a penalty the loss of examples that a

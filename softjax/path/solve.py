@@ -231,16 +231,13 @@ def _advance(problem: Problem, solver: _Solver, state: PathState, point: Point) 
     if int(point.phase) != DONE:
         return state, point
     reg = float(problem.regs[len(state.minima)])
+    c, curved = problem.curvature(np.array([reg]))[0], np.asarray(point.curved, float)
     minimum = Minimum(
         reg,
         np.array(point.W),
         float(point.value),
         float(point.norm),
-        float(
-            least_curvature(
-                problem.objective, problem.curvature(np.array([reg]))[0], np.asarray(point.curved, float)
-            )
-        ),
+        float(least_curvature(problem.objective, c, curved)),
         int(point.newton_steps),
         int(point.passes),
         state.dtype,
