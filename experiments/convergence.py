@@ -463,7 +463,7 @@ def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
         axes.plot(regs, found["softjax"]["each"], color=ACCENT, linewidth=2, marker=".", label="softjax")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(found["title"], fontsize=9)
+        axes.set_title(found["title"].replace(", ", "\n", 1), fontsize=9)
         axes.set_xlabel("penalty strength reg")
         axes.set_ylabel("seconds (log scale)")
         axes.grid(color="0.93")
