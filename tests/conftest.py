@@ -20,6 +20,8 @@ OWN_CACHE = "JAX_COMPILATION_CACHE_DIR" not in os.environ
 if OWN_CACHE:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="softjax-tests-")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# JAX writes the cache in place, so another process can read half a program; it says so, and compiles it again.
+os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 # Compilation takes most of the time, so tests and the processes that they start are hardly optimized. Where this is set to 0, as
