@@ -24,10 +24,10 @@ def compile_once(build: Callable[[Any, Any], Program], static: Hashable, argumen
 
     - `build`: compiles. It takes `static`, and `arguments` with a `jax.ShapeDtypeStruct` in place of each array.
     - `static`: everything else that the programs depend on.
-    - `arguments`: a pytree of arrays.
+    - `arguments`: a pytree of arrays, of JAX or NumPy.
     """
     leaves, structure = jax.tree.flatten(arguments)
-    shapes = tuple(shape_of(leaf.shape, leaf.dtype, leaf.sharding) for leaf in leaves)
+    shapes = tuple(shape_of(leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)) for leaf in leaves)
     program: Program = _compile(build, static, shapes, structure)
     return program
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from softjax.evaluation.examples import map_blocks
 from softjax.objective.penalty import penalty_curvature
 from softjax.objective.scores import matmul
-from softjax.path.passes import Data, SolverSpec, block_size, read_features
+from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec, read_features
 
 # The share of the norm of the Hessian that is added to its diagonal: more than rounding errors.
 RIDGE = 4 * float(np.finfo(np.float32).eps)
@@ -37,7 +37,8 @@ def invert_hessian(
 ) -> Inverse:
     """The inverse of the Hessian, M = K · D, at the weights with these probabilities."""
     K = spec.num_classes
-    size = max(block_size(data.X, spec.dtype) // K, min(len(data.y), 1024))
+    row_bytes = (data.X.shape[1] + 1) * K * 4
+    size = max(min(len(data.y), WHOLE_BYTES // row_bytes), 1)
     scales = _measure_scales(spec, data, size)
 
     def block(X: Any, p: Any) -> tuple[Any, None]:

@@ -99,17 +99,16 @@ def make_point(spec: SolverSpec, num_examples: int, num_features: int) -> Point:
         **dict.fromkeys(("W", "grad", "step", "residual", "direction"), (K, D)),
         "lengths": (3,),
         "curved": (K,),
-        "p": (num_examples if spec.stored else 0, K),
     }
     types = dict.fromkeys(("phase", "products", "newton_steps", "passes", "stalled"), np.int32)
     fields: dict[str, Any] = {
         name: np.zeros(shapes.get(name, ()), types.get(name, dtype)) for name in Point._fields
     }
     M, scaled = (K * D, D) if spec.dense else (0, 0)
-    fields["inverse"] = Inverse(jnp.zeros((M, M), jnp.float32), jnp.full(scaled, jnp.inf, dtype))
+    fields["inverse"] = Inverse(np.zeros((M, M), np.float32), np.full(scaled, np.inf, dtype))
     fields["products"] += NEVER * spec.dense
-    point: Point = jax.tree.map(jnp.asarray, Point(**fields))
-    return point
+    fields["p"] = jnp.zeros((num_examples if spec.stored else 0, K), dtype)  # large: made on the device
+    return Point(**fields)
 
 
 def start_point(
@@ -188,12 +187,18 @@ def _advance(spec: SolverSpec, point: Point, limits: Limits, data: Data, axes: A
 
 
 def _invert(spec: SolverSpec, data: Data, point: Point) -> Point:
-    """Computes the inverse of the Hessian, and begins CG again."""
+    """Computes the inverse of the Hessian, and begins CG again with it."""
+    inverse = invert_hessian(spec, data, point.reg, point.p)
+    z = divide_by_hessian(inverse, -point.grad)
+    rz = -(point.grad * z).sum()
     return point._replace(
-        inverse=invert_hessian(spec, data, point.reg, point.p),
-        phase=jnp.full_like(point.phase, START),
-        products=jnp.zeros_like(point.products),
+        phase=jnp.where(jnp.isfinite(rz), MULTIPLY, DONE),
+        direction=z,
+        rz=rz,
+        lengths=jnp.stack([jnp.zeros_like(rz), jnp.zeros_like(rz), rz]),
         radius=jnp.full_like(point.radius, jnp.inf),
+        products=jnp.zeros_like(point.products),
+        inverse=inverse,
     )
 
 
@@ -294,7 +299,7 @@ def _divide(spec: SolverSpec, axes: Any, point: Point, R: Any) -> Any:
 
 def _most_products(num_weights: int) -> int:
     """Products of a Newton step above which a new inverse costs less than it saves."""
-    return max(num_weights // 50, 2)
+    return max(num_weights // 60, 2)
 
 
 def _target(objective: Objective, limits: Limits, point: Point) -> Any:
