@@ -9,10 +9,15 @@ from jaxtyping import Float, Int, UInt8
 
 from softjax.errors import InputError
 
+Label = str | int | float | bool
+"""A label as a user writes it."""
+
 
 @dataclass(frozen=True)
 class Split:
     """Examples: features X (N, D − 1), without the bias column, as uint8 pixels or floats; labels y (N,), 0..K−1.
+
+    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it.
 
     Examples:
         >>> import numpy as np
@@ -23,9 +28,27 @@ class Split:
 
     X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
+    weight: Float[np.ndarray, " N"] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What the columns of X and the labels 0..K−1 stand for.
+
+    Attributes:
+        classes: The K labels as the user wrote them.
+        class_names: Their names in reports.
+        feature_names: The names of the columns of X, or None if they have none.
+        image_shape: The shape of a row of X as an image, or None.
+    """
+
+    classes: tuple[Label, ...]
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] | None = None
+    image_shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +72,9 @@ class Dataset:
         test: The test split.
         class_names: K names, in the order of the labels.
         image_shape: The shape of a row of X as an image, (height, width) or (height, width, 3); None if it is no image.
-        fingerprint: Hexadecimal hash of all features and labels.
+        fingerprint: Hexadecimal hash of all features, labels and weights.
+        classes: K labels as the user wrote them; by default 0..K−1.
+        feature_names: The names of the columns of X, or None if they have none.
     """
 
     name: str
@@ -60,13 +85,22 @@ class Dataset:
     class_names: tuple[str, ...]
     image_shape: tuple[int, ...] | None
     fingerprint: str
+    classes: tuple[Label, ...] = ()
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not self.classes:
+            object.__setattr__(self, "classes", tuple(range(len(self.class_names))))
         if len(self.class_names) < 2:
             raise InputError(
                 f"{self.title}: a classifier needs at least two classes, but there is "
                 f"{', '.join(map(str, self.class_names)) or 'none'} alone"
             )
+
+    @property
+    def schema(self) -> Schema:
+        """What the columns of X and the labels stand for."""
+        return Schema(self.classes, self.class_names, self.feature_names, self.image_shape)
 
     @property
     def num_classes(self) -> int:
@@ -99,6 +133,8 @@ def build_dataset(
     splits: tuple[Split, Split, Split],
     class_names: Sequence[str] | None = None,
     image_shape: tuple[int, ...] | None = None,
+    classes: Sequence[Label] = (),
+    feature_names: Sequence[str] | None = None,
 ) -> Dataset:
     """A `Dataset` of a training, validation and test split; checks them and computes the fingerprint.
 
@@ -143,5 +179,7 @@ def build_dataset(
         test,
         tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
         image_shape,
-        fingerprint(*(array for split in splits for array in (split.X, split.y))),
+        fingerprint(*(each for split in splits for each in (split.X, split.y, split.weight) if each is not None)),
+        tuple(classes),
+        None if feature_names is None else tuple(feature_names),
     )

@@ -52,6 +52,7 @@ def evaluate_path(problem: Problem, state: PathState) -> PathResult:
         passes=np.array([minimum.passes for minimum in minima]),
         weights=W[rows].swapaxes(1, 2),
         preprocessing=problem.fitted,
+        schema=problem.schema,
         seconds=replace(state.seconds, evaluate=time.perf_counter() - start),
     )
 

@@ -105,7 +105,8 @@ def make_point(spec: SolverSpec, num_examples: int, num_features: int) -> Point:
         name: np.zeros(shapes.get(name, ()), types.get(name, dtype)) for name in Point._fields
     }
     M, scaled = (K * D, D) if spec.dense else (0, 0)
-    fields["inverse"] = Inverse(np.zeros((M, M), np.float32), np.full(scaled, np.inf, dtype))
+    empty: Any = (np.zeros((M, M), np.float32), np.full(scaled, np.inf, dtype))
+    fields["inverse"] = Inverse(*empty)
     fields["products"] += NEVER * spec.dense
     fields["p"] = jnp.zeros((num_examples if spec.stored else 0, K), dtype)  # large: made on the device
     return Point(**fields)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from softjax.datasets.dataset import Dataset, Split
+from softjax.datasets.dataset import Dataset, Schema, Split
 from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import check_ranges
@@ -38,8 +38,13 @@ class Problem:
     """the penalty strengths that differ, from the largest to the smallest"""
     fitted: Preprocessing
     splits: tuple[Data, Data, Data]
-    num_classes: int
+    schema: Schema
     num_features: int
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.schema.classes)
 
     @property
     def dense(self) -> bool:
@@ -107,7 +112,7 @@ def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> P
         np.unique(np.asarray(regs, float))[::-1],
         fitted,
         (train, val, test),
-        dataset.num_classes,
+        dataset.schema,
         dataset.num_features,
     )
 

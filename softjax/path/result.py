@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from softjax.datasets.dataset import Split
+from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
@@ -120,6 +120,7 @@ class PathResult:
             The inversion of the Hessian, for up to 1,000 weights, is not counted.
         weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
         preprocessing: The mean and scale of the features.
+        schema: The classes, and the names of the features.
         seconds: The time of each phase, in seconds.
     """
 
@@ -141,6 +142,7 @@ class PathResult:
     passes: Int[np.ndarray, " R"]
     weights: Float[np.ndarray, "R D K"] = field(repr=False)
     preprocessing: Preprocessing = field(repr=False)
+    schema: Schema = field(repr=False)
     seconds: PathSeconds
 
     @property

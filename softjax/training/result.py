@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 
-from softjax.datasets.dataset import Split
+from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.errors import InputError
 from softjax.evaluation.examples import score_split
@@ -62,6 +62,7 @@ class SweepResult:
         weights: Weights of all runs (C, S, D, K) with `keep_weights="all"`, else None.
         preprocessing: The mean and scale of the features.
         grid_shape: (L, R), or None if the configurations were drawn.
+        schema: The classes, and the names of the features.
         seconds: Time to load, compile, train and evaluate, in seconds.
     """
 
@@ -83,6 +84,7 @@ class SweepResult:
     weights: Float[np.ndarray, "C S D K"] | None = field(repr=False)
     preprocessing: Preprocessing = field(repr=False)
     grid_shape: tuple[int, int] | None
+    schema: Schema = field(repr=False)
     seconds: Seconds
 
     @property

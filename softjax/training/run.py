@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
-from softjax.datasets.dataset import Dataset
+from softjax.datasets.dataset import Dataset, Schema
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import prepare
@@ -36,6 +36,7 @@ class SweepRun:
     - `grid` (2, C): learning rates and penalty strengths.
     - `factors` (T,): the factor of the learning rate at each step.
     - `fitted`: the preprocessing in float64.
+    - `schema`: the classes, and the names of the features.
     - `setting`: the preprocessing that is left to do, the data and all other numbers, on the devices.
     - `chunks`: the chunks, in order.
     - `history_steps` (H,): the steps whose losses are kept.
@@ -47,7 +48,7 @@ class SweepRun:
     factors: Float[np.ndarray, " T"]
     fitted: Preprocessing
     setting: Setting
-    num_classes: int
+    schema: Schema
     mesh: Mesh
     chunks: list[Chunk]
     history_steps: np.ndarray
@@ -99,7 +100,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         schedule_factors(config),
         fitted,
         place(setting, mesh),
-        dataset.num_classes,
+        dataset.schema,
         mesh,
         plan_chunks(config, dataset, chunk_size, mesh.shape[CONFIG]),
         np.arange(0, config.num_iters, stride),
@@ -214,7 +215,7 @@ def _place_runs(run: SweepRun, chunk: Chunk, configs: Int[np.ndarray, " c"]) -> 
 def _compile(run: SweepRun, chunk: Chunk, step: int, runs: Runs) -> Programs:
     spec = ProgramSpec(
         choose_method(run.config, run.mesh.shape[DATA]),
-        run.num_classes,
+        len(run.schema.classes),
         tuple(sorted({*chunk.lengths, *chunk.remaining(step)})),
         run.config.minibatches,
         jax.default_backend(),

@@ -141,6 +141,7 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
         weights=weights,
         preprocessing=run.fitted,
         grid_shape=(len(config.learning_rates), len(config.regs)) if config.search == "grid" else None,
+        schema=run.schema,
         seconds=replace(state.seconds, load=run.load_seconds),
     )
 
