@@ -115,7 +115,8 @@ class Dataset:
     def development(self, num_examples: int = 500, seed: int = 0) -> Split:
         """`num_examples` training examples drawn without replacement, or all if there are fewer."""
         rows = np.random.default_rng(seed).permutation(len(self.train))[:num_examples]
-        return Split(self.train.X[rows], self.train.y[rows])
+        weight = self.train.weight
+        return Split(self.train.X[rows], self.train.y[rows], None if weight is None else weight[rows])
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from softjax.datasets.dataset import Dataset, Schema, Split
 from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import check_ranges
+from softjax.evaluation.examples import check_ranges, mean_one
 from softjax.memory import check_memory
 from softjax.objective.config import Objective
 from softjax.objective.penalty import coefficients
@@ -101,7 +101,7 @@ def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> P
         itemsize=np.dtype(dtype).itemsize,
     )
     check_memory("the path", needed)
-    fitted = fit(dataset.train.X, config.standardize)
+    fitted = fit(dataset.train.X, config.standardize, dataset.train.weight)
     check_ranges(dataset, fitted, dtype)
     train, val, test = (_place(split, fitted, dtype) for split in splits)
     regs = config.regs if config.penalty != "none" else (0.0,)
@@ -119,14 +119,19 @@ def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> P
 
 def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
     """The examples on the device, as they are. They are preprocessed in blocks, when they are used."""
+    weight = mean_one(split.weight, "float64")
     if split.X.dtype != np.float64 and not can_apply(fitted, split.X, dtype):
         # of an extreme scale, which the device may round to 0
-        return preprocess(split.X, split.y, fitted, dtype)
-    return Data(jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted))
+        return preprocess(Data(split.X, split.y, fitted, weight), fitted, dtype)
+    data = Data(split.X, split.y.astype(np.int32), fitted, weight)
+    on_device: Data = jax.tree.map(jnp.asarray, data)
+    return on_device
 
 
-def preprocess(X: Any, y: Any, fitted: Preprocessing, dtype: str) -> Data:
+def preprocess(data: Data, fitted: Preprocessing, dtype: str) -> Data:
     """The examples with nothing left to preprocess."""
-    ready = np.ones((X.shape[0], X.shape[1] + 1), dtype)
-    ready[:, :-1] = centre(fitted, np.asarray(X), dtype)
-    return Data(jnp.asarray(ready), jnp.asarray(y, jnp.int32), None)
+    num_examples, num_features = data.X.shape
+    ready = np.ones((num_examples, num_features + 1), dtype)
+    ready[:, :-1] = centre(fitted, np.asarray(data.X), dtype)
+    placed: Data = jax.tree.map(jnp.asarray, Data(ready, np.asarray(data.y, np.int32), None, data.weight))
+    return placed

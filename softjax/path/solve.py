@@ -161,7 +161,7 @@ def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
         stored,
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
-        data = preprocess(data.X, data.y, problem.fitted, dtype)
+        data = preprocess(data, problem.fitted, dtype)
     axes = None
     if not problem.dense:
         axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))

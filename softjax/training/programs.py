@@ -67,7 +67,7 @@ class Evaluations(NamedTuple):
     """which validation examples are classified correctly"""
     test_correct: Bool[Array, "S c N"]
     train_loss: Float[Array, "S c"]
-    """the sum of the training losses, without the penalty"""
+    """the sum of the weighted training losses, without the penalty"""
 
 
 class Programs(NamedTuple):

@@ -52,7 +52,7 @@ class SweepResult:
         test_accuracy: Accuracy on the test split (C, S); NaN if the run diverged.
         val_hits: For each validation example, how many of the S classifiers are correct (C, N).
         test_hits: The same for each test example (C, N).
-        final_loss: The objective, penalty included, on the whole training split (C, S); NaN if the run diverged.
+        final_loss: The objective, weights and penalty included, on the whole training split (C, S); NaN if the run diverged.
         diverged: Whether the loss or a weight became infinite or NaN during training (C, S).
         loss_history: The minibatch objective, penalty included, before the update of each step in `history_steps`
             (C, S, H). NaN after a configuration was stopped.

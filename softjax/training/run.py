@@ -24,7 +24,15 @@ from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
-from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
+from softjax.training.step import (
+    Carry,
+    Hyperparameters,
+    Setting,
+    Steps,
+    choose_method,
+    schedule_factors,
+    weigh_draws,
+)
 
 OnProgress = Callable[[Progress], None] | None
 
@@ -80,7 +88,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
             f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"
         )
     grid = np.array(config.configurations())
-    fitted = fit(dataset.train.X, config.standardize)
+    fitted = fit(dataset.train.X, config.standardize, dataset.train.weight)
     dtype = weight_dtype(config.dtype)
     prepared = prepare(dataset, fitted, dtype)
     numbers = (config.init_scale, config.momentum, config.beta2, config.eps)
@@ -92,6 +100,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         prepared.val,
         prepared.test,
         prepared.preprocessing,
+        weigh_draws(dataset.train.weight),
     )
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     return SweepRun(
