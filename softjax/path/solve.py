@@ -109,7 +109,7 @@ def regularization_path(
         if state is None:
             state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
         loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
-        return evaluate_path(problem, _solve(problem, replace(state, seconds=loaded), on_progress))
+        return evaluate_path(problem, find_minima(problem, replace(state, seconds=loaded), on_progress))
 
 
 def _read_options(config: SweepConfig | None, given: dict[str, Any]) -> SweepConfig:
@@ -126,8 +126,8 @@ def passes_per_call(num_examples: int, num_weights: int) -> int:
     return max(1, min(1000, round(5e10 / (4 * num_examples * num_weights))))
 
 
-def _solve(
-    problem: Problem, state: PathState, on_progress: Callable[[PathProgress], None] | None
+def find_minima(
+    problem: Problem, state: PathState, on_progress: Callable[[PathProgress], None] | None = None
 ) -> PathState:
     """Solves the penalty strengths that are left, from the largest to the smallest."""
     solver: _Solver | None = None
