@@ -17,7 +17,8 @@ Label = str | int | float | bool
 class Split:
     """Examples: features X (N, D − 1), without the bias column, as uint8 pixels or floats; labels y (N,), 0..K−1.
 
-    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it.
+    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it. `group` (N,) numbers
+    groups that cross-validation keeps together; None if there are none.
 
     Examples:
         >>> import numpy as np
@@ -29,6 +30,7 @@ class Split:
     X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
     weight: Float[np.ndarray, " N"] | None = None
+    group: Int[np.ndarray, " N"] | None = None
 
     def __len__(self) -> int:
         return len(self.y)

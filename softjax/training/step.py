@@ -46,7 +46,8 @@ class Hyperparameters(NamedTuple):
 class Setting(NamedTuple):
     """What all runs of a sweep share: the objective, the numbers and the data, on the device.
 
-    `bounds` is for weighted training examples, as `weigh_draws` computes it; None if all weights are 1.
+    `bounds` is for weighted training examples, as `weigh_draws` computes it; None if all weights are 1. `folds` is the fold of
+    each training example; None without cross-validation.
     """
 
     objective: Objective
@@ -56,14 +57,16 @@ class Setting(NamedTuple):
     test: Examples
     preprocessing: Preprocessing
     bounds: UInt32[Array, " N"] | UInt32[np.ndarray, " N"] | None = None
+    folds: Int[Array, " N"] | Int[np.ndarray, " N"] | None = None
 
 
 class Run(NamedTuple):
-    """What differs between runs: numbers for one run, arrays for several."""
+    """What differs between runs: numbers for one run, arrays for several. `fold` is held out; None without cross-validation."""
 
     lr: Float[Array, "..."]
     reg: Float[Array, "..."]
     key: Key[Array, "..."]
+    fold: Int[Array, "..."] | None
 
 
 class Steps(NamedTuple):
@@ -166,7 +169,13 @@ def take_step(
     rows = draw_minibatch(run.key, number, len(setting.train.y), setting.bounds, method)
     X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
     value, grad = loss_and_grad_kd(
-        W, X, setting.train.y[rows], run.reg, setting.objective, precision=method.precision
+        W,
+        X,
+        setting.train.y[rows],
+        run.reg,
+        setting.objective,
+        precision=method.precision,
+        share=_share(run, rows, setting, W.dtype, method),
     )
     if method.data_parallel > 1:
         value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
@@ -177,6 +186,19 @@ def take_step(
     with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer step count with floats
         updates, memory = optimizer.update(grad, memory, W)
     return Carry(optax.apply_updates(W, updates), memory), value
+
+
+def _share(
+    run: Run, rows: Int[Array, " B"], setting: Setting, dtype: Any, method: Method
+) -> Float[Array, " B"] | None:
+    """The share of each example of a minibatch in its mean loss: 0 in the fold that is held out. None if all are the same."""
+    if setting.folds is None:
+        return None
+    kept = (setting.folds[rows] != run.fold).astype(dtype)
+    total = kept.sum()
+    if method.data_parallel > 1:
+        total = lax.pmean(total, DATA)  # type: ignore[no-untyped-call]  # as the losses of the devices are averaged
+    return kept / jnp.maximum(total, jnp.finfo(dtype).tiny)
 
 
 def weigh_draws(weight: Float[np.ndarray, " N"] | None) -> UInt32[np.ndarray, " N"] | None:
