@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from softjax.datasets.dataset import Dataset, Schema, Split
+from softjax.datasets.folds import assign_folds, merge_parts
 from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import check_ranges, mean_one
@@ -40,6 +41,25 @@ class Problem:
     splits: tuple[Data, Data, Data]
     schema: Schema
     num_features: int
+    folds: Int[np.ndarray, " N"] | None = None
+    """the fold of each training example, for cross-validation"""
+
+    @property
+    def num_parts(self) -> int:
+        """How many paths are solved: one, or one without each fold and then one with all examples."""
+        return 1 if self.folds is None else int(self.folds.max()) + 2
+
+    def strength(self, number: int) -> float:
+        """The penalty strength of the minimum with this number: those of a part from the largest on, part by part."""
+        return float(self.regs[number % len(self.regs)])
+
+    def weigh(self, data: Data, part: int) -> Data:
+        """The examples of a part: those of the fold that is held out have the weight 0."""
+        if self.folds is None:
+            return data
+        weight = np.ones(len(data.y)) if data.weight is None else np.asarray(data.weight)
+        weight = np.where(self.folds == part, 0, weight)
+        return data._replace(weight=jnp.asarray(weight / weight.mean()))
 
     @property
     def num_classes(self) -> int:
@@ -91,10 +111,13 @@ def check_smooth(config: SweepConfig) -> None:
 def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> Problem:
     """The problem of these options. Raises `InputError` as `softjax.regularization_path` does."""
     check_smooth(config)
-    dtype = weight_dtype(config.dtype)
+    dtype, folds = weight_dtype(config.dtype), None
+    if config.folds:
+        dataset = merge_parts(dataset)
+        folds = assign_folds(dataset, config.folds, config.seed)
     splits = (dataset.train, dataset.val, dataset.test)
     needed = path_bytes(
-        len(config.regs),
+        len(config.regs) * config.runs_per_seed,
         num_examples=sum(map(len, splits)),
         num_features=dataset.num_features,
         num_classes=dataset.num_classes,
@@ -114,6 +137,7 @@ def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> P
         (train, val, test),
         dataset.schema,
         dataset.num_features,
+        folds,
     )
 
 
