@@ -425,6 +425,7 @@ def summarize(
         ours = found["softjax"]
         second = float(np.median(ours["seconds"]))
         any_, tight = find_best(tables[name], False), find_best(tables[name], True)
+        tried = any(timing.tight for timing in tables[name])
         left = sum(reason != "" for reason in ours["reasons"])
         rows.append(
             (
@@ -435,9 +436,13 @@ def summarize(
                 describe_solver(any_) if any_ else f"none in {limit:g} s",
                 f"{any_.median:.3g}" if any_ else f"> {limit:g}",
                 f"{any_.gap:.0e}" if any_ else "–",
-                describe_solver(tight) if tight else f"none in {limit:g} s",
-                f"{tight.median:.3g}" if tight else f"> {limit:g}",
-                f"{tight.median / second:.1f}" if tight else f"> {limit / second:.0f}",
+                describe_solver(tight)
+                if tight
+                else f"none in {limit:g} s"
+                if tried
+                else "none; tight tolerances are not tried",
+                f"{tight.median:.3g}" if tight else f"> {limit:g}" if tried else "–",
+                f"{tight.median / second:.1f}" if tight else f"> {limit / second:.0f}" if tried else "–",
             )
         )
     return rows
