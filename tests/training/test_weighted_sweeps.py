@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -47,7 +48,8 @@ def test_the_final_loss_is_the_weighted_one(digits):
 def test_examples_are_drawn_in_proportion_to_their_weights():
     weight = np.array([0.0, 3.0, 0.0, 0.5, 1.5, 1e-9, 0.0])
     method = Method("sgd", 200_000, "float32", "highest", 1)
-    rows = draw_minibatch(jax.random.key(0), np.int32(0), len(weight), weigh_draws(weight), method)
+    bounds = jnp.asarray(weigh_draws(weight))
+    rows = draw_minibatch(jax.random.key(0), jnp.int32(0), len(weight), bounds, method)
     counts = np.bincount(rows, minlength=len(weight))
     assert counts[[0, 2, 6]].tolist() == [0, 0, 0]
     likely = [1, 3, 4]
