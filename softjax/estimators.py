@@ -12,7 +12,7 @@ so C = 1 / (2 reg Σw) for three classes or more. For two classes scikit-learn p
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -87,7 +87,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":
         """Fits the classifier to features X (N, features) and labels y (N,), with sample weights (N,) if there are any.
 
         Raises `ValueError` for arguments that cannot be used. Warns with scikit-learn's `ConvergenceWarning` where the minimum was
@@ -183,7 +183,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "SoftmaxClassifierCV":
         """Chooses the strength on the folds, and fits the classifier. `groups` (N,) are for splitters that keep groups together.
 
         Raises `ValueError` for arguments that cannot be used, or a fold whose training part lacks a class.

@@ -12,14 +12,14 @@ from softjax.datasets.folds import assign_folds, merge_parts
 from softjax.path import problem
 
 REGS = (1e-4, 0.01, 1.0)
-TIGHT = PathConfig(tolerance=1e-12)
+TIGHT = PathConfig(tolerance=1e-10)
 
 
 @pytest.fixture(scope="module")
 def wine():
     X, y = load_wine(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(y))
-    X, y = X[order], y[order].astype(np.int32)
+    X, y = X[order] / X.std(axis=0), y[order].astype(np.int32)
     parts = (slice(0, 110), slice(110, 140), slice(140, None))
     train, val, test = (Split(X[rows], y[rows]) for rows in parts)
     return build_dataset("wine", "wine", (train, val, test))
