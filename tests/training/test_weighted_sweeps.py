@@ -14,7 +14,9 @@ from softjax.datasets import preprocess
 from softjax.datasets.dataset import build_dataset
 from softjax.training.step import Method, draw_minibatch, weigh_draws
 
-CONFIG = SweepConfig(learning_rates=(0.003, 0.01), regs=(0.01,), num_iters=40, batch_size=50, standardize=True)
+CONFIG = SweepConfig(
+    learning_rates=(0.003, 0.01), regs=(0.01,), num_iters=40, batch_size=50, standardize=True
+)
 COUNTS = np.arange(1257) % 3 + 1  # 1, 2, 3, 1, ...
 
 
