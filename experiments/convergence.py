@@ -42,6 +42,7 @@ from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
+PATH_SOLVERS = Path(__file__).with_name("path_solvers.py")
 SMALL = 2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
 LARGE = 100_000  # weights, from which on no start is cold
 QUICK = 5.0  # seconds; solvers that take less run three times
@@ -313,7 +314,7 @@ def run_limited(
     folder: Path,
     limit: float,
     environment: dict[str, str] | None = None,
-    script: Path = Path(__file__).with_name("path_solvers.py"),
+    script: Path = PATH_SOLVERS,
 ) -> list[str]:
     """The lines that a solver prints in `limit` seconds; then it is ended. `script` is called with its name and the folder."""
     command = [sys.executable, str(script), solver, str(folder)]

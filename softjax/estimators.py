@@ -28,7 +28,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from softjax.compilation import types_of
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import fit
-from softjax.errors import InputError
 from softjax.evaluation.examples import check_range
 from softjax.objective.config import Objective
 from softjax.path.config import PathConfig
@@ -210,7 +209,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self.regs is None:
             self.Cs_, self.C_ = np.array(Cs), float(Cs[best])
         else:
-            self.regs_, self.reg_ = np.array(regs), float(regs[best])
+            self.regs_ = np.array(regs, float)
+            self.reg_ = float(self.regs_[best])
         if self.refit:
             strength = strengths(examples.weight)[best]
             self._set(examples, _minimize(self, examples, examples.weight, [strength], BEYOND)[0])
@@ -280,6 +280,7 @@ def _read(estimator: Any, X: Any, y: Any, sample_weight: Any) -> _Examples:
     given = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     classes, y = np.unique(y, return_inverse=True)
     weight = weigh_examples(y, classes.tolist(), given, estimator.class_weight)
+    assert weight is not None  # as sample weights are given
     totals = np.bincount(y, weights=weight, minlength=len(classes))
     if (totals > 0).sum() < 2:
         raise ValueError(
@@ -294,7 +295,7 @@ def _read(estimator: Any, X: Any, y: Any, sample_weight: Any) -> _Examples:
 
 def _check_numbers(estimator: Any) -> None:
     for name in ("C", "reg", "tol", "max_iter"):
-        value = getattr(estimator, name, 1)
+        value: Any = getattr(estimator, name, 1)
         if name == "reg" and value is None:
             continue
         if (
@@ -318,7 +319,7 @@ def _pose(
     num_examples, num_features = X.shape
     fitted = fit(X, False, weight)
     check_range("training", Split(X, y, weight), fitted, "float64")
-    more = int(SIZES[SIZES >= num_examples].min()) - num_examples
+    more = int(SIZES[num_examples <= SIZES].min()) - num_examples
     X, y = np.pad(X, ((0, more), (0, 0)), mode="edge"), np.pad(y, (0, more))
     with types_of("float64"):
         data = preprocess(Data(X, y, fitted, np.pad(weight, (0, more))), fitted, "float64")
@@ -352,13 +353,12 @@ def _minimize(
     with types_of("float64"):
         state = find_minima(replace(problem, solver=solver), PathState("float64"))
     _, reasons = problem.explain(state.minima, state.unit)
-    for minimum, reason in zip(state.minima, reasons, strict=True):
-        if reason == "passes":
-            warn(
-                f"the minimum was not reached in {estimator.max_iter} passes: increase max_iter, or standardize the features",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+    if "passes" in reasons:
+        warn(
+            f"the minimum was not reached in {estimator.max_iter} passes: increase max_iter, or standardize the features",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
     rows = np.searchsorted(-regs, -np.asarray(strengths))
     return [state.minima[row] for row in rows]
 

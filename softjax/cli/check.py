@@ -81,7 +81,11 @@ class Check:
         )
         chance = {"softmax": np.log(dataset.num_classes), "hinge": dataset.num_classes - 1.0}[config.kind]
         chance_name = {"softmax": "−log(1/K)", "hinge": "K − 1"}[config.kind]
-        options = {"kind": config.kind, "penalty": config.penalty, "sample_weight": dev.weight}
+        options: dict[str, Any] = {
+            "kind": config.kind,
+            "penalty": config.penalty,
+            "sample_weight": dev.weight,
+        }
         objective, by_hand = partial(loss, **options), partial(loss_and_grad, **options)
         wrong = []
         for reg in config.regs:

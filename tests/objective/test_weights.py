@@ -59,7 +59,7 @@ def test_only_the_ratios_of_weights_matter_of_any_scale(examples):
 def test_the_loss_is_scikit_learn_s(examples, class_weight):
     W, X, y = examples
     table = compute_class_weight(
-        class_weight if class_weight == "balanced" else {k: 1.0 for k in range(K)} | class_weight,
+        class_weight if class_weight == "balanced" else dict.fromkeys(range(K), 1.0) | class_weight,
         classes=np.arange(K),
         y=y,
     )

@@ -108,7 +108,7 @@ def test_folds_that_cannot_be_are_refused_by_name(wine):
         assign_folds(merge_parts(wine), 60, 0)
     both = merge_parts(wine)
     by_class = replace(both, train=replace(both.train, group=both.train.y))
-    with pytest.raises(InputError, match="all examples of the class .* are in fold"):
+    with pytest.raises(InputError, match=r"all examples of the class .* are in fold"):
         assign_folds(by_class, 2, 0)
     with pytest.raises(InputError, match="5 folds need as many groups, and there are 3"):
         assign_folds(by_class, 5, 0)
