@@ -11,7 +11,7 @@ so C = 1 / (2 reg Σw) for three classes or more. For two classes scikit-learn p
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 from warnings import warn
 
@@ -298,12 +298,8 @@ def _check_numbers(estimator: Any) -> None:
         value: Any = getattr(estimator, name, 1)
         if name == "reg" and value is None:
             continue
-        if (
-            not isinstance(value, Real)
-            or isinstance(value, bool)
-            or not value >= 0
-            or (value == 0 and name != "reg")
-        ):
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not (is_number and value >= 0 and (value > 0 or name == "reg")):
             least = "zero or positive" if name == "reg" else "positive"
             raise ValueError(f"{name} must be a number, {least}, got {value!r}")
 

@@ -192,7 +192,7 @@ def _share(
     run: Run, rows: Int[Array, " B"], setting: Setting, dtype: Any, method: Method
 ) -> Float[Array, " B"] | None:
     """The share of each example of a minibatch in its mean loss: 0 in the fold that is held out. None if all are the same."""
-    if setting.folds is None:
+    if setting.folds is None or run.fold is None:
         return None
     kept = jnp.not_equal(setting.folds[rows], run.fold).astype(dtype)
     total = kept.sum()
