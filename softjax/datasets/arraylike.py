@@ -117,15 +117,16 @@ def _from_torch(tensor: Any, name: str) -> np.ndarray:
 TORCH_TYPES = ("torch.float16", "torch.float32", "torch.float64")
 
 
-def read_column(series: Any, where: str) -> Shaped[np.ndarray, " N"]:
-    """A column of numbers of a frame, or a series, as a NumPy array.
+def read_column(series: Any, where: str, first_row: int = 0) -> Shaped[np.ndarray, " N"]:
+    """A column of numbers of a frame, or a series, as a NumPy array. `first_row` is the number of its first row.
 
     Raises `InputError`, with `where`, for missing values, and for what is not numbers: text, dates, nested columns.
     """
-    return _read_pandas(series, where) if package_of(series) == "pandas" else _read_polars(series, where)
+    read = _read_pandas if package_of(series) == "pandas" else _read_polars
+    return read(series, where, first_row)
 
 
-def _read_pandas(series: Any, where: str) -> np.ndarray:
+def _read_pandas(series: Any, where: str, first_row: int) -> np.ndarray:
     dtype = series.dtype
     if type(dtype).__name__ == "SparseDtype":
         raise InputError(f"{where} is sparse: make it dense with its sparse.to_dense()")
@@ -134,11 +135,11 @@ def _read_pandas(series: Any, where: str) -> np.ndarray:
         found = series.dropna()
         raise _refusal(where, kind, found.iloc[0] if len(found) else None, str(dtype))
     if not isinstance(dtype, np.dtype) and (missing := np.asarray(series.isna())).any():
-        raise _missing(where, missing)
+        raise _missing(where, missing, first_row)
     return np.asarray(series.to_numpy(dtype=getattr(dtype, "numpy_dtype", dtype)))
 
 
-def _read_polars(series: Any, where: str) -> np.ndarray:
+def _read_polars(series: Any, where: str, first_row: int) -> np.ndarray:
     import polars
 
     dtype = series.dtype
@@ -147,16 +148,16 @@ def _read_polars(series: Any, where: str) -> np.ndarray:
         found = series.drop_nulls()
         raise _refusal(where, kind, found[0] if len(found) else None, str(dtype))
     if series.null_count():
-        raise _missing(where, np.asarray(series.is_null()))
+        raise _missing(where, np.asarray(series.is_null()), first_row)
     if str(dtype).startswith(("Decimal", "Int128", "UInt128")):
         series = series.cast(polars.Float64)
     return np.asarray(series.to_numpy())
 
 
-def _missing(where: str, missing: np.ndarray) -> InputError:
+def _missing(where: str, missing: np.ndarray, first_row: int) -> InputError:
     return InputError(
-        f"{where} has missing values, the first in row {int(missing.argmax())} ({int(missing.sum())} in all): fill them "
-        "in, or leave the rows or the column out"
+        f"{where} has missing values, the first in row {first_row + int(missing.argmax())}: fill them in, or leave the "
+        "rows or the column out"
     )
 
 

@@ -162,7 +162,7 @@ def _read_frame(
             for position, label in zip(positions[start:stop], labels[start:stop], strict=True)
         ]
 
-    return join_columns(read, labels, name), names
+    return join_columns(read, labels, len(frame), name), names
 
 
 def match_columns(found: Sequence[str], wanted: Sequence[str], name: str) -> list[int]:
@@ -191,7 +191,7 @@ def match_columns(found: Sequence[str], wanted: Sequence[str], name: str) -> lis
 
 
 def join_columns(
-    read: Callable[[int, int], Sequence[np.ndarray]], labels: Sequence[str], name: str
+    read: Callable[[int, int], Sequence[np.ndarray]], labels: Sequence[str], num_rows: int, name: str
 ) -> Matrix:
     """The matrix of columns of numbers, in the narrowest of uint8, float32 and float64 that holds them.
 
@@ -201,19 +201,34 @@ def join_columns(
     X: np.ndarray | None = None
     for start in range(0, len(labels), width):
         stop = min(start + width, len(labels))
-        columns = read(start, stop)
-        kinds = [
-            kept_type(f"column {show(label)} of {name}", column)
-            for column, label in zip(columns, labels[start:stop], strict=True)
-        ]
-        kept = max(kinds, key=KEPT.index)
-        if X is None:
-            X = np.empty((len(columns[0]), len(labels)), kept)
-        elif KEPT.index(kept) > KEPT.index(X.dtype):
-            X = X.astype(kept)
-        _fill(X[:, start:stop], columns)
-        del columns  # before the next ones are read
+        X = write_block(X, (num_rows, len(labels)), (0, start), read(start, stop), labels[start:stop], name)
     assert X is not None
+    return X
+
+
+def write_block(
+    X: Matrix | None,
+    shape: tuple[int, int],
+    corner: tuple[int, int],
+    columns: Sequence[np.ndarray],
+    labels: Sequence[str],
+    name: str,
+) -> Matrix:
+    """A matrix of `shape` with some rows of some columns written into it, the first of them at `corner`.
+
+    It is X itself, where there is one whose type holds them.
+    """
+    kinds = [
+        kept_type(f"column {show(label)} of {name}", column)
+        for column, label in zip(columns, labels, strict=True)
+    ]
+    kept = max(kinds, key=KEPT.index)
+    if X is None:
+        X = np.empty(shape, kept)
+    elif KEPT.index(kept) > KEPT.index(X.dtype):
+        X = X.astype(kept)
+    row, column = corner
+    _fill(X[row : row + len(columns[0]), column : column + len(columns)], columns)
     return X
 
 

@@ -1,11 +1,11 @@
 """Tables from .csv and .parquet files, read by polars, or by pandas where polars is not installed.
 
-Parquet is read some columns at a time, so that memory holds hardly more than the matrix of features.
+Parquet is read some columns at a time, CSV some rows, so that memory holds hardly more than the matrix of features.
 """
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
@@ -14,19 +14,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softjax.datasets.arraylike import get_column, package_of, read_column, show
-from softjax.datasets.features import Matrix, join_columns
+from softjax.datasets.arraylike import get_column, read_column, show
+from softjax.datasets.features import Matrix, join_columns, write_block
 from softjax.datasets.suggest import suggest
 from softjax.errors import InputError
 from softjax.npz import shorten
 
 SUFFIXES = (".csv", ".parquet")
 LABELS = ("label", "target", "class", "y")  # the names of columns that hold labels
+VALUES = 2**22  # of a .csv file at a time
+SAMPLE = 10_000  # rows of a .csv file that say of what type its columns are
 INDEX = re.compile(r"__index_level_\d+__")  # pandas writes the names of rows so
 
 
 class MissingLibraryError(InputError):
     """A library that reads tables is not installed."""
+
+
+class UnforeseenTypeError(InputError):
+    """A column of a .csv file is of another type than its first rows are."""
 
 
 class Columns(NamedTuple):
@@ -51,27 +57,56 @@ class Table:
     def load(self, columns: Columns) -> tuple[Any, Any, Matrix]:
         """The labels and the weights (None where there are none) as series, and the matrix of features."""
         first = [columns.label] + ([] if columns.weight is None else [columns.weight])
-        is_csv = self.paths[0].suffix.lower() == ".csv"  # which can only be read as a whole
-        frame = self._read([*first, *columns.features] if is_csv else first)
+        library = _library(self.paths[0])
+        if self.paths[0].suffix.lower() == ".csv":
+            try:
+                frame, X = self._load_rows(library, first, columns.features, sampled=True)
+            except UnforeseenTypeError:  # a column begins with whole numbers, and goes on with others or text
+                frame, X = self._load_rows(library, first, columns.features, sampled=False)
+        else:
+            frame, X = self._load_columns(library, first, columns.features)
+        series = [get_column(frame, position) for position in range(len(first))]
+        return series[0], series[1] if len(first) > 1 else None, X
+
+    def _load_columns(
+        self, library: Any, first: Sequence[str], features: Sequence[str]
+    ) -> tuple[Any, Matrix]:
+        """A frame of the columns `first`, and the matrix of features, some columns at a time."""
+
+        def read_frame(names: Sequence[str]) -> Any:
+            return library.join([_guard(path, library.read_parquet, list(names)) for path in self.paths])
 
         def read(start: int, stop: int) -> list[np.ndarray]:
-            names = columns.features[start:stop]
-            block, skip = (frame, len(first) + start) if is_csv else (self._read(names), 0)
-            return [
-                read_column(get_column(block, skip + position), f"column {show(name)} of {self.title}")
-                for position, name in enumerate(names)
-            ]
+            names = features[start:stop]
+            return self._read_columns(read_frame(names), 0, names, 0)
 
-        X = join_columns(read, columns.features, self.title)
-        series = [get_column(frame, position) for position in range(len(first))]
-        y, *weights = (each.copy() if package_of(each) == "pandas" else each for each in series)
-        return y, weights[0] if weights else None, X
+        frame = read_frame(first)
+        return frame, join_columns(read, features, len(frame), self.title)
 
-    def _read(self, columns: Sequence[str]) -> Any:
-        """A frame of these columns of all files."""
-        library = _library(self.paths[0])
-        frames = [_guard(path, library.read, list(columns)) for path in self.paths]
-        return frames[0] if len(frames) == 1 else _guard(self.paths[-1], lambda _: library.join(frames))
+    def _load_rows(
+        self, library: Any, first: Sequence[str], features: Sequence[str], sampled: bool
+    ) -> tuple[Any, Matrix]:
+        """A frame of the columns `first`, and the matrix of features, some rows at a time."""
+        shape = sum(_guard(path, library.count_rows) for path in self.paths), len(features)
+        X: Matrix | None = None
+        row, frames = 0, []
+        for path in self.paths:
+            names = [*first, *features]
+            batches = _guard(path, library.read_csv, names, max(VALUES // len(names), 1), sampled)
+            while (frame := _guard(path, lambda _, batches=batches: next(batches, None))) is not None:
+                parts = self._read_columns(frame, len(first), features, row)
+                X = write_block(X, shape, (row, 0), parts, features, self.title)
+                row += len(frame)
+                frames.append(library.select(frame, list(first)))
+        if X is None or row == 0:
+            raise InputError(f"{self.title} holds no examples, but the names of columns alone")
+        return _guard(self.paths[0], lambda _: library.join(frames)), X[:row]
+
+    def _read_columns(self, frame: Any, position: int, names: Sequence[str], row: int) -> list[np.ndarray]:
+        return [
+            read_column(get_column(frame, position + k), f"column {show(name)} of {self.title}", row)
+            for k, name in enumerate(names)
+        ]
 
 
 def open_table(title: str, paths: Sequence[Path]) -> Table:
@@ -150,6 +185,8 @@ def _guard(path: Path, read: Any, *arguments: Any) -> Any:
     """Calls `read(path, …)`. What a library says of a damaged file becomes one line."""
     try:
         return read(path, *arguments)
+    except InputError:
+        raise
     except MemoryError as error:
         raise InputError(f"{path} is larger than the memory that is free") from error
     except Exception as error:  # the libraries have errors of their own, of many kinds
@@ -183,27 +220,55 @@ class _Polars:
         return ["" if name is None else str(name) for name in first.row(0)]
 
     @staticmethod
-    def read(path: Path, columns: list[str]) -> Any:
+    def read_parquet(path: Path, columns: list[str]) -> Any:
         import polars
 
-        if path.suffix.lower() == ".parquet":
-            return polars.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
-        # all of a column says what its type is
-        frame = polars.read_csv(path, columns=columns, infer_schema_length=None, glob=False).select(columns)
-        texts = (
-            series for series in frame if series.dtype == polars.String and series.null_count() < len(series)
-        )
-        small = (series.str.to_lowercase() for series in texts)
-        # as pandas and Python write booleans
-        return frame.with_columns(
-            each == "true" for each in small if each.drop_nulls().is_in(["true", "false"]).all()
-        )
+        return polars.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+
+    @staticmethod
+    def count_rows(path: Path) -> int:
+        import polars
+
+        lazy = polars.scan_csv(path, infer_schema=False, glob=False)
+        return int(lazy.select(polars.len()).collect().item())
+
+    @staticmethod
+    def read_csv(path: Path, columns: list[str], rows: int, sampled: bool) -> Iterator[Any]:
+        """Frames of so many rows. What the types of columns are is said by the first rows, or by all."""
+        import polars
+
+        length = SAMPLE if sampled else None
+        lazy = polars.scan_csv(path, infer_schema_length=length, glob=False).select(columns)
+        if hasattr(lazy, "collect_batches"):
+            batches = lazy.collect_batches(chunk_size=rows, maintain_order=True)
+        else:
+            batches = (lazy.collect() for _ in range(1))
+        try:
+            for frame in batches:
+                yield frame.with_columns(
+                    _as_booleans(series) for series in frame if series.dtype == polars.String
+                )
+        except polars.exceptions.ComputeError as error:
+            if sampled:
+                raise UnforeseenTypeError(str(error)) from error
+            raise
+
+    @staticmethod
+    def select(frame: Any, columns: list[str]) -> Any:
+        return frame.select(columns)
 
     @staticmethod
     def join(frames: list[Any]) -> Any:
         import polars
 
-        return polars.concat(frames, how="vertical_relaxed")
+        return frames[0] if len(frames) == 1 else polars.concat(frames, how="vertical_relaxed")
+
+
+def _as_booleans(series: Any) -> Any:
+    """A column of text as booleans, if it holds True and False alone, as pandas and Python write them."""
+    small = series.str.to_lowercase()
+    known = small.drop_nulls().is_in(["true", "false"])
+    return small == "true" if len(known) and known.all() else series
 
 
 class _Pandas:
@@ -219,36 +284,48 @@ class _Pandas:
         return [str(name) for name in first.iloc[0]]
 
     @staticmethod
-    def read(path: Path, columns: list[str]) -> Any:
+    def read_parquet(path: Path, columns: list[str]) -> Any:
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(path, columns=columns, partitioning=None)
+        return table.to_pandas(ignore_metadata=True)[columns]
+
+    @staticmethod
+    def count_rows(path: Path) -> int:
+        """At most so many rows: lines."""
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b"")) + 1
+
+    @staticmethod
+    def read_csv(path: Path, columns: list[str], rows: int, sampled: bool) -> Iterator[Any]:
+        """Frames of so many rows. The label, the first column, is of one type in all of them, as it is in polars."""
         import pandas
 
-        if path.suffix.lower() == ".parquet":
-            import pyarrow.parquet
-
-            table = pyarrow.parquet.read_table(path, columns=columns, partitioning=None)
-            return table.to_pandas(ignore_metadata=True)[columns]
-        # All columns are read: of some, pandas does not see that a line is too long.
-        # as polars: numbers are rounded right, only an empty field is a missing value, and all of a column says its type
         version = tuple(map(int, pandas.__version__.split(".")[:2]))
-        exact: Any = (
-            {} if version >= (3, 1) else {"float_precision": "round_trip"}
-        )  # which is then the default
+        # Numbers are rounded right, which is the default of later versions. Only an empty field is a missing value.
+        options: dict[str, Any] = {} if version >= (3, 1) else {"float_precision": "round_trip"}
+        options |= {"index_col": False, "keep_default_na": False, "na_values": [""], "chunksize": rows}
+        if not sampled:
+            options["dtype"] = {columns[0]: str}
+        found: set[bool] = set()
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "error", pandas.errors.ParserWarning
             )  # of lines that are longer than the first
-            frame = pandas.read_csv(
-                path,
-                index_col=False,
-                keep_default_na=False,
-                na_values=[""],
-                **exact,
-                low_memory=False,
-            )
-        return frame[columns]
+            # All columns are read: of some, pandas does not see that a line is too long.
+            with pandas.read_csv(path, **options) as reader:
+                for frame in reader:
+                    found.add(pandas.api.types.is_numeric_dtype(frame[columns[0]].dtype))
+                    if len(found) > 1:
+                        raise UnforeseenTypeError(f"{columns[0]} holds numbers and text")
+                    yield frame[columns]
+
+    @staticmethod
+    def select(frame: Any, columns: list[str]) -> Any:
+        return frame[columns].copy()
 
     @staticmethod
     def join(frames: list[Any]) -> Any:
         import pandas
 
-        return pandas.concat(frames, ignore_index=True)
+        return frames[0] if len(frames) == 1 else pandas.concat(frames, ignore_index=True)

@@ -171,7 +171,7 @@ def column_of(value, dtype=None):
         (column_of(np.inf), "X must be finite, but has inf in row 0, column 'city'"),
         (
             column_of(pd.NA, "Int64"),
-            r"column 'city' of X has missing values, the first in row 0 \(100 in all\)",
+            r"column 'city' of X has missing values, the first in row 0",
         ),
         (column_of(0.0, pd.SparseDtype(float)), "column 'city' of X is sparse.*to_dense"),
         (scipy.sparse.csr_matrix(X), r"X is a sparse matrix \(csr_matrix\).*toarray\(\)"),
@@ -206,7 +206,7 @@ def test_what_cannot_be_features_in_polars_is_refused_by_its_column():
         (polars.lit(datetime.date(2020, 1, 1)), "holds dates or times"),
         (polars.lit([1.0, 2.0]), "holds nested values"),
         (polars.lit(None), "holds nothing"),
-        (polars.lit(None, polars.Float32), r"has missing values, the first in row 0 \(100 in all\)"),
+        (polars.lit(None, polars.Float32), r"has missing values, the first in row 0"),
     ):
         with pytest.raises(InputError, match=f"column 'city' of X {message}"):
             Dataset.from_arrays(frame.with_columns(city=column), y)

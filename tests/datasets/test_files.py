@@ -29,8 +29,10 @@ EXPECTED = Dataset.from_arrays(FRAME[FEATURES], FRAME["animal"])
 
 @pytest.fixture(params=LIBRARIES)
 def library(request, monkeypatch):
-    """The library that reads tables; the other one is as good as not installed."""
+    """The library that reads tables, some rows at a time; the other one is as good as not installed."""
     pytest.importorskip(request.param)
+    monkeypatch.setattr(tables, "VALUES", 40)
+    monkeypatch.setattr(tables, "SAMPLE", 10)
     installed = tables.find_spec
     monkeypatch.setattr(
         tables, "find_spec", lambda name: installed(name) if name in (request.param, "pyarrow") else None
@@ -163,6 +165,19 @@ def test_a_class_may_be_called_na_and_a_text_among_numbers_is_shown(tmp_path, li
     odd = FRAME.astype({"age": object})
     odd.loc[3, "age"] = "?"
     assert "column 'age' of a.csv holds text" in refusal(save(odd, tmp_path / "a.csv"), label="animal")
+
+
+def test_a_column_may_begin_as_another_type_than_it_is(tmp_path, library):
+    late = FRAME.assign(age=FRAME["age"] + np.where(np.arange(N) < 50, 0, 0.5))
+    late["age"] = late["age"].map("{:g}".format)  # 50 whole numbers, then others
+    late["big"] = np.where(np.arange(N) < 50, 1, 2**24 + 1)
+    dataset = load_dataset(save(late, tmp_path / "a.csv"), label="animal", features="age,big")
+    assert dataset.fingerprint == Dataset.from_arrays(
+        late[["age", "big"]].astype(float), late["animal"]
+    ).fingerprint
+    named = FRAME.assign(animal=np.where(np.arange(N) < 50, "7", "seven"))
+    assert load_dataset(save(named, tmp_path / "a.csv"), label="animal").classes == ("7", "seven")
+    assert load_dataset(save(FRAME, tmp_path / "a.csv"), label="fur", features="emb_*").classes == (False, True)
 
 
 def test_columns_of_parquet_that_are_no_numbers_are_named(tmp_path, library):
