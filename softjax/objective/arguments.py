@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
 
 from softjax.objective.config import Objective
-from softjax.weights import ClassWeight, read_class_weight, weigh_examples
+from softjax.weights import ClassWeight, check_weights, read_class_weight, weigh_examples
 
 
 def check_arguments(
@@ -50,7 +50,8 @@ def as_shares(
     if sample_weight is None and class_weight is None:
         return None
     if _is_at_hand(y) and (sample_weight is None or _is_at_hand(sample_weight)):
-        weight = weigh_examples(np.asarray(y), range(num_classes), sample_weight, class_weight)
+        given = None if sample_weight is None else check_weights(sample_weight, len(y))
+        weight = weigh_examples(np.asarray(y), range(num_classes), given, class_weight)
         assert weight is not None  # one of the two is given
         return jnp.asarray(weight / weight.sum())
     if sample_weight is not None and np.shape(sample_weight) != y.shape:

@@ -166,16 +166,16 @@ def test_inside_jit_weights_are_the_same(examples, class_weight):
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        ({"sample_weight": -REAL}, ["not negative", "example 0"]),
-        ({"sample_weight": np.where(np.arange(N) == 7, np.nan, 1)}, ["nan", "example 7"]),
-        ({"sample_weight": np.where(np.arange(N) == 7, np.inf, 1)}, ["inf", "example 7"]),
-        ({"sample_weight": np.zeros(N)}, ["all examples have the weight 0"]),
-        ({"sample_weight": np.ones(N - 1)}, [f"N = {N}", f"({N - 1},)"]),
-        ({"sample_weight": ["a"] * N}, ["must be numbers"]),
-        ({"class_weight": {K: 2.0}}, [f"the class {K}", "0, 1, 2, 3"]),
-        ({"class_weight": {1: -2.0}}, ["not negative", "-2.0 for the class 1"]),
+        ({"sample_weight": -REAL}, ["not negative", "row 0"]),
+        ({"sample_weight": np.where(np.arange(N) == 7, np.nan, 1)}, ["nan", "row 7"]),
+        ({"sample_weight": np.where(np.arange(N) == 7, np.inf, 1)}, ["inf", "row 7"]),
+        ({"sample_weight": np.zeros(N)}, ["sample_weight is zero for all"]),
+        ({"sample_weight": np.ones(N - 1)}, [f"must be {N} numbers", f"({N - 1},)"]),
+        ({"sample_weight": ["a"] * N}, [f"must be {N} numbers"]),
+        ({"class_weight": {K: 2.0}}, [f"the label {K}", "0, 1, 2, 3"]),
+        ({"class_weight": {1: -2.0}}, ["not negative", "that of 1 is -2.0"]),
         ({"class_weight": "balance"}, ["'balanced'", "'balance'"]),
-        ({"class_weight": dict.fromkeys(range(K), 0)}, ["all examples have the weight 0"]),
+        ({"class_weight": dict.fromkeys(range(K), 0)}, ["the weights of all examples are zero"]),
     ],
 )
 def test_weights_that_cannot_be_are_refused_by_name(examples, own_messages, weights, words):
