@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from softjax.errors import LARGEST_COUNT, InputError, check_count
+from softjax.weights import ClassWeight
 
 HASHED = 2**20  # bytes at a time
 
