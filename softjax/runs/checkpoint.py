@@ -95,6 +95,15 @@ def describe_difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return ", ".join(texts)
 
 
+def check_origin(found: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
+    """Raises `InputError` if a state is that of another run. `found` is None for one of a checkpoint, which was checked."""
+    different = describe_difference(found, wanted) if found is not None else ""
+    if different:
+        raise InputError(
+            f"state belongs to another run ({different}): give the data set and the options that it comes from"
+        )
+
+
 def _shorten(value: Any) -> str:
     if isinstance(value, list) and len(value) > 4:
         return f"{value[0]}, {value[1]}, … {value[-1]} ({len(value)} values)"
