@@ -286,7 +286,7 @@ def time_solver(
     before: Timing | None,
 ) -> Timing:
     """One run, added to those before."""
-    lines = run_process(solver, folder, limit)
+    lines = run_limited(solver, folder, limit)
     each = [float(line.split()[1]) for line in lines]
     complete = len(each) == len(problem.regs)
     if before is not None:
@@ -304,15 +304,19 @@ def time_solver(
 def run_softjax(folder: Path, cache: str) -> list[dict[str, Any]]:
     """Two calls in a new process, with a compile cache of that name: the first one finds it empty, a later one full."""
     environment = {"JAX_COMPILATION_CACHE_DIR": str(folder / cache)}
-    calls: list[dict[str, Any]] = json.loads(run_process("softjax", folder, 3600, environment)[-1])
+    calls: list[dict[str, Any]] = json.loads(run_limited("softjax", folder, 3600, environment)[-1])
     return calls
 
 
-def run_process(
-    solver: str, folder: Path, limit: float, environment: dict[str, str] | None = None
+def run_limited(
+    solver: str,
+    folder: Path,
+    limit: float,
+    environment: dict[str, str] | None = None,
+    script: Path = Path(__file__).with_name("path_solvers.py"),
 ) -> list[str]:
-    """The lines that a solver prints in `limit` seconds; then it is ended."""
-    command = [sys.executable, str(Path(__file__).with_name("path_solvers.py")), solver, str(folder)]
+    """The lines that a solver prints in `limit` seconds; then it is ended. `script` is called with its name and the folder."""
+    command = [sys.executable, str(script), solver, str(folder)]
     environment = os.environ | {"TMPDIR": str(folder)} | (environment or {})
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment

@@ -17,7 +17,8 @@ Label = str | int | float | bool
 class Split:
     """Examples: features X (N, D − 1), without the bias column, as uint8 pixels or floats; labels y (N,), 0..K−1.
 
-    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it.
+    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it. `group` (N,) numbers
+    groups that cross-validation keeps together; None if there are none.
 
     Examples:
         >>> import numpy as np
@@ -29,6 +30,7 @@ class Split:
     X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
     weight: Float[np.ndarray, " N"] | None = None
+    group: Int[np.ndarray, " N"] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -115,7 +117,8 @@ class Dataset:
     def development(self, num_examples: int = 500, seed: int = 0) -> Split:
         """`num_examples` training examples drawn without replacement, or all if there are fewer."""
         rows = np.random.default_rng(seed).permutation(len(self.train))[:num_examples]
-        return Split(self.train.X[rows], self.train.y[rows])
+        weight = self.train.weight
+        return Split(self.train.X[rows], self.train.y[rows], None if weight is None else weight[rows])
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

@@ -133,6 +133,9 @@ class PathResult:
         newton_steps: Steps that were tried, the predicted one included (R,).
         passes: Passes over the training examples: evaluations of objective and gradient, and products with the Hessian (R,).
             The inversion of the Hessian, for up to 1,000 weights, is not counted.
+        fold_accuracy: With cross-validation the accuracy on each fold, of the path without it (R, F); `val_accuracy` and
+            `val_hits` are then of all folds together, `gap` and `reasons` the worst of all paths, and all other values those of
+            the path with all examples. F is 0 without cross-validation.
         weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
         preprocessing: The mean and scale of the features.
         schema: The classes, and the names of the features.
@@ -155,6 +158,7 @@ class PathResult:
     solved_in: tuple[str, ...]
     newton_steps: Int[np.ndarray, " R"]
     passes: Int[np.ndarray, " R"]
+    fold_accuracy: Float[np.ndarray, "R F"]
     weights: Float[np.ndarray, "R D K"]
     preprocessing: Preprocessing
     schema: Schema
@@ -214,8 +218,10 @@ class PathResult:
         """A table of pandas with a row for each penalty strength, in their order.
 
         `params`, `param_reg`, `mean_val_score`, `rank_val_score` and `mean_train_score` are those of
-        `SweepResult.to_dataframe`, so that both tables are read in the same way; a mean is the accuracy itself. The
-        others are named as in the report's path.csv: `val_low`, `val_high`, the 95 % interval; `tied` with the best;
+        `SweepResult.to_dataframe`, so that both tables are read in the same way; a mean is the accuracy itself. With
+        cross-validation there are `split0_val_score`, ... and `std_val_score` too.
+
+        The others are named as in the report's path.csv: `val_low`, `val_high`, the 95 % interval; `tied` with the best;
         `test_accuracy`; `objective`, `gradient_norm`, `gap`, `newton_steps`, `passes`, `converged`, `reason`,
         `arithmetic`; and `test_low`, `test_high`.
 

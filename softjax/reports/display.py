@@ -30,7 +30,7 @@ CELL = "padding: 0.2em 0.8em; text-align: right; color: inherit; border-bottom: 
 def describe_sweep(result: SweepResult) -> str:
     """A sweep in a few lines: what was run, the best configuration, ties, runs that diverged, seconds."""
     config, total = result.config, len(result.reg)
-    lines = [f"{describe_grid(config)}, {config.num_iters:,} steps of {config.optimizer}"]
+    lines = [f"{describe_grid(config)}, {config.num_iters:,} steps of {config.optimizer}{_describe_folds(result)}"]
     if reason := _explain_no_best(result):
         lines.append(reason)
     else:
@@ -48,7 +48,7 @@ def describe_path(result: PathResult) -> str:
     """A path in a few lines, as `describe_sweep`; in place of runs that diverged, strengths that did not converge."""
     total, converged = len(result.reg), describe_convergence(result)
     lines = [
-        f"{total} penalty strength{'s' if total > 1 else ''}, penalty {result.config.penalty}, by Newton's method",
+        f"{total} penalty strength{'s' if total > 1 else ''}, penalty {result.config.penalty}, by Newton's method{_describe_folds(result)}",
         f"best: reg {result.reg[result.best]:.6g}",
         *_describe_accuracies(result, ""),
         f"tied with the best: {result.tied.sum()} of {total} penalty strengths, itself included",
@@ -77,7 +77,7 @@ def show_path(result: PathResult) -> str:
 def tabulate_sweep(result: SweepResult) -> Any:
     """The table of `SweepResult.to_dataframe`."""
     pandas = _import_pandas()
-    several = len(result.seed) > 1
+    several, folds = len(result.seed) > 1, result.fold_accuracy.mean(axis=1)
     means = {split: getattr(result, f"{split}_accuracy").mean(axis=1) for split in ("train", "val", "test")}
     spreads = {
         split: getattr(result, f"{split}_accuracy").std(axis=1, ddof=1) if several else np.full_like(mean, np.nan)
@@ -92,12 +92,13 @@ def tabulate_sweep(result: SweepResult) -> Any:
             "param_lr": result.learning_rate,
             "param_reg": result.reg,
             "steps": result.steps,
+            **_fold_columns(folds),
             **{
                 f"seed{seed}_val_score": accuracy
                 for seed, accuracy in zip(result.seed, result.val_accuracy.T, strict=True)
             },
             "mean_val_score": means["val"],
-            "std_val_score": spreads["val"],
+            "std_val_score": folds.std(axis=1, ddof=1) if folds.shape[1] else spreads["val"],
             "rank_val_score": _rank(compared),
             **_interval_columns("val", result.val_interval),
             "tied": tied,
@@ -113,13 +114,16 @@ def tabulate_sweep(result: SweepResult) -> Any:
 
 def tabulate_path(result: PathResult) -> Any:
     """The table of `PathResult.to_dataframe`."""
+    folds = result.fold_accuracy
     pandas = _import_pandas()
     names = ("objective", "gradient_norm", "gap", "newton_steps", "passes", "converged")
     return pandas.DataFrame(
         {
             "params": [{"reg": reg} for reg in result.reg.tolist()],
             "param_reg": result.reg,
+            **_fold_columns(folds),
             "mean_val_score": result.val_accuracy,
+            **({"std_val_score": folds.std(axis=1, ddof=1)} if folds.shape[1] else {}),
             "rank_val_score": _rank(result.val_accuracy),
             **_interval_columns("val", result.val_interval),
             "tied": result.tied,
@@ -142,10 +146,15 @@ def _explain_no_best(result: SweepResult) -> str:
     return ""
 
 
+def _describe_folds(result: SweepResult | PathResult) -> str:
+    return f", {result.config.folds} folds" if result.config.folds else ""
+
+
 def _describe_accuracies(result: SweepResult | PathResult, over_seeds: str) -> list[str]:
     """The accuracies of the best on the two splits that are not trained on, with their intervals."""
     lines = []
-    for split, name in (("val", "validation"), ("test", "test")):
+    validation = "cross-validation" if result.config.folds else "validation"
+    for split, name in (("val", validation), ("test", "test")):
         accuracy = np.mean(getattr(result, f"{split}_accuracy")[result.best])
         ends = interval(getattr(result, f"{split}_interval")[result.best])
         lines.append(f"{name} accuracy {accuracy:.4f} (95 % interval {ends}){over_seeds}")
@@ -163,6 +172,10 @@ def _rank(scores: Float[np.ndarray, " C"]) -> Int[np.ndarray, " C"]:
     falling = np.where(np.isnan(scores), np.inf, -scores)
     ranks: np.ndarray = 1 + np.searchsorted(np.sort(falling), falling)
     return ranks
+
+
+def _fold_columns(folds: Float[np.ndarray, "C F"]) -> dict[str, Float[np.ndarray, " C"]]:
+    return {f"split{number}_val_score": accuracy for number, accuracy in enumerate(folds.T)}
 
 
 def _interval_columns(split: str, ends: Float[np.ndarray, "C 2"]) -> dict[str, Float[np.ndarray, " C"]]:

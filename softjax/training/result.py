@@ -57,8 +57,11 @@ class SweepResult:
         test_accuracy: Accuracy on the test split (C, S); NaN if the run diverged.
         val_hits: For each validation example, how many of the S classifiers are correct (C, N).
         test_hits: The same for each test example (C, N).
-        final_loss: The objective, penalty included, on the whole training split (C, S); NaN if the run diverged.
+        final_loss: The objective, weights and penalty included, on the whole training split (C, S); NaN if the run diverged.
         diverged: Whether the loss or a weight became infinite or NaN during training (C, S).
+        fold_accuracy: With cross-validation the accuracy on each fold, of the runs that are trained without it (C, S, F);
+            `val_accuracy` and `val_hits` are then of all folds together, and all other values those of the runs with all
+            examples. F is 0 without cross-validation.
         loss_history: The minibatch objective, penalty included, before the update of each step in `history_steps`
             (C, S, H). NaN after a configuration was stopped.
         history_steps: The steps in the history (H,): every step if C · S · T is at most 2²⁶, else evenly spaced ones.
@@ -83,6 +86,7 @@ class SweepResult:
     test_hits: Integer[np.ndarray, "C N"]
     final_loss: Float[np.ndarray, "C S"]
     diverged: Bool[np.ndarray, "C S"]
+    fold_accuracy: Float[np.ndarray, "C S F"]
     loss_history: Float[np.ndarray, "C S H"]
     history_steps: Int[np.ndarray, " H"]
     best_weights: Float[np.ndarray, "D K"]
@@ -210,8 +214,10 @@ class SweepResult:
         is called `mean_test_score`: whoever sorts by it would choose a configuration on the test split.
 
         - `params`, `param_lr`, `param_reg`: the configuration.
-        - `seed0_val_score`, ...: the validation accuracy of each seed, in place of `split0_test_score`.
-        - `mean_val_score`, `std_val_score`: their mean and standard deviation over the seeds (with S − 1; NaN for one seed).
+        - `split0_val_score`, ...: the accuracy on each fold of a cross-validation, averaged over the seeds.
+        - `seed0_val_score`, ...: the validation accuracy of each seed; with cross-validation, on all folds together.
+        - `mean_val_score`: its mean over the seeds. `std_val_score`: the standard deviation over the folds, or else over the
+          seeds (with S − 1; NaN for one seed).
         - `rank_val_score`: 1 for the highest mean; equal ones have the same rank. Configurations of which a run diverged,
           or which were stopped early, are last.
         - `mean_train_score`, `std_train_score`: the same of the training accuracy.

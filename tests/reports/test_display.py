@@ -198,3 +198,17 @@ def test_without_pandas_one_line_says_how_to_get_it(small_result, path_result, m
     for result in (small_result, path_result):
         with pytest.raises(InputError, match="pip install pandas"):
             result.to_dataframe()
+
+
+def test_the_folds_of_a_cross_validation_are_the_splits_of_scikit_learn(digits):
+    config = SweepConfig(learning_rates=(0.01, 0.1), regs=(0.1,), num_iters=5, folds=3, num_seeds=2)
+    path = regularization_path(digits, regs=(0.1, 1.0), folds=3)
+    swept = sweep(digits, config)
+    for result, folds in ((swept, swept.fold_accuracy.mean(axis=1)), (path, path.fold_accuracy)):
+        table = result.to_dataframe()
+        splits = np.stack([table[f"split{fold}_val_score"] for fold in range(3)], axis=1)
+        np.testing.assert_allclose(splits, folds)
+        np.testing.assert_allclose(table["std_val_score"], np.std(folds, axis=1, ddof=1))
+        np.testing.assert_allclose(table["mean_val_score"], splits.mean(axis=1), atol=0.01)  # folds differ in size
+        assert "3 folds" in repr(result)
+        assert "cross-validation accuracy" in repr(result)
