@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -34,12 +35,13 @@ def keep_compiled(folder: str | Path | None = None) -> Path:
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-    kept: str | None = jax.config.jax_compilation_cache_dir
+    settings: Any = jax.config
+    kept: str | None = settings.jax_compilation_cache_dir
     if folder is not None or not kept:
         kept = str(find_folder(folder))
-        jax.config.update("jax_compilation_cache_dir", kept)
-    seconds = min(LEAST_SECONDS, jax.config.jax_persistent_cache_min_compile_time_secs)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+        settings.update("jax_compilation_cache_dir", kept)
+    seconds = min(LEAST_SECONDS, settings.jax_persistent_cache_min_compile_time_secs)
+    settings.update("jax_persistent_cache_min_compile_time_secs", seconds)
     reset_cache()  # JAX reads the folder at its first compilation alone
     return Path(kept)
 

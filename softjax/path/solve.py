@@ -109,7 +109,7 @@ def regularization_path(
         ([True, True], 0.1)
     """
     given = {
-        "regs": regs,
+        "regs": None if regs is None else read_kind("regs", regs, tuple[float, ...]),
         "penalty": penalty,
         "penalize_bias": penalize_bias,
         "standardize": standardize,
@@ -222,9 +222,7 @@ def _begin(problem: Problem, point: Point, state: PathState) -> Point:
     number, num_regs = len(state.minima), len(problem.regs)
     reg = problem.strength(number)
     if number % num_regs == 0:  # the first of a part: from the one of the part before
-        return start_point(
-            point, reg, state.minima[-num_regs].W if number else np.zeros(point.W.shape)
-        )
+        return start_point(point, reg, state.minima[-num_regs].W if number else np.zeros(point.W.shape))
     of_part = state.minima[number - number % num_regs :]
     last = of_part[-1]
     before, now = problem.curvature(np.array([last.reg, reg]))

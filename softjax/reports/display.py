@@ -30,7 +30,9 @@ CELL = "padding: 0.2em 0.8em; text-align: right; color: inherit; border-bottom: 
 def describe_sweep(result: SweepResult) -> str:
     """A sweep in a few lines: what was run, the best configuration, ties, runs that diverged, seconds."""
     config, total = result.config, len(result.reg)
-    lines = [f"{describe_grid(config)}, {config.num_iters:,} steps of {config.optimizer}{_describe_folds(result)}"]
+    lines = [
+        f"{describe_grid(config)}, {config.num_iters:,} steps of {config.optimizer}{_describe_folds(result)}"
+    ]
     if reason := _explain_no_best(result):
         lines.append(reason)
     else:
@@ -80,7 +82,9 @@ def tabulate_sweep(result: SweepResult) -> Any:
     several, folds = len(result.seed) > 1, result.fold_accuracy.mean(axis=1)
     means = {split: getattr(result, f"{split}_accuracy").mean(axis=1) for split in ("train", "val", "test")}
     spreads = {
-        split: getattr(result, f"{split}_accuracy").std(axis=1, ddof=1) if several else np.full_like(mean, np.nan)
+        split: getattr(result, f"{split}_accuracy").std(axis=1, ddof=1)
+        if several
+        else np.full_like(mean, np.nan)
         for split, mean in means.items()
     }
     configurations = zip(result.learning_rate.tolist(), result.reg.tolist(), strict=True)

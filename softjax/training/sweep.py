@@ -81,7 +81,9 @@ def sweep(
     check_instance("state", state, SweepState, or_none=True)
     check_instance("mesh", mesh, Mesh, or_none=True)
     if mesh is not None and mesh.axis_names != (CONFIG, DATA):
-        raise InputError(f"mesh must be one of softjax.mesh_of, with the axes config and data, got the axes {mesh.axis_names}")
+        raise InputError(
+            f"mesh must be one of softjax.mesh_of, with the axes config and data, got the axes {mesh.axis_names}"
+        )
     check_function("on_progress", on_progress)
     shown = read_kind("progress", progress, bool) and is_first()
     with types_of(config.dtype), watched(on_progress, shown, "step", "training") as tell:

@@ -25,7 +25,6 @@ WRONG = {
     "softjax.swep": "attr-defined",
     "softjax.testing_": "attr-defined",
     "softjax.SweepConfig(num_iters='10')": "arg-type",
-    "softjax.SweepConfig(regs='0.1')": "arg-type",
     "softjax.SweepConfig(learning_rate=0.1)": "call-arg",
     "softjax.PathConfig(tolerance=1e-4).tol": "attr-defined",
 }

@@ -209,6 +209,8 @@ def test_the_folds_of_a_cross_validation_are_the_splits_of_scikit_learn(digits):
         splits = np.stack([table[f"split{fold}_val_score"] for fold in range(3)], axis=1)
         np.testing.assert_allclose(splits, folds)
         np.testing.assert_allclose(table["std_val_score"], np.std(folds, axis=1, ddof=1))
-        np.testing.assert_allclose(table["mean_val_score"], splits.mean(axis=1), atol=0.01)  # folds differ in size
+        np.testing.assert_allclose(
+            table["mean_val_score"], splits.mean(axis=1), atol=0.01
+        )  # folds differ in size
         assert "3 folds" in repr(result)
         assert "cross-validation accuracy" in repr(result)
