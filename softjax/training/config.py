@@ -38,6 +38,10 @@ Schedule = Literal["constant", "cosine", "step"]
 Minibatches = Literal["shared", "independent"]
 
 
+LEARNING_RATES: Any = parse_range("log:1e-3:1:10")
+
+REGS: Any = parse_range("log:1e-4:1:10")
+
 # Options that only some values of another option use: the option, the other one, and these values.
 USED_BY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("momentum", "optimizer", ("momentum", "nesterov", "adam", "adamw")),
@@ -113,8 +117,8 @@ class SweepConfig:
             memory. It changes the result only by rounding.
     """
 
-    learning_rates: Numbers = parse_range("log:1e-3:1:10")  # type: ignore[assignment]
-    regs: Numbers = parse_range("log:1e-4:1:10")  # type: ignore[assignment]
+    learning_rates: Numbers = LEARNING_RATES
+    regs: Numbers = REGS
     search: Search = "grid"
     num_configs: int | None = None
     halvings: int = 0
