@@ -38,11 +38,15 @@ def user_s(**variables):
     return {name: value for name, value in os.environ.items() if "_CACHE_" not in name} | variables
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_second_process_compiles_nothing(tmp_path, used_before):
+    """Also where JAX has used another folder in this process."""
     folder = tmp_path / "new" / "folder"
     environment = user_s(JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0")  # also what takes no time
     counts = []
-    for _ in range(2):
+    for number in range(2):
+        if used_before:
+            environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / f"other{number}")
         done = run("-c", SWEEP, folder, env=environment)
         assert done.returncode == 0, done.stderr
         where, count = done.stdout.splitlines()
