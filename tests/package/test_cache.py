@@ -8,16 +8,16 @@ from support.processes import run
 from softjax import InputError, keep_compiled
 
 # The process has compiled something before it asks for the cache.
-SWEEP = """
+PROGRAM = """
 import sys
 import jax
+import numpy as np
 jax.jit(lambda x: x + 1)(1.0)
 import softjax
 events = []
 jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
 print(softjax.keep_compiled(sys.argv[1]))
-config = softjax.SweepConfig(learning_rates=(0.1,), regs=(0.1,), num_iters=5)
-softjax.sweep(softjax.load_dataset("digits"), config)
+softjax.negative_log_likelihood(np.zeros((2, 3)), np.array([0, 2]))
 print(*(events.count(f"/jax/compilation_cache/cache_{what}") for what in ("misses", "hits")))
 """
 DEFAULT = """
@@ -47,7 +47,7 @@ def test_a_second_process_compiles_nothing(tmp_path, used_before):
     for number in range(2):
         if used_before:
             environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / f"other{number}")
-        done = run("-c", SWEEP, folder, env=environment)
+        done = run("-c", PROGRAM, folder, env=environment)
         assert done.returncode == 0, done.stderr
         where, count = done.stdout.splitlines()
         assert where == str(folder)
