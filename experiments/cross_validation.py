@@ -126,7 +126,14 @@ def tabulate(found: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
     """A row for each solver."""
     ours = found["solvers"]["softjax"]
     rows: list[tuple[str, ...]] = [
-        ("solver", "first call, s", "second call, s", "times softjax", "largest difference of a score", "best C")
+        (
+            "solver",
+            "first call, s",
+            "second call, s",
+            "times softjax",
+            "largest difference of a score",
+            "best C",
+        )
     ]
     second = float(np.median(ours["seconds"])) if ours["seconds"] else float("nan")
     for solver, times in found["solvers"].items():
@@ -147,9 +154,7 @@ def tabulate(found: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
     return rows
 
 
-def write_readme(
-    options: CrossValidationOptions, measured: dict[str, Any], about: dict[str, Any]
-) -> str:
+def write_readme(options: CrossValidationOptions, measured: dict[str, Any], about: dict[str, Any]) -> str:
     """The text of README.md."""
     sections = [
         f"## {found['title'][0].upper()}{found['title'][1:]}\n\n"

@@ -11,8 +11,8 @@ so C = 1 / (2 reg Σw) for three classes or more. For two classes scikit-learn p
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
-from typing import Any, Self
+from numbers import Integral
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -28,7 +28,6 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from softjax.compilation import types_of
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import fit
-from softjax.errors import InputError
 from softjax.evaluation.examples import check_range
 from softjax.objective.config import Objective
 from softjax.path.config import PathConfig
@@ -39,6 +38,7 @@ from softjax.path.solve import find_minima
 from softjax.training.config import SweepConfig
 from softjax.weights import weigh_examples
 
+BEYOND = 1e-6  # times the tolerance: one Newton step more, after which equal data have equal weights to many digits
 SIZES = np.array([*(2**k for k in range(4, 40)), *(3 * 2**k for k in range(4, 39))])
 
 
@@ -74,11 +74,11 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        C: float = 1.0,
+        C: float | int = 1.0,
         *,
-        reg: float | None = None,
+        reg: float | int | None = None,
         class_weight: Any = None,
-        tol: float = 1e-9,
+        tol: float | int = 1e-9,
         max_iter: int = 10_000,
     ) -> None:
         self.C = C
@@ -87,7 +87,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":
         """Fits the classifier to features X (N, features) and labels y (N,), with sample weights (N,) if there are any.
 
         Raises `ValueError` for arguments that cannot be used. Warns with scikit-learn's `ConvergenceWarning` where the minimum was
@@ -95,7 +95,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         examples = _read(self, X, y, sample_weight)
         strength = _half_reg(self.C, self.reg, examples.weight.sum(), len(examples.classes))
-        self._set(examples, _minimize(self, examples, examples.weight, [strength])[0])
+        self._set(examples, _minimize(self, examples, examples.weight, [strength], BEYOND)[0])
         return self
 
     def _set(self, examples: "_Examples", minimum: Minimum) -> None:
@@ -145,6 +145,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
     - `regs`: the strengths as in `softjax.loss`, in place of `Cs`.
     - `cv`: number of folds (5 by default, stratified), a splitter, or an iterable of pairs (training rows, held-out rows).
     - `scoring`: a scorer or its name, larger is better; by default the mean log-likelihood of the held-out examples, in nats.
+      Sample weights count in it.
     - `class_weight`, `tol`, `max_iter`: as in `SoftmaxClassifier`.
     - `refit`: fit all examples with the best strength. Otherwise the weights are the means over the folds.
 
@@ -164,14 +165,14 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
 
     def __init__(
         self,
-        Cs: int | Sequence[float] = 10,
+        Cs: int | Sequence[float] | Float[np.ndarray, " R"] = 10,
         *,
-        regs: Sequence[float] | None = None,
+        regs: Sequence[float] | Float[np.ndarray, " R"] | None = None,
         cv: Any = None,
         scoring: Any = None,
         class_weight: Any = None,
         refit: bool = True,
-        tol: float = 1e-9,
+        tol: float | int = 1e-9,
         max_iter: int = 10_000,
     ) -> None:
         self.Cs = Cs
@@ -183,7 +184,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.tol = tol
         self.max_iter = max_iter
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> "SoftmaxClassifierCV":
         """Chooses the strength on the folds, and fits the classifier. `groups` (N,) are for splitters that keep groups together.
 
         Raises `ValueError` for arguments that cannot be used, or a fold whose training part lacks a class.
@@ -208,12 +209,11 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if self.regs is None:
             self.Cs_, self.C_ = np.array(Cs), float(Cs[best])
         else:
-            self.regs_, self.reg_ = np.array(regs), float(regs[best])
+            self.regs_ = np.array(regs, float)
+            self.reg_ = float(self.regs_[best])
         if self.refit:
-            self._set(
-                examples,
-                _minimize(self, examples, examples.weight, [strengths(examples.weight)[best]])[0],
-            )
+            strength = strengths(examples.weight)[best]
+            self._set(examples, _minimize(self, examples, examples.weight, [strength], BEYOND)[0])
         else:
             mean = np.mean([path[best].W for path in paths], axis=0)
             self._set(examples, paths[0][best]._replace(W=mean))
@@ -241,27 +241,34 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
                     f"the training part of fold {number} has no example of the class "
                     f"{examples.classes[totals.argmin()]!r}: use fewer folds, or stratified ones"
                 )
-            yield kept, np.arange(num_examples)[held_out]
+            rows = np.arange(num_examples)[held_out]
+            yield kept, rows[examples.weight[rows] > 0]
 
     def _score(self, examples: "_Examples", minimum: Minimum, rows: Int[np.ndarray, " H"]) -> float:
         """The score of the classifier of a fold on the rows that are held out."""
         model = SoftmaxClassifier()
         model._set(examples, minimum)
         model.n_features_in_ = examples.X.shape[1]
-        X, y = examples.X[rows], examples.y[rows]
+        X, y, weight = examples.X[rows], examples.y[rows], examples.sample_weight
+        weight = None if weight is None else weight[rows]
         if self.scoring is None:
-            return float(model.predict_log_proba(X)[np.arange(len(y)), y].mean())
-        return float(check_scoring(model, self.scoring)(model, X, examples.classes[y]))
+            return float(np.average(model.predict_log_proba(X)[np.arange(len(y)), y], weights=weight))
+        given = {} if weight is None else {"sample_weight": weight}
+        return float(check_scoring(model, self.scoring)(model, X, examples.classes[y], **given))
 
 
 @dataclass(frozen=True)
 class _Examples:
-    """Features in float64, labels 0..K−1, the K classes, the weights, and the problem of the path with all of them."""
+    """Features in float64, labels 0..K−1, the K classes, the weights, and the problem of the path with all of them.
+
+    `weight` includes the class weights, `sample_weight` is as given.
+    """
 
     X: Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
     classes: np.ndarray
     weight: Float[np.ndarray, " N"]
+    sample_weight: Float[np.ndarray, " N"] | None
     problem: Problem
 
 
@@ -270,27 +277,29 @@ def _read(estimator: Any, X: Any, y: Any, sample_weight: Any) -> _Examples:
     _check_numbers(estimator)
     X, y = validate_data(estimator, X, y, dtype=np.float64, order="C")
     check_classification_targets(y)
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    given = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     classes, y = np.unique(y, return_inverse=True)
-    weight = weigh_examples(y, classes.tolist(), weight, estimator.class_weight)
+    weight = weigh_examples(y, classes.tolist(), given, estimator.class_weight)
+    assert weight is not None  # as sample weights are given
     totals = np.bincount(y, weights=weight, minlength=len(classes))
     if (totals > 0).sum() < 2:
         raise ValueError(
             f"a classifier needs at least 2 classes, but the data hold one class alone, {classes[totals.argmax()]!r}"
         )
-    if not totals.all():  # of weight 0: as if it were not there
+    if not totals.all():  # a class whose examples all have the weight 0 is not there
         kept = totals > 0
-        rows = kept[y]
-        X, weight, y, classes = X[rows], weight[rows], (np.cumsum(kept) - 1)[y[rows]], classes[kept]
-    return _Examples(X, y, classes, weight, _pose(estimator, X, y, weight, len(classes)))
+        y, classes = np.where(kept[y], (np.cumsum(kept) - 1)[y], 0), classes[kept]
+    own = None if sample_weight is None else given
+    return _Examples(X, y, classes, weight, own, _pose(estimator, X, y, weight, len(classes)))
 
 
 def _check_numbers(estimator: Any) -> None:
     for name in ("C", "reg", "tol", "max_iter"):
-        value = getattr(estimator, name, 1)
+        value: Any = getattr(estimator, name, 1)
         if name == "reg" and value is None:
             continue
-        if not isinstance(value, Real) or isinstance(value, bool) or not value >= 0 or (value == 0 and name != "reg"):
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not (is_number and value >= 0 and (value > 0 or name == "reg")):
             least = "zero or positive" if name == "reg" else "positive"
             raise ValueError(f"{name} must be a number, {least}, got {value!r}")
 
@@ -306,7 +315,7 @@ def _pose(
     num_examples, num_features = X.shape
     fitted = fit(X, False, weight)
     check_range("training", Split(X, y, weight), fitted, "float64")
-    more = int(SIZES[SIZES >= num_examples].min()) - num_examples
+    more = int(SIZES[num_examples <= SIZES].min()) - num_examples
     X, y = np.pad(X, ((0, more), (0, 0)), mode="edge"), np.pad(y, (0, more))
     with types_of("float64"):
         data = preprocess(Data(X, y, fitted, np.pad(weight, (0, more))), fitted, "float64")
@@ -324,29 +333,33 @@ def _pose(
 
 
 def _minimize(
-    estimator: Any, examples: _Examples, weight: Float[np.ndarray, " N"], strengths: Sequence[float]
+    estimator: Any,
+    examples: _Examples,
+    weight: Float[np.ndarray, " N"],
+    strengths: Sequence[float],
+    aim: float = 1.0,
 ) -> list[Minimum]:
-    """The minimum for each strength, ½ strength ΣW², with these weights of the examples."""
+    """The minimum for each strength, ½ strength ΣW², with these weights of the examples, to `aim` times the tolerance."""
     data = examples.problem.splits[0]
     padded = np.zeros(len(data.y))
     padded[: len(weight)] = weight / weight.sum() * len(padded)
     regs = np.unique(strengths)[::-1]
     problem = replace(examples.problem, regs=regs, splits=(data._replace(weight=padded),))
+    solver = replace(problem.solver, tolerance=aim * problem.solver.tolerance)
     with types_of("float64"):
-        state = find_minima(problem, PathState("float64"))
+        state = find_minima(replace(problem, solver=solver), PathState("float64"))
     _, reasons = problem.explain(state.minima, state.unit)
-    for minimum, reason in zip(state.minima, reasons, strict=True):
-        if reason == "passes":
-            warn(
-                f"the minimum was not reached in {estimator.max_iter} passes: increase max_iter, or standardize the features",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+    if "passes" in reasons:
+        warn(
+            f"the minimum was not reached in {estimator.max_iter} passes: increase max_iter, or standardize the features",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
     rows = np.searchsorted(-regs, -np.asarray(strengths))
     return [state.minima[row] for row in rows]
 
 
-def _half_reg(C: float, reg: float | None, total: float, num_classes: int) -> float:
+def _half_reg(C: float | int, reg: float | int | None, total: float, num_classes: int) -> float:
     """The strength of ½ strength ΣW² beside the mean loss, from C or reg. `total` is Σw."""
     if reg is not None:
         return 2 * float(reg)

@@ -39,10 +39,10 @@ class SolverSpec(NamedTuple):
 class Data(NamedTuple):
     """Examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; labels; and weights, with the mean 1."""
 
-    X: Num[Array, "N F"]
-    y: Int[Array, " N"]
+    X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
+    y: Int[Array, " N"] | Int[np.ndarray, " N"]
     preprocessing: Preprocessing | None
-    weight: Float[Array, " N"] | None = None
+    weight: Float[Array, " N"] | Float[np.ndarray, " N"] | None = None
 
 
 def evaluate(
@@ -126,7 +126,7 @@ def read_features(
     return (X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in))).astype(dtype)
 
 
-def block_size(X: Num[Array, "N F"], dtype: str) -> int:
+def block_size(X: Num[Array, "N F"] | Num[np.ndarray, "N F"], dtype: str) -> int:
     """Number of examples in a block of a pass over all of them."""
     num_examples, num_features = X.shape
     row_bytes = num_features * np.dtype(dtype).itemsize

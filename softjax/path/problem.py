@@ -38,7 +38,8 @@ class Problem:
     regs: Float[np.ndarray, " S"]
     """the penalty strengths that differ, from the largest to the smallest"""
     fitted: Preprocessing
-    splits: tuple[Data, Data, Data]
+    splits: tuple[Data, ...]
+    """training examples, and those on which the minima are evaluated"""
     schema: Schema
     num_features: int
     folds: Int[np.ndarray, " N"] | None = None

@@ -230,7 +230,7 @@ def _place_runs(run: SweepRun, chunk: Chunk, configs: Int[np.ndarray, " c"]) -> 
     rates = run.grid[:, filled].astype(weight_dtype(run.config.dtype))
     lr, reg = (place(each, run.mesh, CONFIG) for each in rates)
     keys = make_keys(run.seeds, filled, run.config.minibatches)
-    fold = None
+    fold: Any = None
     if run.config.folds:
         fold = place(np.tile(np.arange(folds, dtype=np.int32), chunk.size), run.mesh, CONFIG)
     return Runs(lr, reg, place(keys, run.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG))), fold)

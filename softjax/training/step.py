@@ -56,8 +56,8 @@ class Setting(NamedTuple):
     val: Examples
     test: Examples
     preprocessing: Preprocessing
-    bounds: UInt32[Array, " N"] | UInt32[np.ndarray, " N"] | None = None
-    folds: Int[Array, " N"] | Int[np.ndarray, " N"] | None = None
+    bounds: Any = None  # UInt32 (N,), on the host or on the device
+    folds: Any = None  # Int (N,)
 
 
 class Run(NamedTuple):
@@ -192,13 +192,13 @@ def _share(
     run: Run, rows: Int[Array, " B"], setting: Setting, dtype: Any, method: Method
 ) -> Float[Array, " B"] | None:
     """The share of each example of a minibatch in its mean loss: 0 in the fold that is held out. None if all are the same."""
-    if setting.folds is None:
+    if setting.folds is None or run.fold is None:
         return None
-    kept = (setting.folds[rows] != run.fold).astype(dtype)
+    kept = jnp.not_equal(setting.folds[rows], run.fold).astype(dtype)
     total = kept.sum()
     if method.data_parallel > 1:
         total = lax.pmean(total, DATA)  # type: ignore[no-untyped-call]  # as the losses of the devices are averaged
-    return kept / jnp.maximum(total, jnp.finfo(dtype).tiny)
+    return kept / jnp.maximum(total, float(np.finfo(dtype).tiny))
 
 
 def weigh_draws(weight: Float[np.ndarray, " N"] | None) -> UInt32[np.ndarray, " N"] | None:
@@ -210,7 +210,8 @@ def weigh_draws(weight: Float[np.ndarray, " N"] | None) -> UInt32[np.ndarray, " 
     if weight is None:
         return None
     shares = np.cumsum(weight) / np.sum(weight)
-    return np.minimum(np.round(shares * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+    bounds: np.ndarray = np.minimum(np.round(shares * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+    return bounds
 
 
 def draw_minibatch(

@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
@@ -13,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.estimator_checks import check_estimator
 
 import softjax
 from softjax import SoftmaxClassifier, SoftmaxClassifierCV
@@ -27,10 +26,11 @@ def standardized(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), SoftmaxClassifierCV(Cs=3, cv=3)], ids=lambda e: type(e).__name__)
-def test_scikit_learn_s_checks_pass(estimator):
-    for each, check in estimator_checks_generator(estimator):
-        check(clone(each))
+@pytest.mark.parametrize(
+    "estimator", [SoftmaxClassifier(), SoftmaxClassifierCV()], ids=lambda e: type(e).__name__
+)
+def test_scikit_learn_s_checks_pass(own_messages, estimator):
+    check_estimator(estimator, on_skip=None)
 
 
 @pytest.mark.parametrize("C", [0.1, 10.0])
@@ -42,7 +42,7 @@ def test_coefficients_and_probabilities_are_those_of_logistic_regression(name, C
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-3)
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
-    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-3)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), rtol=1e-3, atol=1e-2)
     assert (ours.predict(X) == theirs.predict(X)).all()
     assert ours.coef_.shape == theirs.coef_.shape
 
@@ -76,11 +76,17 @@ def test_cross_validation_has_the_scores_of_logistic_regression_cv(name):
     X, y = standardized(name)
     Cs, cv = np.logspace(-3, 2, 6), StratifiedKFold(5)
     theirs = LogisticRegressionCV(
-        Cs=Cs, cv=cv, scoring="neg_log_loss", tol=1e-9, max_iter=10_000, l1_ratios=(0,), use_legacy_attributes=False
+        Cs=Cs,
+        cv=cv,
+        scoring="neg_log_loss",
+        tol=1e-9,
+        max_iter=10_000,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
     ).fit(X, y)
     ours = SoftmaxClassifierCV(Cs=Cs, cv=cv).fit(X, y)
     np.testing.assert_allclose(ours.scores_, np.reshape(theirs.scores_, (5, 6)), atol=1e-4)
-    assert ours.C_ == pytest.approx(float(np.ravel(theirs.C_)[0]))
+    assert pytest.approx(float(np.ravel(theirs.C_)[0])) == ours.C_
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
 
 
@@ -100,8 +106,10 @@ def test_any_scorer_and_splitter_is_taken():
 def test_without_refit_the_weights_are_the_means_over_the_folds():
     X, y = standardized("iris")
     model = SoftmaxClassifierCV(Cs=[1.0], cv=3, refit=False).fit(X, y)
-    alone = [SoftmaxClassifier(C=1.0).fit(X[train], y[train]).coef_ for train, _ in StratifiedKFold(3).split(X, y)]
-    np.testing.assert_allclose(model.coef_, np.mean(alone, axis=0), atol=1e-6)
+    alone = [
+        SoftmaxClassifier(C=1.0).fit(X[train], y[train]).coef_ for train, _ in StratifiedKFold(3).split(X, y)
+    ]
+    np.testing.assert_allclose(model.coef_, np.mean(alone, axis=0), atol=1e-5)
 
 
 def test_a_fold_that_lacks_a_class_is_named():
@@ -145,9 +153,15 @@ def test_too_few_passes_are_said():
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"C": -1}, "C must be"), ({"C": "a"}, "C must be"), ({"reg": -0.1}, "reg must be"), ({"tol": 0}, "tol must be"), ({"class_weight": {7: 1}}, "the class 7")],
+    [
+        ({"C": -1}, "C must be"),
+        ({"C": "a"}, "C must be"),
+        ({"reg": -0.1}, "reg must be"),
+        ({"tol": 0}, "tol must be"),
+        ({"class_weight": {7: 1}}, "the class 7"),
+    ],
 )
-def test_options_that_cannot_be_are_refused_by_name(options, words):
+def test_options_that_cannot_be_are_refused_by_name(own_messages, options, words):
     X, y = standardized("iris")
     with pytest.raises(ValueError, match=words):
         SoftmaxClassifier(**options).fit(X, y)

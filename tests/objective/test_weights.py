@@ -35,7 +35,9 @@ def test_a_weight_counts_how_often_an_example_is_there(examples, kind, penalty):
     repeated = W, np.repeat(X, COUNTS, axis=0), np.repeat(y, COUNTS)
     expected, expected_gradient = loss_and_grad(*repeated, 0.3, **options)
     assert float(value) == pytest.approx(float(expected), rel=1e-13)
-    assert float(loss(W, X, y, 0.3, sample_weight=COUNTS, **options)) == pytest.approx(float(expected), rel=1e-13)
+    assert float(loss(W, X, y, 0.3, sample_weight=COUNTS, **options)) == pytest.approx(
+        float(expected), rel=1e-13
+    )
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-14)
     if kind == "softmax":
         V = np.random.default_rng(0).normal(size=W.shape)
@@ -57,7 +59,7 @@ def test_only_the_ratios_of_weights_matter_of_any_scale(examples):
 def test_the_loss_is_scikit_learn_s(examples, class_weight):
     W, X, y = examples
     table = compute_class_weight(
-        class_weight if class_weight == "balanced" else {k: 1.0 for k in range(K)} | class_weight,
+        class_weight if class_weight == "balanced" else dict.fromkeys(range(K), 1.0) | class_weight,
         classes=np.arange(K),
         y=y,
     )
@@ -89,7 +91,9 @@ def test_balanced_classes_count_the_sample_weights():
     np.testing.assert_allclose(balanced, weight * table[y])
 
 
-@pytest.mark.parametrize("weights", [{"sample_weight": REAL}, {"class_weight": "balanced"}], ids=["samples", "classes"])
+@pytest.mark.parametrize(
+    "weights", [{"sample_weight": REAL}, {"class_weight": "balanced"}], ids=["samples", "classes"]
+)
 @pytest.mark.parametrize("kind", ["softmax", "hinge"])
 def test_the_checker_finds_the_gradient_right(examples, weights, kind):
     options = {"kind": kind, **weights}
@@ -122,7 +126,9 @@ def test_the_derivation_holds_symbolically():
     L = sum(-weight[i] * sympy.log(p[i, labels[i]]) for i in range(2)) / sum(weight)
     wQ = sympy.Matrix(2, 3, lambda i, k: weight[i] * (p[i, k] - (1 if k == labels[i] else 0)))
     gradient = X.T * wQ / sum(weight)
-    moved = sympy.Matrix(2, 3, lambda i, k: weight[i] * p[i, k] * (u[i, k] - sum(p[i, j] * u[i, j] for j in range(3))))
+    moved = sympy.Matrix(
+        2, 3, lambda i, k: weight[i] * p[i, k] * (u[i, k] - sum(p[i, j] * u[i, j] for j in range(3)))
+    )
     product = X.T * moved / sum(weight)
     for d, k in np.ndindex(2, 3):
         assert sympy.simplify(sympy.diff(L, W[d, k]) - gradient[d, k]) == 0
@@ -147,7 +153,9 @@ def test_an_example_of_weight_0_may_be_anything(examples):
 def test_inside_jit_weights_are_the_same(examples, class_weight):
     W, X, y = examples
     expected = loss_and_grad(W, X, y, 0.3, sample_weight=REAL, class_weight=class_weight)
-    inside = jax.jit(lambda W, X, y, weight: loss_and_grad(W, X, y, 0.3, sample_weight=weight, class_weight=class_weight))
+    inside = jax.jit(
+        lambda W, X, y, weight: loss_and_grad(W, X, y, 0.3, sample_weight=weight, class_weight=class_weight)
+    )
     for ours, other in zip(inside(W, X, jnp.asarray(y), REAL), expected, strict=True):
         np.testing.assert_allclose(ours, other, rtol=1e-12, atol=1e-14)
     if class_weight is None:
@@ -179,7 +187,9 @@ def test_weights_that_cannot_be_are_refused_by_name(examples, own_messages, weig
 
 def test_half_types_take_weights():
     W, X, y = problem(num_examples=N, num_features=5, num_classes=K, dtype="float32")
-    value, gradient = loss_and_grad(jnp.asarray(W, jnp.bfloat16), jnp.asarray(X, jnp.bfloat16), y, sample_weight=REAL)
+    value, gradient = loss_and_grad(
+        jnp.asarray(W, jnp.bfloat16), jnp.asarray(X, jnp.bfloat16), y, sample_weight=REAL
+    )
     expected, expected_gradient = softjax.loss_and_grad(W, X, y, sample_weight=REAL)
     assert value.dtype == jnp.float32
     assert gradient.dtype == jnp.bfloat16

@@ -40,9 +40,7 @@ def test_a_weight_counts_how_often_an_example_is_there(arrangement, standardize)
     repeated = regularization_path(one_split(np.repeat(X, COUNTS, axis=0), np.repeat(Y, COUNTS)), **options)
     assert weighted.converged.all()
     np.testing.assert_allclose(weighted.objective, repeated.objective, rtol=1e-10)
-    np.testing.assert_allclose(
-        weighted.weights, repeated.weights, atol=1e-5 * np.abs(repeated.weights).max()
-    )
+    np.testing.assert_allclose(weighted.weights, repeated.weights, atol=1e-5 * np.abs(repeated.weights).max())
 
 
 def test_the_minimum_is_scikit_learn_s(arrangement):

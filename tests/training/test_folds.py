@@ -14,7 +14,13 @@ from softjax.datasets.dataset import build_dataset
 from softjax.datasets.folds import assign_folds, merge_parts
 
 CONFIG = SweepConfig(
-    learning_rates=(0.01, 0.1), regs=(0.01,), num_iters=30, batch_size=40, folds=3, dtype="float64", standardize=True
+    learning_rates=(0.01, 0.1),
+    regs=(0.01,),
+    num_iters=30,
+    batch_size=40,
+    folds=3,
+    dtype="float64",
+    standardize=True,
 )
 
 
@@ -43,7 +49,11 @@ def train_by_loop(X, y, kept, lr, reg, config):
 
 @pytest.mark.parametrize("minibatches", ["shared", "independent"])
 def test_each_fold_is_tested_by_the_run_that_was_trained_without_it(wine, minibatches):
-    config = replace(CONFIG, minibatches=minibatches, learning_rates=(0.1,) if minibatches == "independent" else CONFIG.learning_rates)
+    config = replace(
+        CONFIG,
+        minibatches=minibatches,
+        learning_rates=(0.1,) if minibatches == "independent" else CONFIG.learning_rates,
+    )
     result = sweep(wine, config)
     both = merge_parts(wine)
     folds = assign_folds(both, 3, config.seed)
@@ -98,7 +108,7 @@ def test_folds_that_cannot_be_are_refused_by_name(wine):
         assign_folds(merge_parts(wine), 60, 0)
     both = merge_parts(wine)
     by_class = replace(both, train=replace(both.train, group=both.train.y))
-    with pytest.raises(InputError, match="all examples of the class .* are in fold"):
+    with pytest.raises(InputError, match=r"all examples of the class .* are in fold"):
         assign_folds(by_class, 2, 0)
     with pytest.raises(InputError, match="5 folds need as many groups, and there are 3"):
         assign_folds(by_class, 5, 0)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -13,7 +14,9 @@ from softjax.datasets import preprocess
 from softjax.datasets.dataset import build_dataset
 from softjax.training.step import Method, draw_minibatch, weigh_draws
 
-CONFIG = SweepConfig(learning_rates=(0.003, 0.01), regs=(0.01,), num_iters=40, batch_size=50, standardize=True)
+CONFIG = SweepConfig(
+    learning_rates=(0.003, 0.01), regs=(0.01,), num_iters=40, batch_size=50, standardize=True
+)
 COUNTS = np.arange(1257) % 3 + 1  # 1, 2, 3, 1, ...
 
 
@@ -47,7 +50,8 @@ def test_the_final_loss_is_the_weighted_one(digits):
 def test_examples_are_drawn_in_proportion_to_their_weights():
     weight = np.array([0.0, 3.0, 0.0, 0.5, 1.5, 1e-9, 0.0])
     method = Method("sgd", 200_000, "float32", "highest", 1)
-    rows = draw_minibatch(jax.random.key(0), np.int32(0), len(weight), weigh_draws(weight), method)
+    bounds = jnp.asarray(weigh_draws(weight))
+    rows = draw_minibatch(jax.random.key(0), jnp.int32(0), len(weight), bounds, method)
     counts = np.bincount(rows, minlength=len(weight))
     assert counts[[0, 2, 6]].tolist() == [0, 0, 0]
     likely = [1, 3, 4]
