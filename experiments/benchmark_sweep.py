@@ -27,8 +27,9 @@ from harness import COURSE_GRID, DatasetOptions, Experiment, run_experiment
 from jaxtyping import Float
 
 from softjax import Dataset, Split, SweepConfig, sweep
-from softjax.cli.console import print_table, progress_bar
+from softjax.cli.console import print_table
 from softjax.objective.scores import matmul
+from softjax.progress import progress_bar
 from softjax.ranges import format_range
 from softjax.reports import markdown
 

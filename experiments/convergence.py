@@ -36,8 +36,8 @@ from scipy.special import log_softmax
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from softjax import PathConfig, load_dataset
-from softjax.cli.console import progress_bar
 from softjax.plots import ACCENT
+from softjax.progress import progress_bar
 from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows

@@ -24,7 +24,7 @@ import numpy as np
 from convergence import ConvergenceOptions, load_problem, run_limited
 from harness import Experiment, Options, run_experiment
 
-from softjax.cli.console import progress_bar
+from softjax.progress import progress_bar
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 

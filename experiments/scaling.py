@@ -23,7 +23,7 @@ from collectives import exchanges
 from harness import COURSE_GRID, FLAGS, DatasetOptions, Experiment, run_experiment
 
 from softjax import Dataset, mesh_of, sweep
-from softjax.cli.console import progress_bar
+from softjax.progress import progress_bar
 from softjax.ranges import format_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjax import cs231n as cs231n
+    from softjax import plots as plots
+    from softjax import testing as testing
+    from softjax.cache import keep_compiled as keep_compiled
     from softjax.datasets.config import DataConfig as DataConfig
     from softjax.datasets.dataset import Dataset as Dataset
     from softjax.datasets.dataset import Split as Split
@@ -41,8 +44,11 @@ if TYPE_CHECKING:
     from softjax.training.state import SweepState as SweepState
     from softjax.training.sweep import sweep as sweep
 
+    __version__: str
+
 _CONTENTS = {
     "errors": ["InputError"],
+    "cache": ["keep_compiled"],
     "objective.objective": ["loss"],
     "objective.scores": ["scores"],
     "objective.gradient": ["loss_and_grad", "softmax_cross_entropy"],
@@ -67,18 +73,21 @@ _CONTENTS = {
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
-__all__ = [*_HOME, "cs231n"]
+_MODULES = ("cs231n", "plots", "testing")  # of many names, each with its own page in the reference
 
+__all__ = [*_HOME, *_MODULES]
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("softjax-suite")
-    if name == "cs231n":  # a module of many names, with its own table of contents
-        return import_module("softjax.cs231n")
-    if name not in _HOME:
-        raise AttributeError(f"module 'softjax' has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"softjax.{_HOME[name]}"), name)  # asked for once
-    return found
+if not TYPE_CHECKING:  # type checkers would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("softjax-suite")
+        if name in _MODULES:
+            return import_module(f"softjax.{name}")
+        if name not in _HOME:
+            raise AttributeError(f"module 'softjax' has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f"softjax.{_HOME[name]}"), name)  # asked for once
+        return found
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,9 @@
-"""The pictures of sweeps and paths. Each function returns a matplotlib `Figure`, and does not use pyplot."""
+"""The pictures of sweeps and paths. Each function returns a matplotlib `Figure`, and does not use pyplot.
 
+A notebook shows such a figure where it is the value of a cell.
+"""
+
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +27,16 @@ ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
 BLUE = "#0072b2"  # of the same palette
 LONGEST_NAME = 24  # letters of a class name
 LONGEST_TITLE = 90
+SHOWN_DPI = 100  # of a figure in a notebook
+
+
+class _Picture(Figure):
+    """A figure that a notebook shows by itself: those of pyplot are shown by its inline backend."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=SHOWN_DPI)
+        return stream.getvalue()
 
 
 def heat_map(result: SweepResult, title: str) -> Figure:
@@ -30,9 +44,12 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     drawn one.
 
     The best configuration has a thick frame, those tied with it a thin one.
+
+    Raises `InputError` if every configuration diverged.
     """
+    tied = result.tied
     accuracy = result.val_accuracy.mean(axis=1)
-    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    figure = _Picture(figsize=(7.2, 5.4), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("0.85")
     # The colour scale covers the better half of the cells; all values far below have the darkest colour.
@@ -46,7 +63,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     bar = figure.colorbar(_mappable(norm), ax=axes, extend="min" if finite.min() < low else "neither")
     bar.set_label("validation accuracy" + (", mean over seeds" if len(result.seed) > 1 else ""))
     handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2.5, label="best")]
-    if result.tied.sum() > 1:
+    if tied.sum() > 1:
         handles.append(
             Patch(facecolor="none", edgecolor=ACCENT, linewidth=0.9, label="statistically tied with it")
         )
@@ -122,7 +139,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     smooth = np.array([np.convolve(curve, mean, mode="valid") for curve in history])
     centers = np.convolve(steps, mean, mode="valid")
 
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    figure = _Picture(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     rates = np.sort(result.learning_rate)
     log_rates = rates[0] < rates[-1] and (
@@ -175,7 +192,7 @@ def path(result: PathResult, title: str) -> Figure:
 
     Open markers are penalty strengths that did not converge.
     """
-    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    figure = _Picture(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(result.reg)
     reg = result.reg[order]
@@ -227,7 +244,7 @@ def templates(
     scaled = (images - images.min()) / max(images.max() - images.min(), np.finfo(np.float64).tiny)
     columns = min(5, len(images))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.5 * columns, 1.65 * rows + 0.5), layout="constrained")
+    figure = _Picture(figsize=(1.5 * columns, 1.65 * rows + 0.5), layout="constrained")
     for axes, image, name in zip(
         figure.subplots(rows, columns, squeeze=False).flat, scaled, class_names, strict=False
     ):
@@ -243,7 +260,7 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     """A confusion matrix: the number of examples of each class (row) in each predicted class. The colour is the row share."""
     num_classes = len(class_names)
     size = min(max(4.5, 0.55 * num_classes + 1.5), 12)
-    figure = Figure(figsize=(size + 0.9, size), layout="constrained")
+    figure = _Picture(figsize=(size + 0.9, size), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap=COLOR_MAP, vmin=0, vmax=1)

@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from softjax.cli.console import print_table, progress_bar
+from softjax.cli.console import print_table
 from softjax.cli.running import begin, claim
 from softjax.cli.surroundings import start_jax
 from softjax.comparison.config import CompareConfig
+from softjax.progress import progress_bar
 
 
 @dataclass(frozen=True)

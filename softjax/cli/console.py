@@ -1,4 +1,4 @@
-"""The output of the commands (tables, a progress bar, messages), and the loading of their data set."""
+"""The output of the commands (tables, messages), and the loading of their data set."""
 
 import os
 import sys
@@ -15,13 +15,6 @@ def load(config: DataConfig) -> Any:
 
     options = asdict(config)
     return load_dataset(options.pop("dataset"), options.pop("data_dir"), **options)
-
-
-def progress_bar(total: int, unit: str = "step", desc: str = "training") -> Any:
-    from tqdm import tqdm
-
-    # Quiet unless on a terminal.
-    return tqdm(total=total, unit=unit, desc=desc, disable=None, leave=False, dynamic_ncols=True)
 
 
 def print_table(rows: Sequence[tuple[str, ...]]) -> None:

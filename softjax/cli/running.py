@@ -1,14 +1,14 @@
 """Runs sweeps and paths with a progress bar and checkpoints. Ctrl-C stops a run between two segments; a later run resumes."""
 
-import math
 import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from softjax.cli.console import progress_bar, say
+from softjax.cli.console import say
 from softjax.cli.interrupt import handle_signals, unwind
+from softjax.progress import move_bar, progress_bar
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -64,15 +64,8 @@ def run_sweep(
 
         def show(progress: "Progress") -> None:
             nonlocal latest
-            if latest is None:
-                bar.reset(progress.num_steps)
-                bar.initial = bar.n = progress.step
             latest = progress
-            text = f"segment {progress.segment} of {progress.num_segments}"
-            if not math.isnan(progress.mean_loss):
-                text += f", mean loss {progress.mean_loss:.4g}"
-            bar.set_postfix_str(text, refresh=False)
-            bar.update(progress.step - bar.n)
+            move_bar(bar, progress)
             done = progress.step == progress.num_steps
             watch(progress, done, f"{progress.step:,} of {progress.num_steps:,} steps")
 
@@ -103,19 +96,14 @@ def run_path(
         save_path(checkpoint, progress.state())
 
     with (
-        progress_bar(len(config.regs), unit="reg", desc=desc) as bar,
+        progress_bar(0, unit="reg", desc=desc) as bar,
         _watch(bar, save, checkpoint_every, keep_last) as watch,
     ):
 
         def show(progress: "PathProgress") -> None:
             nonlocal latest
             latest = progress
-            bar.set_postfix_str(
-                f"pass {progress.passes:,}, gradient norm {progress.gradient_norm:.1e}", refresh=False
-            )
-            bar.total = progress.num_regs
-            bar.update(progress.converged - bar.n)
-            bar.refresh()
+            move_bar(bar, progress)
             done = progress.converged == progress.num_regs
             watch(progress, done, f"{progress.converged} of {progress.num_regs} penalty strengths")
 

@@ -10,10 +10,10 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-import platformdirs
-
+from softjax.cache import LEAST_SECONDS, find_folder
 from softjax.cli.interrupt import handle_signals
 from softjax.errors import InputError, in_one_line
 
@@ -36,22 +36,14 @@ def prepare() -> None:
 
 
 def keep_compiled() -> None:
-    """Has JAX, which is not imported yet, keep compiled programs in the user's cache, if that can be written."""
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-    cache = platformdirs.user_cache_path("softjax") / "compiled"
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and _can_write(cache):
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+    """Has JAX, which is not imported yet, keep compiled programs in the user's cache, if that can be written.
 
-
-def _can_write(folder: Path) -> bool:
-    """Whether files can be written to `folder`, which is created."""
-    if not folder.is_absolute():  # there is no home
-        return False
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+    So do the processes that this one starts.
+    """
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(LEAST_SECONDS))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        with suppress(InputError):
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(find_folder(None))
 
 
 def start_jax(join: Callable[[], None] = lambda: None) -> None:

@@ -1,19 +1,25 @@
 """The result, the progress and the state of a regularization path."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
+from softjax.errors import check_instance
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.path.config import PathConfig
 from softjax.training.config import SweepConfig
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
 
 Reason = Literal["", "passes", "rounding", "separable"]
 
@@ -55,6 +61,7 @@ class PathState:
         point: The arrays of the current penalty strength, by name; None before its first pass.
         unit: The norm of the gradient at W = 0; NaN before it is known.
         seconds: Time so far, in seconds.
+        origin: The options and the data set of its path. None if it was read from a checkpoint, which knows them.
     """
 
     dtype: str
@@ -62,6 +69,7 @@ class PathState:
     point: dict[str, np.ndarray] | None = field(default=None, repr=False)
     unit: float = float("nan")
     seconds: PathSeconds = PathSeconds()
+    origin: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,15 @@ class PathProgress:
     gradient_norm: float
     state: Callable[[], PathState] = field(repr=False)
 
+    def describe(self) -> tuple[int, int, str]:
+        """What a progress bar shows: the penalty strengths that are finished, all of them, and a text."""
+        text = f"pass {self.passes:,}"
+        if not math.isnan(self.gradient_norm):
+            text += f", gradient norm {self.gradient_norm:.1e}"
+        return self.converged, self.num_regs, text
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class PathResult:
     """The minima for R penalty strengths, as NumPy arrays, in the order of `config.regs`.
 
@@ -133,8 +148,8 @@ class PathResult:
     train_accuracy: Float[np.ndarray, " R"]
     val_accuracy: Float[np.ndarray, " R"]
     test_accuracy: Float[np.ndarray, " R"]
-    val_hits: Integer[np.ndarray, "R V"] = field(repr=False)
-    test_hits: Integer[np.ndarray, "R N"] = field(repr=False)
+    val_hits: Integer[np.ndarray, "R V"]
+    test_hits: Integer[np.ndarray, "R N"]
     objective: Float[np.ndarray, " R"]
     gradient_norm: Float[np.ndarray, " R"]
     gap: Float[np.ndarray, " R"]
@@ -143,11 +158,21 @@ class PathResult:
     solved_in: tuple[str, ...]
     newton_steps: Int[np.ndarray, " R"]
     passes: Int[np.ndarray, " R"]
-    fold_accuracy: Float[np.ndarray, "R F"] = field(repr=False)
-    weights: Float[np.ndarray, "R D K"] = field(repr=False)
-    preprocessing: Preprocessing = field(repr=False)
-    schema: Schema = field(repr=False)
+    fold_accuracy: Float[np.ndarray, "R F"]
+    weights: Float[np.ndarray, "R D K"]
+    preprocessing: Preprocessing
+    schema: Schema
     seconds: PathSeconds
+
+    def __repr__(self) -> str:
+        from softjax.reports.display import describe_path
+
+        return describe_path(self)
+
+    def _repr_html_(self) -> str:
+        from softjax.reports.display import show_path
+
+        return show_path(self)
 
     @property
     def best(self) -> int:
@@ -177,4 +202,31 @@ class PathResult:
 
     def scores(self, split: Split, reg: int | None = None) -> Float[np.ndarray, "N K"]:
         """The scores (N, K) on examples that are not preprocessed. `reg` is the index of the classifier, by default the best."""
+        check_instance("split", split, Split)
         return score_split(self.weights[self.best if reg is None else reg], self.preprocessing, split)
+
+    def plot(self, title: str = "Accuracy along the regularization path") -> "Figure":
+        """The accuracies over the penalty strength, as `softjax.plots.path`.
+
+        **Arguments:** `title`, which stands above it.
+        """
+        from softjax.plots import path
+
+        return path(self, title)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A table of pandas with a row for each penalty strength, in their order.
+
+        `params`, `param_reg`, `mean_val_score`, `rank_val_score` and `mean_train_score` are those of
+        `SweepResult.to_dataframe`, so that both tables are read in the same way; a mean is the accuracy itself. With
+        cross-validation there are `split0_val_score`, ... and `std_val_score` too.
+
+        The others are named as in the report's path.csv: `val_low`, `val_high`, the 95 % interval; `tied` with the best;
+        `test_accuracy`; `objective`, `gradient_norm`, `gap`, `newton_steps`, `passes`, `converged`, `reason`,
+        `arithmetic`; and `test_low`, `test_high`.
+
+        Raises `InputError` if pandas is not installed.
+        """
+        from softjax.reports.display import tabulate_path
+
+        return tabulate_path(self)

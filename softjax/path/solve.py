@@ -7,7 +7,7 @@ is such a path for each fold, and then one with all examples.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from softjax.compilation import types_of
 from softjax.datasets.dataset import Dataset
-from softjax.errors import InputError
+from softjax.errors import InputError, check_function, check_instance, read_kind
 from softjax.objective.config import PenaltyName
 from softjax.path.axes import Axes, find_axes
 from softjax.path.config import PathConfig
@@ -37,6 +37,8 @@ from softjax.path.newton import (
 from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec
 from softjax.path.problem import STORED_BYTES, Problem, load_problem, preprocess
 from softjax.path.result import Minimum, PathProgress, PathResult, PathState
+from softjax.progress import watched
+from softjax.runs.checkpoint import check_origin, identify
 from softjax.training.config import DType, SweepConfig, weight_dtype
 
 PREDICTORS = 3  # minima, from which the next one is predicted
@@ -67,6 +69,7 @@ def regularization_path(
     standardize: bool | None = None,
     dtype: DType | None = None,
     folds: int | None = None,
+    progress: bool = False,
     on_progress: Callable[[PathProgress], None] | None = None,
     state: PathState | None = None,
 ) -> PathResult:
@@ -85,6 +88,7 @@ def regularization_path(
       same for up to 1,000 weights, and from the first penalty strength on for which float32 cannot prove the tolerance.
     - `folds`: cross-validation with so many folds. Training and validation examples together are divided, stratified; a path
       without each fold tests it, and the weights are those of a path with all examples. By default there is none.
+    - `progress`: whether a bar shows how far it is, in a notebook as a widget.
     - `on_progress`: called with a `PathProgress` before the first pass, about every second, and at the end. An exception
       in it ends the call.
     - `state`: a `PathProgress.state()` of an earlier call with the same data set and options. This call continues from
@@ -92,8 +96,9 @@ def regularization_path(
 
     **Returns:** a `PathResult`.
 
-    Raises `InputError` if the objective is not smooth (hinge, `"l1"`, `"elastic_net"`), `dtype` is bfloat16, the features
-    are out of its range, the path cannot fit into memory, or options are given both here and in `config`.
+    Raises `InputError` if an argument is of another type, `state` is that of another path, the objective is not smooth
+    (hinge, `"l1"`, `"elastic_net"`), `dtype` is bfloat16, the features are out of its range, the path cannot fit into
+    memory, or options are given both here and in `config`.
 
     Source: Lin, Weng and Keerthi, *Trust Region Newton Method for Large-Scale Logistic Regression*, 2008.
 
@@ -104,21 +109,29 @@ def regularization_path(
         ([True, True], 0.1)
     """
     given = {
-        "regs": None if regs is None else tuple(regs if np.iterable(regs) else (regs,)),
+        "regs": None if regs is None else read_kind("regs", regs, tuple[float, ...]),
         "penalty": penalty,
         "penalize_bias": penalize_bias,
         "standardize": standardize,
         "dtype": dtype,
         "folds": folds,
     }
+    check_instance("config", config, SweepConfig, or_none=True)
+    check_instance("solver", solver, PathConfig, or_none=True)
+    check_instance("state", state, PathState, or_none=True)
+    check_function("on_progress", on_progress)
+    shown = read_kind("progress", progress, bool)
     config, solver = _read_options(config, given), solver or PathConfig()
     start = time.perf_counter()
-    with types_of("float64"):
+    with types_of("float64"), watched(on_progress, shown, "reg", "finished") as tell:
         problem = load_problem(dataset, config, solver)
+        origin = identify(asdict(config) | asdict(solver), dataset)
         if state is None:
             state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
+        check_origin(state.origin, origin)
         loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
-        return evaluate_path(problem, find_minima(problem, replace(state, seconds=loaded), on_progress))
+        state = replace(state, seconds=loaded, origin=origin)
+        return evaluate_path(problem, find_minima(problem, state, tell))
 
 
 def _read_options(config: SweepConfig | None, given: dict[str, Any]) -> SweepConfig:

@@ -84,13 +84,14 @@ def _write_sections(result: PathResult) -> str:
         rows=table(path_rows(result)),
         tied=int(result.tied.sum()),
         num_regs=len(result.reg),
-        converged=_describe_convergence(result),
+        converged=describe_convergence(result),
         arithmetic=f"{in_float64} of {len(result.reg)} penalty strengths were solved in float64 arithmetic.",
         tolerance=f"{result.solver.tolerance:g}",
     ).rstrip()
 
 
-def _describe_convergence(result: PathResult) -> str:
+def describe_convergence(result: PathResult) -> str:
+    """Whether all penalty strengths converged; if not, how many did not, and why."""
     left = [reason for reason in result.reasons if reason]
     if not left:
         return "All penalty strengths converged"

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,15 @@ class CheckpointNotWrittenError(InputError):
 
 def identify(config: dict[str, Any], dataset: Dataset | None = None) -> dict[str, Any]:
     """Everything that a report depends on: options, data set, versions. The values are those after a round trip via JSON."""
-    versions = {name: version(name) for name in VERSIONS}
     data = describe_data(dataset) if dataset is not None else {}
-    run = {"config": config, "data": {name: data.get(name) for name in DATA}, "versions": versions}
+    run = {"config": config, "data": {name: data.get(name) for name in DATA}, "versions": _find_versions()}
     return json.loads(json.dumps(run, default=str))  # type: ignore[no-any-return]
+
+
+@cache
+def _find_versions() -> dict[str, str]:
+    """The installed versions. They are read from files, and a small path takes less time than that."""
+    return {name: version(name) for name in VERSIONS}
 
 
 def describe_data(dataset: Dataset) -> dict[str, Any]:
@@ -95,6 +101,15 @@ def describe_difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
             name, a, b = next(differing)
         texts.append(f"{name} {_shorten(a)} there and {_shorten(b)} here")
     return ", ".join(texts)
+
+
+def check_origin(found: dict[str, Any] | None, wanted: dict[str, Any]) -> None:
+    """Raises `InputError` if a state is that of another run. `found` is None for one of a checkpoint, which was checked."""
+    different = describe_difference(found, wanted) if found is not None else ""
+    if different:
+        raise InputError(
+            f"state belongs to another run ({different}): give the data set and the options that it comes from"
+        )
 
 
 def _shorten(value: Any) -> str:

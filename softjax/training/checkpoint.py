@@ -65,8 +65,8 @@ def _load_part(checkpoint: Checkpoint, index: int) -> ChunkResult:
 
 
 def _arrays(record: ChunkResult | SweepState) -> dict[str, Any]:
-    """The fields of a record. Its carry is a tuple or None; its arrays are numbered."""
-    arrays = {field.name: getattr(record, field.name) for field in fields(record)}
+    """The fields of a record, without its origin. Its carry is a tuple or None; its arrays are numbered."""
+    arrays = {field.name: getattr(record, field.name) for field in fields(record) if field.name != "origin"}
     carry = arrays.pop("carry")
     return (
         arrays

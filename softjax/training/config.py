@@ -1,14 +1,29 @@
 """How a sweep trains, and on which devices. Neither jax nor jaxtyping is imported."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from softjax.errors import InputError, check_choice, check_count, check_kinds, check_rates, write_count
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
 from softjax.ranges import parse_range
+
+if TYPE_CHECKING:
+    from jax import Array
+    from numpy.typing import NDArray
+
+    class Numbers:
+        """Numbers, given as a single one, a sequence or an array; `check_kinds` makes a tuple of them."""
+
+        def __get__(self, record: Any, owner: type) -> tuple[float, ...]: ...
+
+        def __set__(self, record: Any, values: float | Sequence[float] | NDArray[Any] | Array) -> None: ...
+
+else:
+    Numbers = tuple[float, ...]
 
 DType = Literal["float32", "float64", "bfloat16"]
 
@@ -22,6 +37,10 @@ Schedule = Literal["constant", "cosine", "step"]
 
 Minibatches = Literal["shared", "independent"]
 
+
+LEARNING_RATES: Any = parse_range("log:1e-3:1:10")
+
+REGS: Any = parse_range("log:1e-4:1:10")
 
 # Options that only some values of another option use: the option, the other one, and these values.
 USED_BY: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -46,6 +65,9 @@ class SweepConfig:
         >>> config = SweepConfig(learning_rates=(0.01, 0.1), regs=(0.0, 1e-3, 1e-2), num_seeds=5)
         >>> config.num_configurations
         6
+        >>> import numpy as np
+        >>> SweepConfig(learning_rates=np.array([0.01, 0.1]), regs=0.001).regs  # numbers, sequences and arrays are taken
+        (0.001,)
 
     Attributes:
         learning_rates: Learning rates lr, all positive. On the command line start:stop:count, log:start:stop:count or a
@@ -95,8 +117,8 @@ class SweepConfig:
             memory. It changes the result only by rounding.
     """
 
-    learning_rates: tuple[float, ...] = parse_range("log:1e-3:1:10")
-    regs: tuple[float, ...] = parse_range("log:1e-4:1:10")
+    learning_rates: Numbers = LEARNING_RATES
+    regs: Numbers = REGS
     search: Search = "grid"
     num_configs: int | None = None
     halvings: int = 0

@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from softjax.errors import InputError
+from softjax.errors import InputError, check_count
 from softjax.training.config import DeviceConfig
 
 T = TypeVar("T")
@@ -85,13 +85,14 @@ def mesh_of(data_parallel: int = 1) -> Mesh:
 
     - `data_parallel`: number of devices along "data", which share each minibatch. The other devices are along "config".
 
-    Raises `InputError` if `data_parallel` does not divide the number of devices.
+    Raises `InputError` if `data_parallel` is no whole number that divides the number of devices.
 
     Examples:
         >>> from softjax import mesh_of
         >>> mesh_of().axis_names
         ('config', 'data')
     """
+    check_count("data_parallel", data_parallel)
     devices = jax.devices()
     if len(devices) % data_parallel:
         raise InputError(

@@ -1,18 +1,23 @@
 """The result of a sweep."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
-from softjax.errors import InputError
+from softjax.errors import InputError, check_instance
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.training.config import SweepConfig
 from softjax.training.state import Seconds
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
 
 
 def rank(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
@@ -25,7 +30,7 @@ def rank(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
     return order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """A sweep's C configurations × S seeds, as NumPy arrays.
 
@@ -77,19 +82,29 @@ class SweepResult:
     train_accuracy: Float[np.ndarray, "C S"]
     val_accuracy: Float[np.ndarray, "C S"]
     test_accuracy: Float[np.ndarray, "C S"]
-    val_hits: Integer[np.ndarray, "C V"] = field(repr=False)
-    test_hits: Integer[np.ndarray, "C N"] = field(repr=False)
+    val_hits: Integer[np.ndarray, "C V"]
+    test_hits: Integer[np.ndarray, "C N"]
     final_loss: Float[np.ndarray, "C S"]
     diverged: Bool[np.ndarray, "C S"]
-    fold_accuracy: Float[np.ndarray, "C S F"] = field(repr=False)
-    loss_history: Float[np.ndarray, "C S H"] = field(repr=False)
-    history_steps: Int[np.ndarray, " H"] = field(repr=False)
-    best_weights: Float[np.ndarray, "D K"] = field(repr=False)
-    weights: Float[np.ndarray, "C S D K"] | None = field(repr=False)
-    preprocessing: Preprocessing = field(repr=False)
+    fold_accuracy: Float[np.ndarray, "C S F"]
+    loss_history: Float[np.ndarray, "C S H"]
+    history_steps: Int[np.ndarray, " H"]
+    best_weights: Float[np.ndarray, "D K"]
+    weights: Float[np.ndarray, "C S D K"] | None
+    preprocessing: Preprocessing
     grid_shape: tuple[int, int] | None
-    schema: Schema = field(repr=False)
+    schema: Schema
     seconds: Seconds
+
+    def __repr__(self) -> str:
+        from softjax.reports.display import describe_sweep
+
+        return describe_sweep(self)
+
+    def _repr_html_(self) -> str:
+        from softjax.reports.display import show_sweep
+
+        return show_sweep(self)
 
     @property
     def best(self) -> int:
@@ -141,13 +156,17 @@ class SweepResult:
     def grid(self, name: str) -> Shaped[np.ndarray, "L R ..."]:
         """The array called `name`, with two axes, learning rates and regs, in place of that of the configurations.
 
-        Raises `InputError` if the configurations were drawn, and so are no grid.
+        Raises `InputError` if the configurations were drawn, and so are no grid, or there is no such array.
         """
         if self.grid_shape is None:
             raise InputError(
                 f"a {self.config.search} search is no grid: use the arrays themselves, with one axis of configurations"
             )
-        array: np.ndarray = getattr(self, name)
+        array = getattr(self, name, None) if isinstance(name, str) else None
+        if not isinstance(array, np.ndarray) or array.shape[:1] != self.reg.shape:
+            raise InputError(
+                f"grid takes the name of an array with an axis of configurations, such as val_accuracy, got {name!r}"
+            )
         return array.reshape(self.grid_shape + array.shape[1:])
 
     def scores(
@@ -173,4 +192,41 @@ class SweepResult:
                 f"the weights of configuration {config}, seed {seed} were not kept: only those of the best "
                 f"({self.best}, {self.best_seed}) are; keep_weights='all' keeps all"
             )
+        check_instance("split", split, Split)
         return score_split(W, self.preprocessing, split)
+
+    def plot(self, title: str = "Validation accuracy") -> "Figure":
+        """The heat map of the sweep, as `softjax.plots.heat_map`.
+
+        **Arguments:** `title`, which stands above it.
+
+        Raises `InputError` if every configuration diverged.
+        """
+        from softjax.plots import heat_map
+
+        return heat_map(self, title)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A table of pandas with a row for each configuration, in their order.
+
+        The columns are named as in `cv_results_` of scikit-learn where they hold the same; but what is called test there,
+        the examples on which configurations are compared, is the validation split here, and so called val. No column
+        is called `mean_test_score`: whoever sorts by it would choose a configuration on the test split.
+
+        - `params`, `param_lr`, `param_reg`: the configuration.
+        - `split0_val_score`, ...: the accuracy on each fold of a cross-validation, averaged over the seeds.
+        - `seed0_val_score`, ...: the validation accuracy of each seed; with cross-validation, on all folds together.
+        - `mean_val_score`: its mean over the seeds. `std_val_score`: the standard deviation over the folds, or else over the
+          seeds (with S − 1; NaN for one seed).
+        - `rank_val_score`: 1 for the highest mean; equal ones have the same rank. Configurations of which a run diverged,
+          or which were stopped early, are last.
+        - `mean_train_score`, `std_train_score`: the same of the training accuracy.
+
+        The others are named as in the report's cells.csv: `steps`; `val_low`, `val_high`, the 95 % interval; `tied` with
+        the best; `test_accuracy_mean`, `test_accuracy_sd`; and `test_low`, `test_high`, and `num_diverged` runs.
+
+        Raises `InputError` if pandas is not installed.
+        """
+        from softjax.reports.display import tabulate_sweep
+
+        return tabulate_sweep(self)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import prepare
 from softjax.memory import check_memory
+from softjax.runs.checkpoint import identify
 from softjax.training.config import SweepConfig, weight_dtype
 from softjax.training.devices import CONFIG, DATA, fetch, place
 from softjax.training.memory import MOST_LOSSES, sweep_bytes
@@ -50,6 +51,7 @@ class SweepRun:
     - `chunks`: the chunks, in order.
     - `history_steps` (H,): the steps whose losses are kept.
     - `load_seconds`: seconds to prepare all this.
+    - `origin`: what a state of this sweep belongs to.
     """
 
     config: SweepConfig
@@ -62,6 +64,7 @@ class SweepRun:
     chunks: list[Chunk]
     history_steps: np.ndarray
     load_seconds: float
+    origin: dict[str, Any]
 
     @property
     def seeds(self) -> Int[np.ndarray, " S"]:
@@ -120,6 +123,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         plan_chunks(config, dataset, chunk_size, mesh.shape[CONFIG]),
         np.arange(0, config.num_iters, stride),
         time.perf_counter() - start,
+        identify(asdict(config), dataset),
     )
 
 
@@ -130,7 +134,7 @@ def begin_chunk(
     config, left = run.config, run.chunks[len(parts) :]
     step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
     losses = np.empty((num_configs, config.num_seeds, 0), weight_dtype(config.dtype))
-    return SweepState(chunk_size, parts, step, None, losses, seconds)
+    return SweepState(chunk_size, parts, step, None, losses, seconds, run.origin)
 
 
 def compile_chunk(run: SweepRun, state: SweepState) -> Programs:
@@ -159,7 +163,7 @@ def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Sw
         step += length
         seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
         if on_progress is not None:
-            now = SweepState(state.chunk_size, state.parts, step, None, state.losses, seconds)
+            now = replace(state, step=step, carry=None, seconds=seconds)
             on_progress(describe(run, now, carry, losses, new[..., -1]))
         start = time.perf_counter()
     part = _evaluate_chunk(run, chunk, configs, programs, carry, runs, np.concatenate(losses, axis=-1))

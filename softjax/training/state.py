@@ -1,7 +1,9 @@
 """The state of a sweep: finished chunks, the current chunk, and the progress that is reported."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
@@ -65,6 +67,7 @@ class SweepState:
         carry: Weights and optimizer state of the current chunk (S, c, ...); None before its first segment.
         losses: The loss history of the current chunk so far (c, S, H).
         seconds: Time to compile, train and evaluate so far, in seconds.
+        origin: The configuration and the data set of its sweep. None if it was read from a checkpoint, which knows them.
     """
 
     chunk_size: int
@@ -73,6 +76,7 @@ class SweepState:
     carry: tuple[np.ndarray, ...] | None = field(repr=False)
     losses: Float[np.ndarray, "c S H"] = field(repr=False)
     seconds: Seconds
+    origin: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,3 +106,10 @@ class Progress:
     num_segments: int
     mean_loss: float
     state: Callable[[], SweepState] = field(repr=False)
+
+    def describe(self) -> tuple[int, int, str]:
+        """What a progress bar shows: the steps done, all of them, and a text."""
+        text = f"segment {self.segment} of {self.num_segments}"
+        if not math.isnan(self.mean_loss):
+            text += f", mean loss {self.mean_loss:.4g}"
+        return self.step, self.num_steps, text

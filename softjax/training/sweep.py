@@ -14,8 +14,11 @@ from jax.sharding import Mesh
 
 from softjax.compilation import types_of
 from softjax.datasets.dataset import Dataset
+from softjax.errors import InputError, check_function, check_instance, read_kind
+from softjax.progress import watched
+from softjax.runs.checkpoint import check_origin
 from softjax.training.config import SweepConfig
-from softjax.training.devices import CONFIG, mesh_of
+from softjax.training.devices import CONFIG, DATA, is_first, mesh_of
 from softjax.training.plan import chunk_size
 from softjax.training.programs import Programs
 from softjax.training.result import SweepResult, rank
@@ -35,6 +38,7 @@ def sweep(
     dataset: Dataset,
     config: SweepConfig | None = None,
     *,
+    progress: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     state: SweepState | None = None,
     mesh: Mesh | None = None,
@@ -50,6 +54,7 @@ def sweep(
 
     - `dataset`: from `load_dataset`, not preprocessed.
     - `config`: the grid and how to train; by default `SweepConfig()`, which suits the digits.
+    - `progress`: whether a bar shows how far it is, in a notebook as a widget. Of several processes, the first one shows it.
     - `on_progress`: called with a `Progress` before the first step, after each segment (about every second), and at the
       end, with the state of the finished sweep. An exception in it ends the sweep.
     - `state`: a `Progress.state()` of an earlier sweep of the same data set and configuration. This sweep continues from
@@ -60,8 +65,9 @@ def sweep(
 
     **Returns:** a `SweepResult`. It marks the runs that diverged; they do not affect the others.
 
-    Raises `InputError` if `batch_size` cannot be divided among the devices that share a minibatch, the features are out of
-    the range of `config.dtype`, or the sweep cannot fit into memory.
+    Raises `InputError` if an argument is of another type, `state` is that of another sweep, `batch_size` cannot be divided
+    among the devices that share a minibatch, the features are out of the range of `config.dtype`, or the sweep cannot fit
+    into memory.
 
     Examples:
         >>> from softjax import SweepConfig, load_dataset, sweep
@@ -71,14 +77,23 @@ def sweep(
         ((2, 1), 0.01)
     """
     config = SweepConfig() if config is None else config
-    with types_of(config.dtype):
+    check_instance("config", config, SweepConfig)
+    check_instance("state", state, SweepState, or_none=True)
+    check_instance("mesh", mesh, Mesh, or_none=True)
+    if mesh is not None and mesh.axis_names != (CONFIG, DATA):
+        raise InputError(
+            f"mesh must be one of softjax.mesh_of, with the axes config and data, got the axes {mesh.axis_names}"
+        )
+    check_function("on_progress", on_progress)
+    shown = read_kind("progress", progress, bool) and is_first()
+    with types_of(config.dtype), watched(on_progress, shown, "step", "training") as tell:
         run, state = _start(dataset, config, state, mesh or mesh_of())
-        if on_progress is not None:
-            on_progress(describe(run, state))
+        if tell is not None:
+            tell(describe(run, state))
         while len(state.parts) < len(run.chunks):
-            state = train_chunk(run, state, on_progress)
-        if on_progress is not None:
-            on_progress(describe(run, state))
+            state = train_chunk(run, state, tell)
+        if tell is not None:
+            tell(describe(run, state))
         return _assemble(run, state)
 
 
@@ -96,6 +111,9 @@ def _start(
     """The run, with its data on the devices and its first programs compiled, and the state it starts from."""
     most = state.chunk_size if state is not None else chunk_size(config, dataset, mesh.shape[CONFIG])
     run = prepare_run(dataset, config, mesh, most)
+    if state is not None:
+        check_origin(state.origin, run.origin)
+        state = replace(state, origin=run.origin)
     state = state or begin_chunk(run, most, (), Seconds())
     if len(state.parts) < len(run.chunks):
         start = time.perf_counter()

@@ -10,8 +10,8 @@ import softjax
 import softjax.plots
 import softjax.testing
 
-# Public names that need no example.
-WITHOUT = {"cs231n"}  # a module; its own table of contents leads to its functions
+# Public names that need no example: modules; their own tables of contents lead to their functions.
+WITHOUT = {"cs231n", "plots", "testing"}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

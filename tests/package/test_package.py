@@ -44,6 +44,11 @@ def test_functions_are_not_hidden_by_modules_of_their_name():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("name", ["cs231n.grade", "plots.heat_map", "testing.assert_gradient"])
+def test_modules_are_there_after_importing_the_package_alone(name):
+    subprocess.run([sys.executable, "-c", f"import softjax; assert callable(softjax.{name})"], check=True)
+
+
 def test_importing_the_package_or_its_records_loads_no_jax():
     code = "import sys, softjax; softjax.SweepConfig; assert not {'jax', 'jaxtyping'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

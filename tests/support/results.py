@@ -24,6 +24,7 @@ def with_grid(result, learning_rates, regs, accuracy):
         test_accuracy=accuracy,
         final_loss=np.where(np.isnan(accuracy), np.nan, 1.0),
         diverged=np.isnan(accuracy),
+        fold_accuracy=np.empty((C, 1, 0)),
         weights=None,
         loss_history=np.linspace(2.0, 1.0, 50)[None, None].repeat(C, axis=0),
         history_steps=np.arange(50),
@@ -52,5 +53,6 @@ def with_regs(result, regs, accuracy, converged=True, reason="rounding"):
         solved_in=("float32",) * R,
         newton_steps=np.full(R, 3, np.int32),
         passes=np.full(R, 10, np.int32),
+        fold_accuracy=np.empty((R, 0)),
         weights=np.zeros((R, *result.weights.shape[1:]), np.float32),
     )

@@ -1,0 +1,94 @@
+"""With `progress=True` a bar moves as `on_progress` is told, and is gone at the end, whatever happens."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from tqdm.std import tqdm
+
+from softjax import regularization_path, sweep
+from softjax.training import plan
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars that are opened, with what each shows whenever it is drawn anew. In a notebook `tqdm.auto` gives widgets."""
+    opened = []
+
+    class Recorded(tqdm):
+        def __init__(self, *arguments, **options):
+            self.shown = []
+            super().__init__(*arguments, **options, file=io.StringIO())
+            self.was_disabled = self.disable
+            opened.append(self)
+
+        def refresh(self, *arguments, **options):
+            self.shown.append((self.n, self.total, self.postfix))
+            return super().refresh(*arguments, **options)
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Recorded)
+    return opened
+
+
+def gone(bar):
+    return bar.disable and not bar.was_disabled  # as `close` leaves it
+
+
+def test_the_bar_of_a_sweep_shows_its_steps_segment_and_loss(digits, small_config, bars, monkeypatch):
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [10, 20])
+    told = []
+    sweep(digits, small_config, progress=True, on_progress=told.append)
+    (bar,) = bars
+    assert [progress.step for progress in told] == [0, 10, 30, 30]
+    shown = [each for each in bar.shown if each[2]]
+    assert list(dict.fromkeys(done for done, _, _ in shown)) == [0, 10, 30]
+    assert {total for _, total, _ in shown} == {30}
+    assert "segment 0 of 2" in shown[0][2]
+    assert f"segment 1 of 2, mean loss {told[1].mean_loss:.4g}" in [text for _, _, text in shown]
+    assert gone(bar)
+
+
+def test_the_bar_of_a_path_shows_its_strengths_passes_and_gradient(digits, bars):
+    told = []
+    regularization_path(digits, regs=(0.1, 1.0), progress=True, on_progress=told.append)
+    (bar,) = bars
+    assert bar.shown[-1][:2] == (2, 2)
+    assert f"pass {told[-1].passes:,}, gradient norm {told[-1].gradient_norm:.1e}" == bar.shown[-1][2]
+    assert "nan" not in "".join(text or "" for _, _, text in bar.shown)
+    assert gone(bar)
+
+
+def test_a_bar_goes_on_where_a_state_stands(digits, small_config, bars, monkeypatch):
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [10, 20])
+    states = []
+    sweep(digits, small_config, on_progress=lambda progress: states.append(progress.state()))
+    sweep(digits, small_config, state=states[1], progress=True)
+    (bar,) = bars
+    assert bar.initial == 10  # what was done before does not count for the speed
+    assert bar.n == 30
+
+
+def test_there_is_no_bar_unless_it_is_asked_for(digits, small_config, bars, capfd):
+    sweep(digits, replace(small_config, num_iters=2))
+    regularization_path(digits, regs=0.1)
+    assert bars == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("run", [sweep, regularization_path])
+def test_a_bar_is_closed_where_the_run_is_stopped(digits, bars, run):
+    class Stop(Exception):
+        pass
+
+    def stop(_):
+        raise Stop
+
+    with pytest.raises(Stop):
+        run(digits, progress=True, on_progress=stop)
+    assert gone(bars[0])
+
+
+def test_a_bar_is_shown_where_there_is_no_terminal_too(digits, capsys):
+    """As in a notebook, and in a file to which a job's output goes."""
+    regularization_path(digits, regs=0.1, progress=True)
+    assert "finished" in capsys.readouterr().err
