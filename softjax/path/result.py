@@ -217,9 +217,9 @@ class PathResult:
     def to_dataframe(self) -> "pandas.DataFrame":
         """A table of pandas with a row for each penalty strength, in their order.
 
-        `params`, `param_reg`, `mean_val_score`, `rank_val_score` and `mean_train_score` are those of
+        `params`, `param_reg`, `mean_test_score`, `rank_test_score` and `mean_train_score` are those of
         `SweepResult.to_dataframe`, so that both tables are read in the same way; a mean is the accuracy itself. With
-        cross-validation there are `split0_val_score`, ... and `std_val_score` too.
+        cross-validation there are `split0_test_score`, ... and `std_test_score` too.
 
         The others are named as in the report's path.csv: `val_low`, `val_high`, the 95 % interval; `tied` with the best;
         `test_accuracy`; `objective`, `gradient_norm`, `gap`, `newton_steps`, `passes`, `converged`, `reason`,

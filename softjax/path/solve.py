@@ -17,6 +17,7 @@ from jax.stages import Compiled
 from jaxtyping import Float
 
 from softjax.compilation import types_of
+from softjax.datasets.arrays import as_dataset
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError, check_function, check_instance, read_kind
 from softjax.objective.config import PenaltyName
@@ -40,6 +41,7 @@ from softjax.path.result import Minimum, PathProgress, PathResult, PathState
 from softjax.progress import watched
 from softjax.runs.checkpoint import check_origin, identify
 from softjax.training.config import DType, SweepConfig, weight_dtype
+from softjax.weights import ClassWeight
 
 PREDICTORS = 3  # minima, from which the next one is predicted
 
@@ -59,7 +61,7 @@ class _Solver(NamedTuple):
 
 
 def regularization_path(
-    dataset: Dataset,
+    dataset: Dataset | tuple[Any, Any],
     config: SweepConfig | None = None,
     solver: PathConfig | None = None,
     *,
@@ -69,6 +71,8 @@ def regularization_path(
     standardize: bool | None = None,
     dtype: DType | None = None,
     folds: int | None = None,
+    sample_weight: Any = None,
+    class_weight: ClassWeight = None,
     progress: bool = False,
     on_progress: Callable[[PathProgress], None] | None = None,
     state: PathState | None = None,
@@ -77,7 +81,7 @@ def regularization_path(
 
     **Arguments:**
 
-    - `dataset`: from `load_dataset`, not preprocessed.
+    - `dataset`: a `Dataset`, not preprocessed; or a pair (X, y) of arrays, tensors or frames, as `Dataset.from_arrays` takes them.
     - `config`: a `SweepConfig` with the options below, in place of them. Its other options are not used.
     - `solver`: when to stop. By default `PathConfig()`.
     - `regs`: penalty strengths, zero or positive; or a single one. By default ten from 10⁻⁴ to 1.
@@ -88,6 +92,9 @@ def regularization_path(
       same for up to 1,000 weights, and from the first penalty strength on for which float32 cannot prove the tolerance.
     - `folds`: cross-validation with so many folds. Training and validation examples together are divided, stratified; a path
       without each fold tests it, and the weights are those of a path with all examples. By default there is none.
+    - `sample_weight`: weights of the examples, (N,) for the rows of X, or those of the training examples of a `Dataset`. Weight
+      2 counts as the example twice in training, weight 0 as none; accuracies count every example once.
+    - `class_weight`: `"balanced"`, or a mapping from classes to weights.
     - `progress`: whether a bar shows how far it is, in a notebook as a widget.
     - `on_progress`: called with a `PathProgress` before the first pass, about every second, and at the end. An exception
       in it ends the call.
@@ -123,9 +130,10 @@ def regularization_path(
     shown = read_kind("progress", progress, bool)
     config, solver = _read_options(config, given), solver or PathConfig()
     start = time.perf_counter()
+    examples = as_dataset(dataset, sample_weight=sample_weight, class_weight=class_weight)
     with types_of("float64"), watched(on_progress, shown, "reg", "finished") as tell:
-        problem = load_problem(dataset, config, solver)
-        origin = identify(asdict(config) | asdict(solver), dataset)
+        problem = load_problem(examples, config, solver)
+        origin = identify(asdict(config) | asdict(solver), examples)
         if state is None:
             state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
         check_origin(state.origin, origin)

@@ -98,12 +98,12 @@ def tabulate_sweep(result: SweepResult) -> Any:
             "steps": result.steps,
             **_fold_columns(folds),
             **{
-                f"seed{seed}_val_score": accuracy
+                f"seed{seed}_test_score": accuracy
                 for seed, accuracy in zip(result.seed, result.val_accuracy.T, strict=True)
             },
-            "mean_val_score": means["val"],
-            "std_val_score": folds.std(axis=1, ddof=1) if folds.shape[1] else spreads["val"],
-            "rank_val_score": _rank(compared),
+            "mean_test_score": means["val"],
+            "std_test_score": folds.std(axis=1, ddof=1) if folds.shape[1] else spreads["val"],
+            "rank_test_score": _rank(compared),
             **_interval_columns("val", result.val_interval),
             "tied": tied,
             "mean_train_score": means["train"],
@@ -126,9 +126,9 @@ def tabulate_path(result: PathResult) -> Any:
             "params": [{"reg": reg} for reg in result.reg.tolist()],
             "param_reg": result.reg,
             **_fold_columns(folds),
-            "mean_val_score": result.val_accuracy,
-            **({"std_val_score": folds.std(axis=1, ddof=1)} if folds.shape[1] else {}),
-            "rank_val_score": _rank(result.val_accuracy),
+            "mean_test_score": result.val_accuracy,
+            **({"std_test_score": folds.std(axis=1, ddof=1)} if folds.shape[1] else {}),
+            "rank_test_score": _rank(result.val_accuracy),
             **_interval_columns("val", result.val_interval),
             "tied": result.tied,
             "mean_train_score": result.train_accuracy,
@@ -179,7 +179,7 @@ def _rank(scores: Float[np.ndarray, " C"]) -> Int[np.ndarray, " C"]:
 
 
 def _fold_columns(folds: Float[np.ndarray, "C F"]) -> dict[str, Float[np.ndarray, " C"]]:
-    return {f"split{number}_val_score": accuracy for number, accuracy in enumerate(folds.T)}
+    return {f"split{number}_test_score": accuracy for number, accuracy in enumerate(folds.T)}
 
 
 def _interval_columns(split: str, ends: Float[np.ndarray, "C 2"]) -> dict[str, Float[np.ndarray, " C"]]:

@@ -209,16 +209,16 @@ class SweepResult:
     def to_dataframe(self) -> "pandas.DataFrame":
         """A table of pandas with a row for each configuration, in their order.
 
-        The columns are named as in `cv_results_` of scikit-learn where they hold the same; but what is called test there,
-        the examples on which configurations are compared, is the validation split here, and so called val. No column
-        is called `mean_test_score`: whoever sorts by it would choose a configuration on the test split.
+        The columns are named as in `cv_results_` of scikit-learn. A test score there, and in this table, is that of the examples
+        on which configurations are compared: the validation split, or the folds. Accuracies on the test split are called
+        `test_accuracy_mean` and so on.
 
         - `params`, `param_lr`, `param_reg`: the configuration.
-        - `split0_val_score`, ...: the accuracy on each fold of a cross-validation, averaged over the seeds.
-        - `seed0_val_score`, ...: the validation accuracy of each seed; with cross-validation, on all folds together.
-        - `mean_val_score`: its mean over the seeds. `std_val_score`: the standard deviation over the folds, or else over the
+        - `split0_test_score`, ...: the accuracy on each fold of a cross-validation, averaged over the seeds.
+        - `seed0_test_score`, ...: the validation accuracy of each seed; with cross-validation, on all folds together.
+        - `mean_test_score`: its mean over the seeds. `std_test_score`: the standard deviation over the folds, or else over the
           seeds (with S − 1; NaN for one seed).
-        - `rank_val_score`: 1 for the highest mean; equal ones have the same rank. Configurations of which a run diverged,
+        - `rank_test_score`: 1 for the highest mean; equal ones have the same rank. Configurations of which a run diverged,
           or which were stopped early, are last.
         - `mean_train_score`, `std_train_score`: the same of the training accuracy.
 

@@ -7,12 +7,14 @@ segments the caller gets the progress, and can save the state to continue later.
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from softjax.compilation import types_of
+from softjax.datasets.arrays import as_dataset
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError, check_function, check_instance, read_kind
 from softjax.progress import watched
@@ -32,12 +34,15 @@ from softjax.training.run import (
     train_chunk,
 )
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
+from softjax.weights import ClassWeight
 
 
 def sweep(
-    dataset: Dataset,
+    dataset: Dataset | tuple[Any, Any],
     config: SweepConfig | None = None,
     *,
+    sample_weight: Any = None,
+    class_weight: ClassWeight = None,
     progress: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     state: SweepState | None = None,
@@ -52,8 +57,11 @@ def sweep(
 
     **Arguments:**
 
-    - `dataset`: from `load_dataset`, not preprocessed.
+    - `dataset`: a `Dataset`, not preprocessed; or a pair (X, y) of arrays, tensors or frames, as `Dataset.from_arrays` takes them.
     - `config`: the grid and how to train; by default `SweepConfig()`, which suits the digits.
+    - `sample_weight`: weights of the examples, (N,) for the rows of X, or those of the training examples of a `Dataset`. Weight
+      2 counts as the example twice in training, weight 0 as none; accuracies count every example once.
+    - `class_weight`: `"balanced"`, or a mapping from classes to weights.
     - `progress`: whether a bar shows how far it is, in a notebook as a widget. Of several processes, the first one shows it.
     - `on_progress`: called with a `Progress` before the first step, after each segment (about every second), and at the
       end, with the state of the finished sweep. An exception in it ends the sweep.
@@ -86,8 +94,9 @@ def sweep(
         )
     check_function("on_progress", on_progress)
     shown = read_kind("progress", progress, bool) and is_first()
+    examples = as_dataset(dataset, sample_weight=sample_weight, class_weight=class_weight)
     with types_of(config.dtype), watched(on_progress, shown, "step", "training") as tell:
-        run, state = _start(dataset, config, state, mesh or mesh_of())
+        run, state = _start(examples, config, state, mesh or mesh_of())
         if tell is not None:
             tell(describe(run, state))
         while len(state.parts) < len(run.chunks):

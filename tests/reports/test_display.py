@@ -137,9 +137,9 @@ def test_the_table_of_a_sweep_has_its_numbers(small_result):
     for c, configuration in enumerate(table["params"]):
         assert configuration == {"lr": small_result.learning_rate[c], "reg": small_result.reg[c]}
     for s, seed in enumerate(small_result.seed):
-        np.testing.assert_array_equal(table[f"seed{seed}_val_score"], small_result.val_accuracy[:, s])
+        np.testing.assert_array_equal(table[f"seed{seed}_test_score"], small_result.val_accuracy[:, s])
     for split, mean, spread in (
-        ("val", "mean_val_score", "std_val_score"),
+        ("val", "mean_test_score", "std_test_score"),
         ("train", "mean_train_score", "std_train_score"),
         ("test", "test_accuracy_mean", "test_accuracy_sd"),
     ):
@@ -149,9 +149,9 @@ def test_the_table_of_a_sweep_has_its_numbers(small_result):
     np.testing.assert_array_equal(table[["val_low", "val_high"]], small_result.val_interval)
     np.testing.assert_array_equal(table[["test_low", "test_high"]], small_result.test_interval)
     np.testing.assert_array_equal(table["tied"], small_result.tied)
-    best = table["rank_val_score"].idxmin()
+    best = table["rank_test_score"].idxmin()
     assert best == small_result.best
-    assert table["rank_val_score"][best] == 1
+    assert table["rank_test_score"][best] == 1
 
 
 def test_its_columns_are_those_of_scikit_learn_with_val_in_place_of_test(small_result, path_result):
@@ -171,9 +171,9 @@ def test_equal_scores_have_one_rank_and_what_is_not_compared_comes_last(small_re
     result = with_grid(small_result, (0.1, 0.2, 0.3), (1.0, 2.0), accuracy)
     result = replace(result, steps=np.array([50, 50, 50, 50, 50, 25]))  # the last one was stopped early
     table = result.to_dataframe()
-    assert table["rank_val_score"].tolist() == [4, 1, 1, 3, 5, 5]
-    assert table["rank_val_score"][:4].tolist() == rankdata(-np.array(accuracy[:4]), method="min").tolist()
-    assert table["std_val_score"].isna().all()  # one seed has none
+    assert table["rank_test_score"].tolist() == [4, 1, 1, 3, 5, 5]
+    assert table["rank_test_score"][:4].tolist() == rankdata(-np.array(accuracy[:4]), method="min").tolist()
+    assert table["std_test_score"].isna().all()  # one seed has none
     assert table["num_diverged"].tolist() == [0, 0, 0, 0, 1, 0]
 
 
@@ -186,11 +186,11 @@ def test_where_all_diverge_there_is_a_table_too(diverged):
 def test_the_table_of_a_path_has_its_numbers(path_result):
     table = path_result.to_dataframe()
     assert [each["reg"] for each in table["params"]] == [0.001, 0.1, 10.0]
-    np.testing.assert_array_equal(table["mean_val_score"], path_result.val_accuracy)
+    np.testing.assert_array_equal(table["mean_test_score"], path_result.val_accuracy)
     np.testing.assert_array_equal(table["test_accuracy"], path_result.test_accuracy)
     np.testing.assert_array_equal(table["objective"], path_result.objective)
     assert table["converged"].all()
-    assert table["rank_val_score"][path_result.best] == 1
+    assert table["rank_test_score"][path_result.best] == 1
 
 
 def test_without_pandas_one_line_says_how_to_get_it(small_result, path_result, monkeypatch):
@@ -206,11 +206,11 @@ def test_the_folds_of_a_cross_validation_are_the_splits_of_scikit_learn(digits):
     swept = sweep(digits, config)
     for result, folds in ((swept, swept.fold_accuracy.mean(axis=1)), (path, path.fold_accuracy)):
         table = result.to_dataframe()
-        splits = np.stack([table[f"split{fold}_val_score"] for fold in range(3)], axis=1)
+        splits = np.stack([table[f"split{fold}_test_score"] for fold in range(3)], axis=1)
         np.testing.assert_allclose(splits, folds)
-        np.testing.assert_allclose(table["std_val_score"], np.std(folds, axis=1, ddof=1))
+        np.testing.assert_allclose(table["std_test_score"], np.std(folds, axis=1, ddof=1))
         np.testing.assert_allclose(
-            table["mean_val_score"], splits.mean(axis=1), atol=0.01
+            table["mean_test_score"], splits.mean(axis=1), atol=0.01
         )  # folds differ in size
         assert "3 folds" in repr(result)
         assert "cross-validation accuracy" in repr(result)
