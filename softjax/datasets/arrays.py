@@ -161,14 +161,8 @@ def _weigh_rows(
     """The training rows that count, and their weights."""
     if weights is None and class_weight is None:
         return rows, None
-    if weights is not None:
-        rows = rows[weights[rows] > 0]
-        if len(rows) == 0:
-            raise InputError(
-                f"{where}sample_weight is zero for all training examples: at least one must count"
-            )
-        weights = weights[rows]
-    weight = weight_examples(y[rows], classes, weights, class_weight, where)
+    of_rows = None if weights is None else weights[rows]
+    weight = weight_examples(y[rows], classes, of_rows, class_weight, where)
     assert weight is not None
     return rows[weight > 0], weight[weight > 0]
 

@@ -172,12 +172,16 @@ def test_a_column_may_begin_as_another_type_than_it_is(tmp_path, library):
     late["age"] = late["age"].map("{:g}".format)  # 50 whole numbers, then others
     late["big"] = np.where(np.arange(N) < 50, 1, 2**24 + 1)
     dataset = load_dataset(save(late, tmp_path / "a.csv"), label="animal", features="age,big")
-    assert dataset.fingerprint == Dataset.from_arrays(
-        late[["age", "big"]].astype(float), late["animal"]
-    ).fingerprint
+    assert (
+        dataset.fingerprint
+        == Dataset.from_arrays(late[["age", "big"]].astype(float), late["animal"]).fingerprint
+    )
     named = FRAME.assign(animal=np.where(np.arange(N) < 50, "7", "seven"))
     assert load_dataset(save(named, tmp_path / "a.csv"), label="animal").classes == ("7", "seven")
-    assert load_dataset(save(FRAME, tmp_path / "a.csv"), label="fur", features="emb_*").classes == (False, True)
+    assert load_dataset(save(FRAME, tmp_path / "a.csv"), label="fur", features="emb_*").classes == (
+        False,
+        True,
+    )
 
 
 def test_columns_of_parquet_that_are_no_numbers_are_named(tmp_path, library):
