@@ -42,6 +42,7 @@ from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
+PATH_SOLVERS = Path(__file__).with_name("path_solvers.py")
 SMALL = 2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
 LARGE = 100_000  # weights, from which on no start is cold
 QUICK = 5.0  # seconds; solvers that take less run three times
@@ -286,7 +287,7 @@ def time_solver(
     before: Timing | None,
 ) -> Timing:
     """One run, added to those before."""
-    lines = run_process(solver, folder, limit)
+    lines = run_limited(solver, folder, limit)
     each = [float(line.split()[1]) for line in lines]
     complete = len(each) == len(problem.regs)
     if before is not None:
@@ -304,15 +305,19 @@ def time_solver(
 def run_softjax(folder: Path, cache: str) -> list[dict[str, Any]]:
     """Two calls in a new process, with a compile cache of that name: the first one finds it empty, a later one full."""
     environment = {"JAX_COMPILATION_CACHE_DIR": str(folder / cache)}
-    calls: list[dict[str, Any]] = json.loads(run_process("softjax", folder, 3600, environment)[-1])
+    calls: list[dict[str, Any]] = json.loads(run_limited("softjax", folder, 3600, environment)[-1])
     return calls
 
 
-def run_process(
-    solver: str, folder: Path, limit: float, environment: dict[str, str] | None = None
+def run_limited(
+    solver: str,
+    folder: Path,
+    limit: float,
+    environment: dict[str, str] | None = None,
+    script: Path = PATH_SOLVERS,
 ) -> list[str]:
-    """The lines that a solver prints in `limit` seconds; then it is ended."""
-    command = [sys.executable, str(Path(__file__).with_name("path_solvers.py")), solver, str(folder)]
+    """The lines that a solver prints in `limit` seconds; then it is ended. `script` is called with its name and the folder."""
+    command = [sys.executable, str(script), solver, str(folder)]
     environment = os.environ | {"TMPDIR": str(folder)} | (environment or {})
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=environment
@@ -421,6 +426,7 @@ def summarize(
         ours = found["softjax"]
         second = float(np.median(ours["seconds"]))
         any_, tight = find_best(tables[name], False), find_best(tables[name], True)
+        tried = any(timing.tight for timing in tables[name])
         left = sum(reason != "" for reason in ours["reasons"])
         rows.append(
             (
@@ -431,9 +437,13 @@ def summarize(
                 describe_solver(any_) if any_ else f"none in {limit:g} s",
                 f"{any_.median:.3g}" if any_ else f"> {limit:g}",
                 f"{any_.gap:.0e}" if any_ else "–",
-                describe_solver(tight) if tight else f"none in {limit:g} s",
-                f"{tight.median:.3g}" if tight else f"> {limit:g}",
-                f"{tight.median / second:.1f}" if tight else f"> {limit / second:.0f}",
+                describe_solver(tight)
+                if tight
+                else f"none in {limit:g} s"
+                if tried
+                else "none; tight tolerances are not tried",
+                f"{tight.median:.3g}" if tight else f"> {limit:g}" if tried else "–",
+                f"{tight.median / second:.1f}" if tight else f"> {limit / second:.0f}" if tried else "–",
             )
         )
     return rows

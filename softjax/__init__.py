@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from softjax.datasets.dataset import Split as Split
     from softjax.datasets.load import load_dataset as load_dataset
     from softjax.errors import InputError as InputError
+    from softjax.estimators import SoftmaxClassifier as SoftmaxClassifier
+    from softjax.estimators import SoftmaxClassifierCV as SoftmaxClassifierCV
     from softjax.evaluation.metrics import accuracy as accuracy
     from softjax.evaluation.metrics import confusion_matrix as confusion_matrix
     from softjax.evaluation.metrics import negative_log_likelihood as negative_log_likelihood
@@ -61,6 +63,7 @@ _CONTENTS = {
     "path.config": ["PathConfig"],
     "path.result": ["PathResult"],
     "path.solve": ["regularization_path"],
+    "estimators": ["SoftmaxClassifier", "SoftmaxClassifierCV"],
 }
 _HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from softjax.errors import InputError, write_count
 
-ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
+ClassWeight = Literal["balanced"] | Mapping[Any, Any] | None
 
 
 def weigh_examples(

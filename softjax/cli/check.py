@@ -81,8 +81,9 @@ class Check:
         )
         chance = {"softmax": np.log(dataset.num_classes), "hinge": dataset.num_classes - 1.0}[config.kind]
         chance_name = {"softmax": "−log(1/K)", "hinge": "K − 1"}[config.kind]
-        objective = partial(loss, kind=config.kind, penalty=config.penalty)
-        by_hand = partial(loss_and_grad, kind=config.kind, penalty=config.penalty)
+        kind, penalty, weight = config.kind, config.penalty, dev.weight
+        objective = partial(loss, kind=kind, penalty=penalty, sample_weight=weight)
+        by_hand = partial(loss_and_grad, kind=kind, penalty=penalty, sample_weight=weight)
         wrong = []
         for reg in config.regs:
             with jax.enable_x64(True):

@@ -17,7 +17,9 @@ from softjax.runs.run_folder import RunFolder, choose_folder
 from softjax.training.config import DeviceConfig, SweepConfig, list_changed
 
 # The options of training that a path uses, or refuses itself.
-PATH_USES = ("regs", "kind", "penalty", "l1_ratio", "penalize_bias", "standardize", "dtype", "keep_weights")
+PATH_USES = (
+    "regs", "folds", "seed", "kind", "penalty", "l1_ratio", "penalize_bias", "standardize", "dtype", "keep_weights",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from softjax.datasets.dataset import Dataset, Label, Split, build_dataset, finge
 from softjax.datasets.features import Features, Matrix, take_features
 from softjax.datasets.labels import name_classes, number_as, read_labels
 from softjax.datasets.split import draw_rows, reorder, take
-from softjax.datasets.weights import ClassWeight, read_weights, weight_examples
+from softjax.datasets.weights import read_weights
 from softjax.errors import InputError
+from softjax.weights import ClassWeight, weigh_examples
 
 HELD_OUT = 10  # percent of all examples in each part that is not given
 
@@ -162,8 +163,15 @@ def _weigh_rows(
     if weights is None and class_weight is None:
         return rows, None
     of_rows = None if weights is None else weights[rows]
-    weight = weight_examples(y[rows], classes, of_rows, class_weight, where)
-    assert weight is not None
+    try:
+        with np.errstate(over="ignore"):
+            weight = weigh_examples(y[rows], classes, of_rows, class_weight)
+            assert weight is not None
+            total = weight.sum()
+    except InputError as error:
+        raise InputError(f"{where}{error}") from error
+    if not np.isfinite(total):
+        raise InputError(f"{where}the weights add up to {total}: make sample_weight or class_weight smaller")
     return rows[weight > 0], weight[weight > 0]
 
 
@@ -258,7 +266,7 @@ def _weigh(dataset: Dataset, sample_weight: Any, class_weight: ClassWeight) -> D
     digest = fingerprint(np.array(dataset.fingerprint), rows, weight)
     return replace(
         dataset,
-        train=Split(X, numbers[0], weight),
+        train=Split(X, numbers[0], weight, None if train.group is None else train.group[rows]),
         val=replace(dataset.val, y=numbers[1]),
         test=replace(dataset.test, y=numbers[2]),
         class_names=tuple(dataset.class_names[k] for k in present),

@@ -1,14 +1,14 @@
 """The type of every data set: three splits, their names and shapes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from softjax.errors import LARGEST_COUNT, InputError, check_count
+from softjax.weights import ClassWeight
 
 HASHED = 2**20  # bytes at a time
 
@@ -20,7 +20,8 @@ Label = str | int | float | bool
 class Split:
     """Examples: features X (N, D − 1), without the bias column, as uint8 pixels or floats; labels y (N,), 0..K−1.
 
-    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it.
+    `weight` (N,) says how often each example counts, in float64; None for once each. Only training uses it. `group` (N,) numbers
+    groups that cross-validation keeps together; None if there are none.
 
     Examples:
         >>> import numpy as np
@@ -32,6 +33,7 @@ class Split:
     X: UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
     y: Int[np.ndarray, " N"]
     weight: Float[np.ndarray, " N"] | None = None
+    group: Int[np.ndarray, " N"] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -110,7 +112,7 @@ class Dataset:
         X_test: object = None,
         y_test: object = None,
         sample_weight: object = None,
-        class_weight: str | Mapping[Any, Any] | None = None,
+        class_weight: ClassWeight = None,
         class_names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
@@ -190,7 +192,8 @@ class Dataset:
     def development(self, num_examples: int = 500, seed: int = 0) -> Split:
         """`num_examples` training examples drawn without replacement, or all if there are fewer."""
         rows = np.random.default_rng(seed).permutation(len(self.train))[:num_examples]
-        return Split(self.train.X[rows], self.train.y[rows])
+        weight = self.train.weight
+        return Split(self.train.X[rows], self.train.y[rows], None if weight is None else weight[rows])
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

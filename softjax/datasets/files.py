@@ -14,9 +14,9 @@ from softjax.datasets.config import SUFFIXES
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.features import match_columns
 from softjax.datasets.suggest import suggest_file
-from softjax.datasets.weights import ClassWeight
 from softjax.errors import InputError
 from softjax.npz import list_arrays, read_array, read_arrays, shorten
+from softjax.weights import ClassWeight
 
 PARTS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
 ARRAYS = ("X", "y", *PARTS, "sample_weight", "class_names", "feature_names")

@@ -20,24 +20,27 @@ class Preprocessing(NamedTuple):
     scale: Float[Array, " F"] | Float[np.ndarray, " F"] | None
 
 
-def fit(X: Num[np.ndarray, "N F"], standardize: bool) -> Preprocessing:
+def fit(
+    X: Num[np.ndarray, "N F"], standardize: bool, weight: Float[np.ndarray, " N"] | None = None
+) -> Preprocessing:
     """The mean of each feature over the training set and, with `standardize`, 1 / its standard deviation; in float64.
 
-    The factor of a constant feature is 1. A feature is constant if it varies by no more than the rounding of its mean.
+    With `weight` both are weighted: an example of weight 2 counts as if it were there twice. The factor of a constant feature is 1. A feature is constant if it varies by no more than the rounding of its mean.
 
     Raises `InputError` if the range of a feature exceeds float64, or 1 / its standard deviation does.
     """
-    wide = X.dtype.itemsize >= 8  # of narrower types float64 holds every sum of a constant, and every square
+    # of narrower types float64 holds every sum of a constant, and every square
+    wide = X.dtype.itemsize >= 8 or weight is not None
     low, high = _extremes(X) if wide else (np.zeros(0), np.zeros(0))
     # The mean of a constant is this constant: no sum of it is rounded, as it is counted from the lowest value.
-    mean = X.mean(axis=0, dtype=np.float64) if not wide else low + _mean_of_blocks(X, low)
+    mean = X.mean(axis=0, dtype=np.float64) if not wide else low + _mean_of_blocks(X, low, weight)
     if not standardize:
         return Preprocessing(mean, None)
     if not wide:
-        deviation = np.sqrt(_mean_of_blocks(X, mean, power=2))
+        deviation = np.sqrt(_mean_of_blocks(X, mean, weight, power=2))
     else:
         unit = np.ldexp(1.0, np.frexp(high - low)[1] - 1)  # a power of two, so that division does not round
-        deviation = unit * np.sqrt(_mean_of_blocks(X, mean, unit, power=2))
+        deviation = unit * np.sqrt(_mean_of_blocks(X, mean, weight, unit, power=2))
         deviation[_is_constant(low, high, mean)] = 0
     with np.errstate(over="ignore"):
         scale = 1 / np.where(deviation > 0, deviation, 1)
@@ -144,18 +147,20 @@ def _is_constant(
 def _mean_of_blocks(
     X: Num[np.ndarray, "N F"],
     origin: Float[np.ndarray, " F"],
+    weight: Float[np.ndarray, " N"] | None,
     unit: Float[np.ndarray, " F"] | None = None,
     *,
     power: int = 1,
 ) -> Float[np.ndarray, " F"]:
-    """The mean of (X − origin) ** power, or of ((X − origin) / unit) ** power, in float64."""
+    """The mean of (X − origin) ** power, or of ((X − origin) / unit) ** power, in float64; the weighted one with `weight`."""
     total = np.zeros(X.shape[1])
     for rows in _blocks(X):
         block = X[rows] - origin
         if unit is not None:
             block /= unit
-        total += (block if power == 1 else block**power).sum(axis=0)
-    return total / len(X)
+        powers = block if power == 1 else block**power
+        total += powers.sum(axis=0) if weight is None else weight[rows] @ powers
+    return total / (len(X) if weight is None else weight.sum())
 
 
 def _blocks(X: Num[np.ndarray, "N F"]) -> Iterator[slice]:

@@ -20,14 +20,18 @@ SCORES_AT_A_TIME = 2**23  # 32 MiB in float32
 
 
 class Examples(NamedTuple):
-    """A split: features without the bias column (N, D − 1), labels (N,). What is left to preprocess, `prepare` says."""
+    """A split: features without the bias column (N, D − 1), labels (N,), and weights (N,) with the mean 1, or None if all are 1.
+
+    What is left to preprocess, `prepare` says.
+    """
 
     X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
     y: Int[Array, " N"] | Int[np.ndarray, " N"]
+    weight: Float[Array, " N"] | Float[np.ndarray, " N"] | None = None
 
 
 class Evaluation(NamedTuple):
-    """Which examples of a split are classified correctly, and the sum of all losses, without the penalty."""
+    """Which examples of a split are classified correctly, and the sum of all weighted losses, without the penalty."""
 
     correct: Bool[Array, " N"]
     loss: Float[Array, ""]
@@ -57,9 +61,21 @@ def prepare(dataset: Dataset, fitted: Preprocessing, dtype: str) -> Prepared:
         pixels_or = (
             split.X if split.X.dtype == np.uint8 else split.X.astype(dtype, copy=False) for split in splits
         )
-        return Prepared(left, *(Examples(X, split.y) for X, split in zip(pixels_or, splits, strict=True)))
+        ready = zip(pixels_or, splits, strict=True)
+        return Prepared(left, *(Examples(X, split.y, mean_one(split.weight, dtype)) for X, split in ready))
     nothing = Preprocessing(np.zeros(dataset.num_features, dtype), None)
-    return Prepared(nothing, *(Examples(centre(fitted, split.X, dtype), split.y) for split in splits))
+    return Prepared(
+        nothing,
+        *(
+            Examples(centre(fitted, split.X, dtype), split.y, mean_one(split.weight, dtype))
+            for split in splits
+        ),
+    )
+
+
+def mean_one(weight: Float[np.ndarray, " N"] | None, dtype: str) -> Float[np.ndarray, " N"] | None:
+    """Weights divided by their mean, in `dtype`: a sum of weighted losses divided by N is then their weighted mean."""
+    return None if weight is None else (weight / weight.mean()).astype(dtype)
 
 
 def check_ranges(dataset: Dataset, fitted: Preprocessing, dtype: str) -> None:
@@ -103,7 +119,7 @@ def map_blocks(
     **Arguments:**
 
     - `function`: returns two pytrees: values to sum over the blocks, and values with one row per example.
-    - `arrays`: `Examples`, or other arrays with one row per example; at least one row.
+    - `arrays`: arrays with one row per example, and None for what there is not; the first has at least one row.
     - `block`: size of a block; the last block may be smaller.
 
     **Returns:** the sums, and the rows of all examples in order.
@@ -112,7 +128,7 @@ def map_blocks(
     num_whole = (num_examples - 1) // block
 
     def part(start: Any, size: int) -> tuple[Any, Any]:
-        return function(*(lax.dynamic_slice_in_dim(array, start, size) for array in arrays))
+        return function(*jax.tree.map(lambda array: lax.dynamic_slice_in_dim(array, start, size), arrays))
 
     def add(total: Any, start: Any) -> tuple[Any, Any]:
         more, rows = part(start, block)
@@ -130,11 +146,15 @@ def map_blocks(
 def evaluate(
     W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, block: int
 ) -> Evaluation:
-    """Which of `examples` are classified correctly, and the sum of all losses; `block` examples at a time."""
+    """Which of `examples` are classified correctly, and the sum of all weighted losses; `block` examples at a time."""
 
-    def classify(X: Num[Array, "B F"], y: Int[Array, " B"]) -> tuple[Float[Array, ""], Bool[Array, " B"]]:
+    def classify(
+        X: Num[Array, "B F"], y: Int[Array, " B"], weight: Float[Array, " B"] | None
+    ) -> tuple[Float[Array, ""], Bool[Array, " B"]]:
         scores = matmul(W, apply(preprocessing, X, W.dtype).T)
-        return LOSSES[kind](scores, y, axis=0).sum(), lax.argmax(scores, 0, jnp.int32) == y
+        losses = LOSSES[kind](scores, y, axis=0)
+        losses = losses if weight is None else weight * losses
+        return losses.sum(), lax.argmax(scores, 0, jnp.int32) == y
 
     loss, correct = map_blocks(classify, examples, min(block, len(examples.y)))
     return Evaluation(correct, loss)

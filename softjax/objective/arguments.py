@@ -14,19 +14,61 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer
 
 from softjax.objective.config import Objective
+from softjax.weights import ClassWeight, read_class_weight, weigh_examples
 
 
 def check_arguments(
-    W: ArrayLike, X: ArrayLike, y: ArrayLike, reg: ArrayLike, objective: Objective
-) -> tuple[Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"], Objective]:
+    W: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    reg: ArrayLike,
+    objective: Objective,
+    sample_weight: ArrayLike | None,
+    class_weight: ClassWeight,
+) -> tuple[
+    Float[Array, "D K"], Float[Array, "N D"], Integer[Array, " N"], Objective, Float[Array, " N"] | None
+]:
     """The arguments of `loss` and its derivatives: checked, and converted to arrays of one floating type.
 
-    If `reg` is the number 0, the penalty is removed: 0 · ΣW² would be NaN if a weight or its square is infinite.
+    If `reg` is the number 0, the penalty is removed: 0 · ΣW² would be NaN if a weight or its square is infinite. The last
+    result is the share of each example, as `as_shares` computes it.
     """
     check_labels(y, jnp.shape(X)[0], jnp.shape(W)[-1])
     if isinstance(reg, int | float) and reg == 0:
         objective = replace(objective, penalty="none")
-    return *as_arrays(W, X, y), objective
+    W, X, y = as_arrays(W, X, y)
+    return W, X, y, objective, as_shares(y, W.shape[1], sample_weight, class_weight)
+
+
+def as_shares(
+    y: Integer[Array, " N"], num_classes: int, sample_weight: ArrayLike | None, class_weight: ClassWeight
+) -> Float[Array, " N"] | None:
+    """The share of each example in the mean loss, wᵢ / Σw; None if no weights are given, so that all have the same.
+
+    Weights whose values are not known, inside `jit` or on an accelerator, are not checked: negative ones become NaN.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    if _is_at_hand(y) and (sample_weight is None or _is_at_hand(sample_weight)):
+        weight = weigh_examples(np.asarray(y), range(num_classes), sample_weight, class_weight)
+        assert weight is not None  # one of the two is given
+        return jnp.asarray(weight / weight.sum())
+    if sample_weight is not None and np.shape(sample_weight) != y.shape:
+        raise ValueError(
+            f"sample_weight must be (N,) with N = {len(y)} examples, got the shape {np.shape(sample_weight)}"
+        )
+    share = jnp.ones(len(y)) if sample_weight is None else jnp.asarray(sample_weight).astype(float)
+    share = jnp.where(share >= 0, share, jnp.nan)
+    if class_weight is not None:
+        totals = jnp.zeros(num_classes).at[y].add(share)
+        balanced = jnp.where(totals > 0, 1 / totals, 0)  # up to a factor, which the shares do not depend on
+        table = (
+            balanced
+            if isinstance(class_weight, str) and class_weight == "balanced"
+            else jnp.asarray(read_class_weight(class_weight, range(num_classes)))
+        )
+        share = share * table[y]
+    return share / share.sum()
 
 
 def as_arrays(

@@ -16,6 +16,10 @@ product:
 
     ∇ℓᵢ = xᵢ (pᵢ − 1[yᵢ = k])ᵀ,    ∇L = 1/N Xᵀ Q + ∇penalty,    Q = p − onehot(y).
 
+Weights wᵢ multiply the losses and so the rows of Q, and the mean divides by their sum:
+
+    L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ + penalty,    ∇L = Xᵀ (w ∘ Q) / Σᵢ wᵢ + ∇penalty.
+
 For the hinge, each violated margin m_k = s_k − s_y + 1 > 0 adds 1 at k and subtracts 1 at y:
 
     Q[k] = 1[m_k > 0] for k ≠ y,    Q[y] = −(number of violated margins).
@@ -32,9 +36,10 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.objective.arguments import as_array, as_labels, check_arguments, check_labels
 from softjax.objective.config import Kind, Objective, PenaltyName, Precision
-from softjax.objective.losses import RESIDUALS, softmax_residual
+from softjax.objective.losses import RESIDUALS, leave_out, softmax_residual
 from softjax.objective.penalty import penalty_and_slope
 from softjax.objective.scores import matmul
+from softjax.weights import ClassWeight
 
 # On CPUs, Q.T @ X is faster than X.T @ Q up to this number of classes (twice as fast for ten), and slower beyond it. XLA
 # would turn one product into the other, and move transpositions of Q and of the scores into the products. Optimization
@@ -52,8 +57,12 @@ def loss_and_grad(
     penalty: PenaltyName = "l2",
     l1_ratio: ArrayLike = 0.5,
     penalize_bias: bool = True,
+    sample_weight: Num[ArrayLike, " N"] | None = None,
+    class_weight: ClassWeight = None,
 ) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
     """The objective and its gradient by hand, ∇L = 1/N Xᵀ Q + ∇penalty with Q = p − onehot(y), jitted.
+
+    With weights, ∇L = Xᵀ (w ∘ Q) / Σw + ∇penalty.
 
     Nothing here is differentiated automatically. The derivation in short: ∂pᵢ/∂sₖ = pᵢ (1[i = k] − pₖ) covers both
     cases of the softmax's derivative, pᵢ(1 − pᵢ) and −pᵢpₖ. The loss −log p_y contains only i = y, and its derivative
@@ -77,8 +86,9 @@ def loss_and_grad(
         >>> print(f"{value:.4f}", grad[0])
         0.6931 [-0.25  0.25]
     """
-    W, X, y, objective = check_arguments(W, X, y, reg, Objective(kind, penalty, l1_ratio, penalize_bias))
-    value, grad = _loss_and_grad(W, X, y, reg, objective)
+    given = Objective(kind, penalty, l1_ratio, penalize_bias)
+    W, X, y, objective, share = check_arguments(W, X, y, reg, given, sample_weight, class_weight)
+    value, grad = _loss_and_grad(W, X, y, reg, objective, share)
     return value, grad
 
 
@@ -89,15 +99,24 @@ def _loss_and_grad(
     y: Integer[Array, " N"],
     reg: ArrayLike,
     objective: Objective,
+    share: Float[Array, " N"] | None,
 ) -> tuple[Float[Array, ""], Float[Array, "D K"]]:
     y = as_labels(y, W.shape[1])
     s = matmul(X, W)
     narrow = W.shape[1] <= NARROW
-    losses, Q = RESIDUALS[objective.kind](_barrier(s) if narrow else s, y, axis=1)
-    Q = (Q / y.shape[0]).astype(X.dtype)
+    if narrow:
+        s = _barrier(s)
+    if share is None:
+        losses, Q = RESIDUALS[objective.kind](s, y, axis=1)
+        data_loss, Q = losses.mean(), Q / y.shape[0]
+    else:
+        losses, Q = RESIDUALS[objective.kind](*leave_out(s, y, share, axis=1), axis=1)
+        share = share.astype(s.dtype)
+        data_loss, Q = (share * losses).sum(), share[:, None] * Q
+    Q = Q.astype(X.dtype)
     data_grad = _barrier(matmul(_barrier(Q.T), X)).T if narrow else matmul(X.T, Q)
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=0)
-    return losses.mean() + value, (data_grad + slope).astype(W.dtype)
+    return data_loss + value, (data_grad + slope).astype(W.dtype)
 
 
 def _barrier(a: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -154,8 +173,11 @@ def loss_and_grad_kd(
     reg: ArrayLike,
     objective: Objective,
     precision: Precision = "highest",
+    share: Float[Array, " N"] | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, "K D"]]:
     """`loss_and_grad` for training: W is (K, D), and the arguments are not checked.
+
+    `share` (N,) are the shares of the examples in the mean loss, 1/N each by default.
 
     In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors in memory order. Under `vmap` over
     W each stays one product for all configurations. The products are computed in the type of `X`; the gradient has the
@@ -163,6 +185,10 @@ def loss_and_grad_kd(
     """
     s = matmul(W.astype(X.dtype), X.T, precision)
     losses, Q = RESIDUALS[objective.kind](s, y, axis=0)
-    data_grad = matmul((Q / y.shape[0]).astype(X.dtype), X, precision)
+    if share is None:
+        data_loss, Q = losses.mean(), Q / y.shape[0]
+    else:
+        data_loss, Q = (share * losses).sum(), share[None] * Q
+    data_grad = matmul(Q.astype(X.dtype), X, precision)
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=1)
-    return losses.mean() + value, (data_grad + slope).astype(W.dtype)
+    return data_loss + value, (data_grad + slope).astype(W.dtype)

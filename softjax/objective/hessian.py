@@ -8,9 +8,10 @@ from jaxtyping import Array, Float, Int, Integer, Num
 
 from softjax.objective.arguments import as_labels, check_arguments
 from softjax.objective.config import Objective, PenaltyName
-from softjax.objective.losses import find_largest, is_label
+from softjax.objective.losses import find_largest, is_label, leave_out
 from softjax.objective.penalty import penalty_curvature, without_bias
 from softjax.objective.scores import matmul
+from softjax.weights import ClassWeight
 
 
 def hessian_vector_product(
@@ -23,11 +24,14 @@ def hessian_vector_product(
     penalty: PenaltyName = "l2",
     l1_ratio: ArrayLike = 0.5,
     penalize_bias: bool = True,
+    sample_weight: Num[ArrayLike, " N"] | None = None,
+    class_weight: ClassWeight = None,
 ) -> Float[Array, "D K"]:
     """∇²L(W) V for the softmax objective, by hand: 1/N Xᵀ [(diag(pᵢ) − pᵢpᵢᵀ) (XV)ᵢ]ᵢ + ∇²penalty V.
 
     It follows from ∂pᵢ/∂sⱼ = pᵢ (1[i = j] − pⱼ): a step along V changes the scores of an example by u = Vᵀx, and
-    p − onehot(y) by p ∘ u − p (p · u). The result does not depend on the labels, if they are labels. The Hessian is positive semidefinite.
+    p − onehot(y) by p ∘ u − p (p · u). With weights, wᵢ / Σw takes the place of 1/N. The result does not depend on the labels, if
+    they are labels, apart from class weights. The Hessian is positive semidefinite.
 
     **Arguments:** as `loss_and_grad`, and `V` (D, K), the direction.
 
@@ -47,12 +51,16 @@ def hessian_vector_product(
     """
     if np.shape(V) != np.shape(W):
         raise ValueError(f"V must be shaped like W, {np.shape(W)}, got {np.shape(V)}")
-    W, X, y, objective = check_arguments(W, X, y, reg, Objective("softmax", penalty, l1_ratio, penalize_bias))
+    given = Objective("softmax", penalty, l1_ratio, penalize_bias)
+    W, X, y, objective, share = check_arguments(W, X, y, reg, given, sample_weight, class_weight)
     V = jnp.asarray(V).astype(W.dtype)
-    s = matmul(X, W)
-    e = jnp.exp(s - find_largest(s, as_labels(y, W.shape[1]), 1)[0][:, None])
+    s, u, y = matmul(X, W), matmul(X, V), as_labels(y, W.shape[1])
+    if share is not None:
+        (s, y), (u, _) = leave_out(s, y, share, axis=1), leave_out(u, y, share, axis=1)
+    e = jnp.exp(s - find_largest(s, y, 1)[0][:, None])
     p = e / e.sum(axis=1, keepdims=True)
-    moved = move_residual(p, matmul(X, V), lax.argmax(p, 1, jnp.int32), axis=1) / len(X)
+    moved = move_residual(p, u, lax.argmax(p, 1, jnp.int32), axis=1)
+    moved = moved / len(X) if share is None else share.astype(p.dtype)[:, None] * moved
     bent = penalty_curvature(objective, reg, p.dtype) * V.astype(p.dtype)
     if not penalize_bias:
         bent = without_bias(bent, bias_axis=0)

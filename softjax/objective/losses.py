@@ -78,6 +78,14 @@ def hinge(scores: Float[Array, "..."], y: Int[Array, " N"], *, axis: int = -1) -
 LOSSES = {"softmax": cross_entropy, "hinge": hinge}
 
 
+def leave_out(
+    s: Float[Array, "..."], y: Int[Array, " N"], share: Float[Array, " N"], axis: int
+) -> tuple[Float[Array, "..."], Int[Array, " N"]]:
+    """Scores and labels with zeros for the examples without a share: theirs may be anything, and 0 · NaN would be NaN."""
+    counts = share != 0
+    return jnp.where(jnp.expand_dims(counts, axis), s, 0), jnp.where(counts, y, 0)
+
+
 def is_label(scores: Float[Array, "..."], y: Int[Array, " N"], axis: int) -> Bool[Array, "..."]:
     """1[y = k] in the layout of `scores`, as booleans. A masked sum with it is fused by XLA, as a gather is not."""
     return lax.broadcasted_iota(jnp.int32, scores.shape, axis % scores.ndim) == jnp.expand_dims(y, axis)

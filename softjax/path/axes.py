@@ -1,6 +1,6 @@
 """The principal axes of the features. They precondition the solver of a path if the Hessian is large.
 
-Let Σ = 1/N XᵀX, and h_k the mean of p_k(1 − p_k) over the examples. The Hessian of the data's part for the weights of class
+Let Σ = 1/N Σᵢ wᵢ xᵢxᵢᵀ, and h_k the weighted mean of p_k(1 − p_k) over the examples. The Hessian of the data's part for the weights of class
 k, without the terms that couple classes, is about h_k Σ. The penalty adds c · I. In the principal axes of the features both are
 diagonal:
 
@@ -71,12 +71,14 @@ def _find_axes(spec: SolverSpec, data: Data, diagonal: bool) -> Axes:
     # A sample is enough: the axes change the number of steps, not the minimum.
     step = max(len(data.y) // (SAMPLE * data.X.shape[1]), 1)
 
-    def moment(X: Array) -> tuple[Float[Array, "..."], None]:
+    def moment(X: Array, weight: Array | None) -> tuple[Float[Array, "..."], None]:
         x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)[:, :-1]
+        if weight is not None:
+            x = x * jnp.sqrt(weight).astype(x.dtype)[:, None]
         return (x * x).sum(axis=0) if diagonal else jnp.matmul(x.T, x, precision="highest"), None
 
-    sample = data.X[::step]
-    total, _ = map_blocks(moment, (sample,), block_size(sample, spec.dtype))
+    sample, weight = jax.tree.map(lambda each: each[::step], (data.X, data.weight))
+    total, _ = map_blocks(moment, (sample, weight), block_size(sample, spec.dtype))
     mean = total / len(sample)
     variances, U = (mean, None) if diagonal else jnp.linalg.eigh(mean)
     return Axes(U, jnp.append(variances.clip(min=0), jnp.ones(1, spec.dtype)))

@@ -2,9 +2,9 @@
 
 With pᵢ the probabilities of example i, the Hessian of the data's part is, for the weights of the classes k and l,
 
-    ∂²L / ∂W[k]∂W[l] = 1/N Σᵢ pᵢₖ (1[k = l] − pᵢₗ) xᵢxᵢᵀ.
+    ∂²L / ∂W[k]∂W[l] = 1/N Σᵢ wᵢ pᵢₖ (1[k = l] − pᵢₗ) xᵢxᵢᵀ.
 
-The second term is one matrix product for all pairs of classes, Z Zᵀ with the columns zᵢ = pᵢ ⊗ xᵢ. It is computed in float32,
+The second term is one matrix product for all pairs of classes, Z Zᵀ with the columns zᵢ = pᵢ ⊗ √wᵢ xᵢ. It is computed in float32,
 also where all else is float64: an error of a preconditioner changes the number of steps, not the minimum. Features are
 divided by their root mean squares before, so that float32 holds all products.
 """
@@ -41,14 +41,17 @@ def invert_hessian(
     size = max(min(len(data.y), WHOLE_BYTES // row_bytes), 1)
     scales = _measure_scales(spec, data, size)
 
-    def block(X: Any, p: Any) -> tuple[Any, None]:
+    def block(X: Any, p: Any, weight: Any) -> tuple[Any, None]:
         x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype) / scales[None]
+        if weight is not None:  # in both sums the root occurs twice
+            x = x * jnp.sqrt(weight).astype(x.dtype)[:, None]
         x = x.astype(jnp.float32)
         weighted = p.astype(jnp.float32).T[:, None, :] * x.T[None]  # (K, D, B)
         Z = weighted.reshape(-1, len(x))
         return (jnp.einsum("kdb,be->kde", weighted, x, precision="highest"), matmul(Z, Z.T)), None
 
-    (within, between), _ = map_blocks(block, (data.X, probabilities), min(size, len(data.y)))
+    arrays = (data.X, probabilities, data.weight)
+    (within, between), _ = map_blocks(block, arrays, min(size, len(data.y)))
     D = within.shape[1]
     same_class = jnp.eye(K, dtype=jnp.float32)[:, None, :, None]
     H = same_class * within[:, :, None, :] - between.reshape(K, D, K, D)

@@ -22,14 +22,28 @@ from softjax.training.config import weight_dtype
 def evaluate_path(problem: Problem, state: PathState) -> PathResult:
     """The result of a path whose strengths are all solved."""
     start, config = time.perf_counter(), problem.config
-    rows = [0] * len(config.regs)
+    rows = np.zeros(len(config.regs), int)
     if config.penalty != "none":
-        rows = np.searchsorted(-problem.regs, -np.asarray(config.regs)).tolist()
-    minima = [state.minima[row] for row in rows]
+        rows = np.searchsorted(-problem.regs, -np.asarray(config.regs))
+    last = len(problem.regs) * (problem.num_parts - 1)  # where the part with all examples begins
+    minima = [state.minima[last + row] for row in rows]
     W = np.stack([minimum.W for minimum in state.minima]).astype(weight_dtype(config.dtype))
     kinds = tuple(problem.centred_in(split.X, str(W.dtype)) for split in problem.splits)
-    hits = [np.asarray(each)[rows] for each in _classify(W, problem.splits, kinds)]
+    found = [np.asarray(each) for each in _classify(W, problem.splits, kinds)]
+    hits = [each[last + rows] for each in found]
+    fold_accuracy = np.empty((len(rows), 0))
+    if problem.folds is not None:  # each example by the path that was not trained on it
+        by_part = found[1].reshape(problem.num_parts, -1, len(problem.folds))[:, rows]
+        hits[1] = by_part[problem.folds, :, np.arange(len(problem.folds))].T
+        fold_accuracy = np.stack(
+            [hits[1][:, problem.folds == fold].mean(axis=1) for fold in range(problem.num_parts - 1)], axis=1
+        )
     gaps, reasons = problem.explain(minima, state.unit)
+    for part in range(problem.num_parts - 1):
+        of_part = [state.minima[part * len(problem.regs) + row] for row in rows]
+        worse, why = problem.explain(of_part, state.unit)
+        gaps = np.maximum(gaps, worse)
+        reasons = [reason or other for reason, other in zip(reasons, why, strict=True)]
     unpenalized = problem.curvature(np.array([minimum.reg for minimum in minima])) == 0
     for r in np.flatnonzero(unpenalized & hits[0].all(axis=1)):
         reasons[r] = "separable"
@@ -50,7 +64,8 @@ def evaluate_path(problem: Problem, state: PathState) -> PathResult:
         solved_in=tuple(minimum.dtype for minimum in minima),
         newton_steps=np.array([minimum.newton_steps for minimum in minima]),
         passes=np.array([minimum.passes for minimum in minima]),
-        weights=W[rows].swapaxes(1, 2),
+        fold_accuracy=fold_accuracy,
+        weights=W[last + rows].swapaxes(1, 2),
         preprocessing=problem.fitted,
         schema=problem.schema,
         seconds=replace(state.seconds, evaluate=time.perf_counter() - start),

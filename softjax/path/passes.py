@@ -37,33 +37,37 @@ class SolverSpec(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; and labels."""
+    """Examples: features (N, D − 1), or (N, D) if nothing is left to preprocess; labels; and weights, with the mean 1."""
 
-    X: Num[Array, "N F"]
-    y: Int[Array, " N"]
+    X: Num[Array, "N F"] | Num[np.ndarray, "N F"]
+    y: Int[Array, " N"] | Int[np.ndarray, " N"]
     preprocessing: Preprocessing | None
+    weight: Float[Array, " N"] | Float[np.ndarray, " N"] | None = None
 
 
 def evaluate(
     spec: SolverSpec, data: Data, reg: Float[Array, ""], W: Float[Array, "K D"]
 ) -> tuple[Float[Array, ""], Float[Array, "K D"], Float[Array, " K"], Float[Array, "P K"]]:
-    """The objective at W, its gradient 1/N Q X + ∇penalty, and two results for the Hessian.
+    """The objective at W, its gradient 1/N (w ∘ Q) X + ∇penalty, and two results for the Hessian.
 
-    These are the mean of p(1 − p) for each class, and the probabilities of all examples (N, K) if they are stored.
+    These are the weighted mean of p(1 − p) for each class, and the probabilities of all examples (N, K) if they are stored.
     """
     num_examples, axis = len(data.y), _class_axis(spec)
 
-    def block(X: Any, y: Any) -> tuple[Any, Any]:
+    def block(X: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
         s = _score(W, x, axis)
         losses, Q = softmax_residual(s, y, axis)
         label = is_label(s, y, axis)
         p = jnp.where(label, 1 + Q, Q)
-        curved = (jnp.abs(Q) * jnp.where(label, p, 1 - p)).sum(1 - axis)  # |Q| is 1 − p at the label, else p
+        bent = jnp.abs(Q) * jnp.where(label, p, 1 - p)  # |Q| is 1 − p at the label, else p
+        losses = _weigh(jnp.expand_dims(losses, axis), weight, axis)
+        Q, curved = _weigh(Q, weight, axis), _weigh(bent, weight, axis).sum(1 - axis)
         sums = losses.sum() / num_examples, _sum_outer(Q / num_examples, x, axis), curved / num_examples
         return sums, jnp.moveaxis(p, axis, 1) if spec.stored else None
 
-    (loss, grad, curved), p = map_blocks(block, (data.X, data.y), block_size(data.X, spec.dtype))
+    arrays = (data.X, data.y, data.weight)
+    (loss, grad, curved), p = map_blocks(block, arrays, block_size(data.X, spec.dtype))
     penalty, slope = penalty_and_slope(spec.objective, reg, W, W.dtype, bias_axis=1)
     p = p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype)
     return loss + penalty, grad + slope, curved, p
@@ -80,20 +84,25 @@ def multiply(
     """The Hessian at W times V. `p` are the probabilities at W, if they are stored."""
     num_examples, axis = len(data.y), _class_axis(spec)
 
-    def block(X: Any, y: Any, *stored: Any) -> tuple[Any, None]:
+    def block(X: Any, y: Any, weight: Any, stored: Any) -> tuple[Any, None]:
         x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
-        if stored:
-            p = jnp.moveaxis(stored[0], 1, axis)
+        if spec.stored:
+            p = jnp.moveaxis(stored, 1, axis)
         else:
             s = _score(W, x, axis)
             Q = softmax_residual(s, y, axis)[1]
             p = jnp.where(is_label(s, y, axis), 1 + Q, Q)
-        M = move_residual(p, _score(V, x, axis), y, axis)
+        M = _weigh(move_residual(p, _score(V, x, axis), y, axis), weight, axis)
         return _sum_outer(M / num_examples, x, axis), None
 
-    arrays = (data.X, data.y, p) if spec.stored else (data.X, data.y)
+    arrays = (data.X, data.y, data.weight, p if spec.stored else None)
     product: Array = map_blocks(block, arrays, block_size(data.X, spec.dtype))[0]
     return product + penalty_and_slope(spec.objective, reg, V, V.dtype, bias_axis=1)[1]  # cV: it is quadratic
+
+
+def _weigh(values: Float[Array, "..."], weight: Float[Array, " B"] | None, axis: int) -> Float[Array, "..."]:
+    """Values times the weights of their examples; `axis` is that of the classes."""
+    return values if weight is None else values * jnp.expand_dims(weight, axis).astype(values.dtype)
 
 
 def _class_axis(spec: SolverSpec) -> int:
@@ -117,7 +126,7 @@ def read_features(
     return (X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in))).astype(dtype)
 
 
-def block_size(X: Num[Array, "N F"], dtype: str) -> int:
+def block_size(X: Num[Array, "N F"] | Num[np.ndarray, "N F"], dtype: str) -> int:
     """Number of examples in a block of a pass over all of them."""
     num_examples, num_features = X.shape
     row_bytes = num_features * np.dtype(dtype).itemsize

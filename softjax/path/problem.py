@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from softjax.datasets.dataset import Dataset, Schema, Split
+from softjax.datasets.folds import assign_folds, merge_parts
 from softjax.datasets.preprocess import Preprocessing, can_apply, centre, fit
 from softjax.errors import InputError
-from softjax.evaluation.examples import check_ranges
+from softjax.evaluation.examples import check_ranges, mean_one
 from softjax.memory import check_memory
 from softjax.objective.config import Objective
 from softjax.objective.penalty import coefficients
@@ -37,9 +38,29 @@ class Problem:
     regs: Float[np.ndarray, " S"]
     """the penalty strengths that differ, from the largest to the smallest"""
     fitted: Preprocessing
-    splits: tuple[Data, Data, Data]
+    splits: tuple[Data, ...]
+    """training examples, and those on which the minima are evaluated"""
     schema: Schema
     num_features: int
+    folds: Int[np.ndarray, " N"] | None = None
+    """the fold of each training example, for cross-validation"""
+
+    @property
+    def num_parts(self) -> int:
+        """How many paths are solved: one, or one without each fold and then one with all examples."""
+        return 1 if self.folds is None else int(self.folds.max()) + 2
+
+    def strength(self, number: int) -> float:
+        """The penalty strength of the minimum with this number: those of a part from the largest on, part by part."""
+        return float(self.regs[number % len(self.regs)])
+
+    def weigh(self, data: Data, part: int) -> Data:
+        """The examples of a part: those of the fold that is held out have the weight 0."""
+        if self.folds is None:
+            return data
+        weight = np.ones(len(data.y)) if data.weight is None else np.asarray(data.weight)
+        weight = np.where(self.folds == part, 0, weight)
+        return data._replace(weight=jnp.asarray(weight / weight.mean()))
 
     @property
     def num_classes(self) -> int:
@@ -91,17 +112,20 @@ def check_smooth(config: SweepConfig) -> None:
 def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> Problem:
     """The problem of these options. Raises `InputError` as `softjax.regularization_path` does."""
     check_smooth(config)
-    dtype = weight_dtype(config.dtype)
+    dtype, folds = weight_dtype(config.dtype), None
+    if config.folds:
+        dataset = merge_parts(dataset)
+        folds = assign_folds(dataset, config.folds, config.seed)
     splits = (dataset.train, dataset.val, dataset.test)
     needed = path_bytes(
-        len(config.regs),
+        len(config.regs) * config.runs_per_seed,
         num_examples=sum(map(len, splits)),
         num_features=dataset.num_features,
         num_classes=dataset.num_classes,
         itemsize=np.dtype(dtype).itemsize,
     )
     check_memory("the path", needed)
-    fitted = fit(dataset.train.X, config.standardize)
+    fitted = fit(dataset.train.X, config.standardize, dataset.train.weight)
     check_ranges(dataset, fitted, dtype)
     train, val, test = (_place(split, fitted, dtype) for split in splits)
     regs = config.regs if config.penalty != "none" else (0.0,)
@@ -114,19 +138,25 @@ def load_problem(dataset: Dataset, config: SweepConfig, solver: PathConfig) -> P
         (train, val, test),
         dataset.schema,
         dataset.num_features,
+        folds,
     )
 
 
 def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
     """The examples on the device, as they are. They are preprocessed in blocks, when they are used."""
+    weight = mean_one(split.weight, "float64")
     if split.X.dtype != np.float64 and not can_apply(fitted, split.X, dtype):
         # of an extreme scale, which the device may round to 0
-        return preprocess(split.X, split.y, fitted, dtype)
-    return Data(jnp.asarray(split.X), jnp.asarray(split.y, jnp.int32), jax.tree.map(jnp.asarray, fitted))
+        return preprocess(Data(split.X, split.y, fitted, weight), fitted, dtype)
+    data = Data(split.X, split.y.astype(np.int32), fitted, weight)
+    on_device: Data = jax.tree.map(jnp.asarray, data)
+    return on_device
 
 
-def preprocess(X: Any, y: Any, fitted: Preprocessing, dtype: str) -> Data:
+def preprocess(data: Data, fitted: Preprocessing, dtype: str) -> Data:
     """The examples with nothing left to preprocess."""
-    ready = np.ones((X.shape[0], X.shape[1] + 1), dtype)
-    ready[:, :-1] = centre(fitted, np.asarray(X), dtype)
-    return Data(jnp.asarray(ready), jnp.asarray(y, jnp.int32), None)
+    num_examples, num_features = data.X.shape
+    ready = np.ones((num_examples, num_features + 1), dtype)
+    ready[:, :-1] = centre(fitted, np.asarray(data.X), dtype)
+    placed: Data = jax.tree.map(jnp.asarray, Data(ready, np.asarray(data.y, np.int32), None, data.weight))
+    return placed

@@ -118,6 +118,9 @@ class PathResult:
         newton_steps: Steps that were tried, the predicted one included (R,).
         passes: Passes over the training examples: evaluations of objective and gradient, and products with the Hessian (R,).
             The inversion of the Hessian, for up to 1,000 weights, is not counted.
+        fold_accuracy: With cross-validation the accuracy on each fold, of the path without it (R, F); `val_accuracy` and
+            `val_hits` are then of all folds together, `gap` and `reasons` the worst of all paths, and all other values those of
+            the path with all examples. F is 0 without cross-validation.
         weights: Weights (R, D, K), the bias in the last row, for features that were preprocessed with `preprocessing`.
         preprocessing: The mean and scale of the features.
         schema: The classes, and the names of the features.
@@ -140,6 +143,7 @@ class PathResult:
     solved_in: tuple[str, ...]
     newton_steps: Int[np.ndarray, " R"]
     passes: Int[np.ndarray, " R"]
+    fold_accuracy: Float[np.ndarray, "R F"] = field(repr=False)
     weights: Float[np.ndarray, "R D K"] = field(repr=False)
     preprocessing: Preprocessing = field(repr=False)
     schema: Schema = field(repr=False)

@@ -1,7 +1,8 @@
 """The regularization path: the minimum of the objective for every penalty strength.
 
 The strengths are solved from the largest to the smallest. The weights are a smooth function of log reg, so a parabola
-through the last three minima nearly predicts the next one, and two or three Newton steps are left.
+through the last three minima nearly predicts the next one, and two or three Newton steps are left. With cross-validation there
+is such a path for each fold, and then one with all examples.
 """
 
 import time
@@ -42,10 +43,14 @@ PREDICTORS = 3  # minima, from which the next one is predicted
 
 
 class _Solver(NamedTuple):
-    """A compiled solver with its data, and the point with which it begins."""
+    """A compiled solver with the data of a part, and the point with which it begins."""
 
     spec: SolverSpec
+    whole: Data
+    """all examples"""
     data: Data
+    """those of the part"""
+    part: int
     axes: Axes | None
     advance: Compiled
     point: Point
@@ -61,6 +66,7 @@ def regularization_path(
     penalize_bias: bool | None = None,
     standardize: bool | None = None,
     dtype: DType | None = None,
+    folds: int | None = None,
     on_progress: Callable[[PathProgress], None] | None = None,
     state: PathState | None = None,
 ) -> PathResult:
@@ -77,6 +83,8 @@ def regularization_path(
     - `standardize`: whether each centred feature is divided by its standard deviation. By default it is not.
     - `dtype`: `"float32"` (default) or `"float64"`, the type of the weights. With float32 the arithmetic is float64 all the
       same for up to 1,000 weights, and from the first penalty strength on for which float32 cannot prove the tolerance.
+    - `folds`: cross-validation with so many folds. Training and validation examples together are divided, stratified; a path
+      without each fold tests it, and the weights are those of a path with all examples. By default there is none.
     - `on_progress`: called with a `PathProgress` before the first pass, about every second, and at the end. An exception
       in it ends the call.
     - `state`: a `PathProgress.state()` of an earlier call with the same data set and options. This call continues from
@@ -101,6 +109,7 @@ def regularization_path(
         "penalize_bias": penalize_bias,
         "standardize": standardize,
         "dtype": dtype,
+        "folds": folds,
     }
     config, solver = _read_options(config, given), solver or PathConfig()
     start = time.perf_counter()
@@ -109,7 +118,7 @@ def regularization_path(
         if state is None:
             state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
         loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
-        return evaluate_path(problem, _solve(problem, replace(state, seconds=loaded), on_progress))
+        return evaluate_path(problem, find_minima(problem, replace(state, seconds=loaded), on_progress))
 
 
 def _read_options(config: SweepConfig | None, given: dict[str, Any]) -> SweepConfig:
@@ -126,15 +135,17 @@ def passes_per_call(num_examples: int, num_weights: int) -> int:
     return max(1, min(1000, round(5e10 / (4 * num_examples * num_weights))))
 
 
-def _solve(
-    problem: Problem, state: PathState, on_progress: Callable[[PathProgress], None] | None
+def find_minima(
+    problem: Problem, state: PathState, on_progress: Callable[[PathProgress], None] | None = None
 ) -> PathState:
-    """Solves the penalty strengths that are left, from the largest to the smallest."""
+    """Solves the penalty strengths that are left, from the largest to the smallest, part by part."""
     solver: _Solver | None = None
-    while len(state.minima) < len(problem.regs):
+    while len(state.minima) < len(problem.regs) * problem.num_parts:
         if solver is None or solver.spec.dtype != state.dtype:
             solver, state = _compile(problem, state)
             point = _resume(problem, solver, state)
+        elif solver.part != (part := _part(problem, state)):  # the axes and the program stay the same
+            solver = solver._replace(data=problem.weigh(solver.whole, part), part=part)
         if on_progress is not None:
             on_progress(_describe(problem, state, point))
         start = time.perf_counter()
@@ -161,19 +172,25 @@ def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
         stored,
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
-        data = preprocess(data.X, data.y, problem.fitted, dtype)
+        data = preprocess(data, problem.fitted, dtype)
     axes = None
     if not problem.dense:
         axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))
     found = time.perf_counter()
-    point = make_point(spec, num_examples, num_features)
-    solver = _Solver(spec, data, axes, compile_solver(spec, point, data, axes), point)
+    point, part = make_point(spec, num_examples, num_features), _part(problem, state)
+    own = problem.weigh(data, part)
+    solver = _Solver(spec, data, own, part, axes, compile_solver(spec, point, own, axes), point)
     seconds = replace(
         state.seconds,
         axes=state.seconds.axes + found - start,
         compile=state.seconds.compile + time.perf_counter() - found,
     )
     return solver, replace(state, seconds=seconds)
+
+
+def _part(problem: Problem, state: PathState) -> int:
+    """The part to which the current minimum belongs: the fold that is held out, or the number of folds for all examples."""
+    return len(state.minima) // len(problem.regs)
 
 
 def _resume(problem: Problem, solver: _Solver, state: PathState) -> Point:
@@ -189,14 +206,16 @@ def _resume(problem: Problem, solver: _Solver, state: PathState) -> Point:
 
 def _begin(problem: Problem, point: Point, state: PathState) -> Point:
     """The point from which the next penalty strength is solved."""
-    reg = float(problem.regs[len(state.minima)])
-    if not state.minima:
-        return start_point(point, reg, np.zeros(point.W.shape))
-    last = state.minima[-1]
+    number, num_regs = len(state.minima), len(problem.regs)
+    reg = problem.strength(number)
+    if number % num_regs == 0:  # the first of a part: from the one of the part before
+        return start_point(point, reg, state.minima[-num_regs].W if number else np.zeros(point.W.shape))
+    of_part = state.minima[number - number % num_regs :]
+    last = of_part[-1]
     before, now = problem.curvature(np.array([last.reg, reg]))
     penalized = last.W if problem.objective.penalize_bias else last.W[:, :-1]
     value = last.value + (now - before) / 2 * np.sum(penalized.astype(np.float64) ** 2)
-    return start_point(point, reg, last.W, predict(state.minima, reg) - last.W, value)
+    return start_point(point, reg, last.W, predict(of_part, reg) - last.W, value)
 
 
 def predict(minima: Sequence[Minimum], reg: float) -> Float[np.ndarray, "K D"]:
@@ -230,7 +249,7 @@ def _advance(problem: Problem, solver: _Solver, state: PathState, point: Point) 
         state = replace(state, unit=float(point.norm))  # it is at W = 0
     if int(point.phase) != DONE:
         return state, point
-    reg = float(problem.regs[len(state.minima)])
+    reg = problem.strength(len(state.minima))
     c, curved = problem.curvature(np.array([reg]))[0], np.asarray(point.curved, float)
     minimum = Minimum(
         reg,
@@ -246,7 +265,7 @@ def _advance(problem: Problem, solver: _Solver, state: PathState, point: Point) 
         point = start_point(point, reg, minimum.W, counts=(minimum.newton_steps, minimum.passes))
         return replace(state, dtype="float64", point=_copy(point) | {"reg": np.array(reg)}), point
     state = replace(state, minima=(*state.minima, minimum), point=None)
-    if len(state.minima) < len(problem.regs):
+    if len(state.minima) < len(problem.regs) * problem.num_parts:
         point = _begin(problem, point, state)
     return state, point
 
@@ -266,15 +285,15 @@ def _restore(point: Point, arrays: dict[str, np.ndarray]) -> Point:
 
 
 def _describe(problem: Problem, state: PathState, point: Point | None) -> PathProgress:
-    done = sum(minimum.passes for minimum in state.minima)
+    done, total = sum(minimum.passes for minimum in state.minima), len(problem.regs) * problem.num_parts
     norm = state.minima[-1].norm if state.minima else float("nan")
     if point is None:
-        return PathProgress(len(state.minima), len(problem.regs), done, norm, lambda: state)
+        return PathProgress(len(state.minima), total, done, norm, lambda: state)
     if np.isfinite(point.norm):
         norm = float(point.norm)
     return PathProgress(
         len(state.minima),
-        len(problem.regs),
+        total,
         done + int(point.passes),
         norm,
         lambda: replace(state, point=_copy(point)),

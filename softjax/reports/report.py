@@ -137,6 +137,7 @@ def _write_readme(
     sizes = " / ".join(f"{data[split]:,}" for split in SPLITS)
     how = [
         ("data", f"{dataset.title}, {sizes} examples, fingerprint {dataset.fingerprint}"),
+        *_describe_weights(dataset.train.weight),
         ("features", f"{dataset.num_features} and the bias; the training mean is subtracted{scaling}"),
         *contents.how,
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in run["seconds"].items())),
@@ -159,6 +160,23 @@ def _write_readme(
         command=run["command"],
         how=table([("", ""), *how]),
     )
+
+
+def _describe_weights(weight: Float[np.ndarray, " N"] | None) -> list[tuple[str, str]]:
+    """The row on the weights of the training examples; none where all count alike.
+
+    The effective number of examples is Kish's, (Σw)² / Σw² (*Survey Sampling*, 1965).
+    """
+    if weight is None:
+        return []
+    effective = weight.sum() ** 2 / (weight**2).sum()
+    return [
+        (
+            "weights",
+            f"of the training examples {weight.min():.4g} to {weight.max():.4g}, as many as {effective:,.0f} of equal weight; "
+            "accuracies count every example once",
+        )
+    ]
 
 
 def _describe_scaling(preprocessing: Preprocessing, dataset: Dataset) -> str:

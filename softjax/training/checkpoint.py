@@ -51,7 +51,7 @@ def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) 
     if config.halvings:  # the parts keep what the next rung may start from
         kept += 2 * num_configs * copies
     # twice, as the new state exists beside the old one until it replaces it
-    floats = 2 * (chunk * copies * weights + losses) + kept * weights
+    floats = 2 * (chunk * config.runs_per_seed * copies * weights + losses) + kept * weights
     return int(floats * np.dtype(weight_dtype(config.dtype)).itemsize) + REPORT_BYTES
 
 

@@ -62,6 +62,9 @@ class SweepConfig:
         minibatches: shared: all configurations of a seed have the same initial weights and the same minibatches. This is
             fast, and configurations differ in lr and reg alone. independent: each configuration has its own, as in a loop
             over configurations; it shows the spread of such runs.
+        folds: Cross-validation with so many folds: training and validation examples together are divided, stratified, and each
+            configuration is trained without each fold, which tests it, and once with all. All these runs share the matrix
+            products: of a shared minibatch each run without a fold takes about (folds − 1) / folds of the examples. 0 for none.
         num_seeds: Runs of each configuration. With two or more, the report's intervals include the spread over seeds.
             Five are usually enough to tell the best configuration from others.
         seed: The first seed; the others are the numbers after it. A drawn search uses it too.
@@ -100,6 +103,7 @@ class SweepConfig:
     num_iters: int = 1000
     batch_size: int = 200
     minibatches: Minibatches = "shared"
+    folds: int = 0
     num_seeds: int = 1
     seed: int = 0
     optimizer: Optimizer = "sgd"
@@ -159,6 +163,10 @@ class SweepConfig:
             raise InputError(f"l1_ratio must lie between 0 and 1, got {self.l1_ratio!r}")
         if self.chunk_size is not None:
             check_count("chunk_size", self.chunk_size)
+        if self.folds != 0:
+            check_count("folds", self.folds, least=2)
+            if self.halvings:
+                raise InputError("folds and halvings cannot be combined: leave one of them out")
         self._check_used()
         self._check_held()
 
@@ -208,6 +216,11 @@ class SweepConfig:
         """What is minimized. AdamW has no penalty: its weight decay replaces it."""
         penalty: PenaltyName = "none" if self.optimizer == "adamw" else self.penalty
         return Objective(self.kind, penalty, self.l1_ratio, self.penalize_bias)
+
+    @property
+    def runs_per_seed(self) -> int:
+        """How often a configuration is trained for each seed: once, or once without each fold and once with all examples."""
+        return self.folds + 1 if self.folds else 1
 
     @property
     def num_configurations(self) -> int:

@@ -22,6 +22,7 @@ def sweep_bytes(
     C, S, T, B = config.num_configurations, config.num_seeds, config.num_iters, config.batch_size
     itemsize = np.dtype(weight_dtype(config.dtype)).itemsize
     weights = S * num_classes * (num_features + 1) * itemsize  # of a configuration
+    trained = weights * config.runs_per_seed
     copies = 1 + MEMORIES[config.optimizer]
     kept = C if config.keep_weights == "all" or config.halvings else 1
     return {
@@ -31,6 +32,6 @@ def sweep_bytes(
         "learning rates (steps)": 4 * T,
         "a minibatch (examples × features)": B * (num_features + 1) * itemsize,
         "scores of a minibatch (examples × classes)": B * num_classes * itemsize,
-        "weights in training (seeds × features × classes)": min(config.chunk_size or 1, C) * weights * copies,
+        "weights in training (seeds × features × classes)": min(config.chunk_size or 1, C) * trained * copies,
         "weights that are kept (seeds × features × classes)": kept * weights,
     }

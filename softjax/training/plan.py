@@ -20,7 +20,7 @@ class Chunk:
 
     - `rung`: number of the rung.
     - `rows`: its configurations, as a slice of those of the rung.
-    - `size`: configurations in the program. The last one is repeated up to `size`, so that one program fits all chunks
+    - `size`: configurations in the program, each with all its folds. The last one is repeated up to `size`, so that one program fits all chunks
       and all devices have the same number.
     - `start`, `end`: first step, and the step after the last.
     - `lengths`: steps of each segment.
@@ -90,9 +90,12 @@ def _configs_that_fit(config: SweepConfig, dataset: Dataset) -> int:
     weights = copies * dataset.num_classes * (dataset.num_features + 1) * itemsize
     on_cpu = jax.default_backend() == "cpu"
     side_by_side = 1 if on_cpu else config.num_seeds
+    scores *= config.runs_per_seed
+    weights *= config.runs_per_seed
     per_config = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
     if config.minibatches == "independent" and not on_cpu:
-        per_config += config.num_seeds * config.batch_size * (dataset.num_features + 1) * itemsize
+        rows = config.num_seeds * config.batch_size * config.runs_per_seed
+        per_config += rows * (dataset.num_features + 1) * itemsize
     most = int(0.25 * _memory()) // per_config
     if on_cpu:
         most = min(most, CACHED_BYTES // scores)
@@ -112,7 +115,8 @@ def segment_lengths(config: SweepConfig, dataset: Dataset, chunk: int, num_steps
 
     The speed is nominal, not measured, so that the same problem always has the same segments and the same programs.
     """
-    weights = chunk * config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
+    runs = chunk * config.runs_per_seed * config.num_seeds
+    weights = runs * dataset.num_classes * (dataset.num_features + 1)
     flops_per_second = 1e11 if jax.default_backend() == "cpu" else 2e13
     seconds_per_step = 5e-5 + 4 * weights * config.batch_size / flops_per_second
     aim = min(max(round(1 / seconds_per_step), 1), num_steps)

@@ -48,11 +48,12 @@ class Keys(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """The runs of a chunk: learning rates and penalty strengths (c,), and their keys."""
+    """The runs of a chunk: learning rates and penalty strengths (c,), their keys, and the folds that are held out (c,), or None."""
 
     lr: Float[Array, " c"]
     reg: Float[Array, " c"]
     keys: Keys
+    fold: Int[Array, " c"] | None
 
 
 class Evaluations(NamedTuple):
@@ -67,7 +68,7 @@ class Evaluations(NamedTuple):
     """which validation examples are classified correctly"""
     test_correct: Bool[Array, "S c N"]
     train_loss: Float[Array, "S c"]
-    """the sum of the training losses, without the penalty"""
+    """the sum of the weighted training losses, without the penalty"""
 
 
 class Programs(NamedTuple):
@@ -108,7 +109,7 @@ def compile_programs(spec: ProgramSpec, runs: Runs, setting: Setting) -> Program
 def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
     runs, setting = shapes
     each_device, per_config, per_run = (PartitionSpec(*axes) for axes in ((), (CONFIG,), (None, CONFIG)))  # type: ignore[no-untyped-call]
-    specs: Any = (per_config, per_config, each_device if spec.shared else per_run)
+    specs: Any = (per_config, per_config, each_device if spec.shared else per_run, per_config)
     of_runs = Runs(*specs)
 
     def divide(function: Callable[..., Any], arguments: Any, results: Any) -> Callable[..., Any]:
@@ -161,15 +162,15 @@ def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: S
     # With independent minibatches the products are small, one per configuration; on CPUs a loop is faster then.
     over_configs = _loop if spec.backend == "cpu" and not spec.shared else jax.vmap
 
-    def one(carry: Carry, lr: Any, reg: Any, key: Any) -> Any:
-        return train_segment(carry, Run(lr, reg, key), steps, setting, method=spec.method)
+    def one(carry: Carry, lr: Any, reg: Any, fold: Any, key: Any) -> Any:
+        return train_segment(carry, Run(lr, reg, key, fold), steps, setting, method=spec.method)
 
     def one_seed(carry: Carry, key: Any) -> Any:
         if (
             spec.shared
         ):  # the key is not mapped over the configurations, so one minibatch is drawn for all of them
-            return over_configs(partial(one, key=key))(carry, runs.lr, runs.reg)
-        return over_configs(one)(carry, runs.lr, runs.reg, key)
+            return over_configs(partial(one, key=key))(carry, runs.lr, runs.reg, runs.fold)
+        return over_configs(one)(carry, runs.lr, runs.reg, runs.fold, key)
 
     return _over_seeds(spec)(one_seed)(carry, runs.keys.batch)
 

@@ -52,8 +52,11 @@ class SweepResult:
         test_accuracy: Accuracy on the test split (C, S); NaN if the run diverged.
         val_hits: For each validation example, how many of the S classifiers are correct (C, N).
         test_hits: The same for each test example (C, N).
-        final_loss: The objective, penalty included, on the whole training split (C, S); NaN if the run diverged.
+        final_loss: The objective, weights and penalty included, on the whole training split (C, S); NaN if the run diverged.
         diverged: Whether the loss or a weight became infinite or NaN during training (C, S).
+        fold_accuracy: With cross-validation the accuracy on each fold, of the runs that are trained without it (C, S, F);
+            `val_accuracy` and `val_hits` are then of all folds together, and all other values those of the runs with all
+            examples. F is 0 without cross-validation.
         loss_history: The minibatch objective, penalty included, before the update of each step in `history_steps`
             (C, S, H). NaN after a configuration was stopped.
         history_steps: The steps in the history (H,): every step if C · S · T is at most 2²⁶, else evenly spaced ones.
@@ -78,6 +81,7 @@ class SweepResult:
     test_hits: Integer[np.ndarray, "C N"] = field(repr=False)
     final_loss: Float[np.ndarray, "C S"]
     diverged: Bool[np.ndarray, "C S"]
+    fold_accuracy: Float[np.ndarray, "C S F"] = field(repr=False)
     loss_history: Float[np.ndarray, "C S H"] = field(repr=False)
     history_steps: Int[np.ndarray, " H"] = field(repr=False)
     best_weights: Float[np.ndarray, "D K"] = field(repr=False)

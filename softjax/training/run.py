@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from softjax.datasets.dataset import Dataset, Schema
+from softjax.datasets.folds import assign_folds, merge_parts
 from softjax.datasets.preprocess import Preprocessing, fit
 from softjax.errors import InputError
 from softjax.evaluation.examples import prepare
@@ -24,7 +25,15 @@ from softjax.training.plan import Chunk, plan_chunks, rungs
 from softjax.training.programs import Programs, ProgramSpec, Runs, compile_programs, make_keys
 from softjax.training.result import rank
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
-from softjax.training.step import Carry, Hyperparameters, Setting, Steps, choose_method, schedule_factors
+from softjax.training.step import (
+    Carry,
+    Hyperparameters,
+    Setting,
+    Steps,
+    choose_method,
+    schedule_factors,
+    weigh_draws,
+)
 
 OnProgress = Callable[[Progress], None] | None
 
@@ -72,6 +81,10 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
     the weights' type, or the sweep cannot fit into memory.
     """
     start = time.perf_counter()
+    folds = None
+    if config.folds:
+        dataset = merge_parts(dataset)
+        folds = assign_folds(dataset, config.folds, config.seed)
     held_out = len(dataset.val) + len(dataset.test)
     sizes = {"num_features": dataset.num_features, "num_classes": dataset.num_classes}
     check_memory("the sweep", sweep_bytes(config, num_held_out=held_out, **sizes))
@@ -80,7 +93,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
             f"batch_size must be a multiple of data_parallel, got {config.batch_size} and {mesh.shape[DATA]}"
         )
     grid = np.array(config.configurations())
-    fitted = fit(dataset.train.X, config.standardize)
+    fitted = fit(dataset.train.X, config.standardize, dataset.train.weight)
     dtype = weight_dtype(config.dtype)
     prepared = prepare(dataset, fitted, dtype)
     numbers = (config.init_scale, config.momentum, config.beta2, config.eps)
@@ -92,6 +105,8 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         prepared.val,
         prepared.test,
         prepared.preprocessing,
+        weigh_draws(dataset.train.weight),
+        folds,
     )
     stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     return SweepRun(
@@ -139,7 +154,7 @@ def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Sw
     for length in chunk.remaining(step):
         numbers: Any = place((np.int32(step), run.factors[step : step + length]), run.mesh)
         carry, new = programs.segments[length](carry, runs, Steps(*numbers), run.setting)
-        new = fetch(new).swapaxes(0, 1)[: chunk.num_configs]
+        new = fetch(new).swapaxes(0, 1)[_whole(run, chunk.num_configs)]
         losses.append(new[..., run.kept_steps(step, step + length) - step])
         step += length
         seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
@@ -173,7 +188,7 @@ def describe(
     def copy() -> SweepState:
         if carry is None or losses is None:
             return state
-        own = slice(run.chunks[len(state.parts)].num_configs)
+        own = slice(run.chunks[len(state.parts)].num_configs * run.config.runs_per_seed)
         arrays = tuple(np.array(fetch(leaf)[:, own]) for leaf in jax.tree.leaves(carry))
         return replace(state, carry=arrays, losses=np.concatenate(losses, axis=-1))
 
@@ -205,11 +220,22 @@ def _pick_configs(run: SweepRun, parts: tuple[ChunkResult, ...], chunk: Chunk) -
 
 
 def _place_runs(run: SweepRun, chunk: Chunk, configs: Int[np.ndarray, " c"]) -> Runs:
-    filled = _fill(configs, chunk.size)
+    """The runs of a chunk. With cross-validation those of a configuration stand side by side, that with all examples last."""
+    folds = run.config.runs_per_seed
+    filled = np.repeat(_fill(configs, chunk.size), folds)
     rates = run.grid[:, filled].astype(weight_dtype(run.config.dtype))
     lr, reg = (place(each, run.mesh, CONFIG) for each in rates)
     keys = make_keys(run.seeds, filled, run.config.minibatches)
-    return Runs(lr, reg, place(keys, run.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG))))
+    fold: Any = None
+    if run.config.folds:
+        fold = place(np.tile(np.arange(folds, dtype=np.int32), chunk.size), run.mesh, CONFIG)
+    return Runs(lr, reg, place(keys, run.mesh, *(() if keys.batch.ndim == 1 else (None, CONFIG))), fold)
+
+
+def _whole(run: SweepRun, num_configs: int) -> slice:
+    """Of the runs of `num_configs` configurations, those that are trained with all examples."""
+    folds = run.config.runs_per_seed
+    return slice(folds - 1, num_configs * folds, folds)
 
 
 def _compile(run: SweepRun, chunk: Chunk, step: int, runs: Runs) -> Programs:
@@ -237,7 +263,9 @@ def _place_carry(
         leaves = [np.concatenate(each)[at].swapaxes(0, 1) for each in carries]
     else:
         return first
-    full = [leaf[:, _fill(np.arange(chunk.num_configs), chunk.size)] for leaf in leaves]
+    folds = run.config.runs_per_seed
+    rows = folds * np.repeat(_fill(np.arange(chunk.num_configs), chunk.size), folds)
+    full = [leaf[:, rows + np.tile(np.arange(folds), chunk.size)] for leaf in leaves]
     carry: Carry = jax.tree.unflatten(jax.tree.structure(first), place(full, run.mesh, None, CONFIG))
     return carry
 
@@ -251,19 +279,23 @@ def _evaluate_chunk(
     runs: Runs,
     losses: Float[np.ndarray, "c S H"],
 ) -> ChunkResult:
-    own = slice(len(configs))
+    all_runs, whole = slice(len(configs) * run.config.runs_per_seed), _whole(run, len(configs))
     found = jax.tree.map(
-        lambda each: fetch(each).swapaxes(0, 1)[own], programs.evaluate(carry.W, runs, run.setting)
+        lambda each: fetch(each).swapaxes(0, 1)[all_runs], programs.evaluate(carry.W, runs, run.setting)
     )
     num_train = len(run.setting.train.y)
     diverged = ~found.finite  # a loss that is not finite makes the weights NaN
+    if run.config.folds:
+        diverged = diverged.reshape(len(configs), -1, *diverged.shape[1:]).any(axis=1)
+    val_correct, fold_accuracy = _hold_out(run, found.val_correct)
 
     def unless_diverged(values: np.ndarray) -> np.ndarray:
         return np.where(diverged, np.nan, values)
 
-    val_accuracy = unless_diverged(found.val_correct.mean(axis=2))
+    val_accuracy = unless_diverged(val_correct.mean(axis=2))
     best = int(rank(val_accuracy)[0])
-    kept = own if run.config.keep_weights == "all" else slice(best, best + 1)
+    row = whole.start + best * whole.step
+    kept = whole if run.config.keep_weights == "all" else slice(row, row + 1)
     last = chunk.rung == run.config.halvings
     # the last rung needs only the weights that are kept; another one all that the next rung may start from
     wanted: list[Any] = [carry.W[:, kept]] if last else jax.tree.leaves(carry)
@@ -271,17 +303,36 @@ def _evaluate_chunk(
     return ChunkResult(
         configs=configs,
         steps=chunk.end,
-        train_accuracy=unless_diverged(found.train_hits / num_train),
+        train_accuracy=unless_diverged(found.train_hits[whole] / num_train),
         val_accuracy=val_accuracy,
-        test_accuracy=unless_diverged(found.test_correct.mean(axis=2)),
-        val_hits=found.val_correct.sum(axis=1, dtype=np.uint16),
-        test_hits=found.test_correct.sum(axis=1, dtype=np.uint16),
-        final_loss=unless_diverged(found.train_loss / num_train + found.penalty),
+        test_accuracy=unless_diverged(found.test_correct[whole].mean(axis=2)),
+        val_hits=val_correct.sum(axis=1, dtype=np.uint16),
+        test_hits=found.test_correct[whole].sum(axis=1, dtype=np.uint16),
+        final_loss=unless_diverged(found.train_loss[whole] / num_train + found.penalty[whole]),
         diverged=diverged,
+        fold_accuracy=np.where(diverged[..., None], np.nan, fold_accuracy),
         loss_history=losses,
         weights=(carried[0] if last else carried[0][kept]).swapaxes(2, 3),
-        carry=() if last else tuple(leaf[own] for leaf in carried),
+        carry=() if last else tuple(leaf[all_runs] for leaf in carried),
     )
+
+
+def _hold_out(
+    run: SweepRun, correct: Bool[np.ndarray, "r S V"]
+) -> tuple[Bool[np.ndarray, "c S V"], Float[np.ndarray, "c S F"]]:
+    """Which validation examples are classified correctly, each by the run that did not train on it; and the accuracy of each fold.
+
+    Without cross-validation no run trains on them, and there are no folds.
+    """
+    if not run.config.folds:
+        return correct, np.empty((*correct.shape[:2], 0))
+    folds = np.asarray(fetch(run.setting.folds))
+    by_fold = correct.reshape(-1, run.config.runs_per_seed, *correct.shape[1:])  # (c, F + 1, S, V)
+    held_out = by_fold[:, folds, :, np.arange(len(folds))]  # (V, c, S)
+    accuracy = np.stack(
+        [held_out[folds == number].mean(axis=0) for number in range(run.config.folds)], axis=-1
+    )
+    return held_out.transpose(1, 2, 0), accuracy
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:

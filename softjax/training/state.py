@@ -25,6 +25,7 @@ class ChunkResult:
     - `steps`: steps they were trained.
     - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S), `val_hits`, `test_hits` (c, N):
       as in `SweepResult`.
+    - `fold_accuracy` (c, S, F): the accuracy on each fold; F is 0 without cross-validation.
     - `loss_history` (c, S, H): at those steps of this rung whose losses are kept.
     - `weights` (k, S, D, K): of all configurations, or of the one with the highest mean validation accuracy.
     - `carry`: the arrays (c, S, ...) from which the next rung of successive halving may start; empty in the last rung.
@@ -39,6 +40,7 @@ class ChunkResult:
     test_hits: Integer[np.ndarray, "c N"] = field(repr=False)
     final_loss: Float[np.ndarray, "c S"]
     diverged: Bool[np.ndarray, "c S"]
+    fold_accuracy: Float[np.ndarray, "c S F"] = field(repr=False)
     loss_history: Float[np.ndarray, "c S H"] = field(repr=False)
     weights: Float[np.ndarray, "k S D K"] = field(repr=False)
     carry: tuple[np.ndarray, ...] = field(repr=False)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from softjax.datasets.preprocess import Preprocessing, apply
 from softjax.evaluation.examples import Examples
@@ -44,7 +44,11 @@ class Hyperparameters(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What all runs of a sweep share: the objective, the numbers and the data, on the device."""
+    """What all runs of a sweep share: the objective, the numbers and the data, on the device.
+
+    `bounds` is for weighted training examples, as `weigh_draws` computes it; None if all weights are 1. `folds` is the fold of
+    each training example; None without cross-validation.
+    """
 
     objective: Objective
     hyper: Hyperparameters
@@ -52,14 +56,17 @@ class Setting(NamedTuple):
     val: Examples
     test: Examples
     preprocessing: Preprocessing
+    bounds: Any = None  # UInt32 (N,), on the host or on the device
+    folds: Any = None  # Int (N,)
 
 
 class Run(NamedTuple):
-    """What differs between runs: numbers for one run, arrays for several."""
+    """What differs between runs: numbers for one run, arrays for several. `fold` is held out; None without cross-validation."""
 
     lr: Float[Array, "..."]
     reg: Float[Array, "..."]
     key: Key[Array, "..."]
+    fold: Int[Array, "..."] | None
 
 
 class Steps(NamedTuple):
@@ -159,10 +166,16 @@ def take_step(
 ) -> tuple[Carry, Float[Array, ""]]:
     """One step, W ← W − lr · factor · ∇L for SGD. Returns the new carry and the objective before the step."""
     W, memory = carry
-    rows = draw_minibatch(run.key, number, len(setting.train.y), method)
+    rows = draw_minibatch(run.key, number, len(setting.train.y), setting.bounds, method)
     X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
     value, grad = loss_and_grad_kd(
-        W, X, setting.train.y[rows], run.reg, setting.objective, precision=method.precision
+        W,
+        X,
+        setting.train.y[rows],
+        run.reg,
+        setting.objective,
+        precision=method.precision,
+        share=_share(run, rows, setting, W.dtype, method),
     )
     if method.data_parallel > 1:
         value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
@@ -175,17 +188,50 @@ def take_step(
     return Carry(optax.apply_updates(W, updates), memory), value
 
 
+def _share(
+    run: Run, rows: Int[Array, " B"], setting: Setting, dtype: Any, method: Method
+) -> Float[Array, " B"] | None:
+    """The share of each example of a minibatch in its mean loss: 0 in the fold that is held out. None if all are the same."""
+    if setting.folds is None or run.fold is None:
+        return None
+    kept = jnp.not_equal(setting.folds[rows], run.fold).astype(dtype)
+    total = kept.sum()
+    if method.data_parallel > 1:
+        total = lax.pmean(total, DATA)  # type: ignore[no-untyped-call]  # as the losses of the devices are averaged
+    return kept / jnp.maximum(total, float(np.finfo(dtype).tiny))
+
+
+def weigh_draws(weight: Float[np.ndarray, " N"] | None) -> UInt32[np.ndarray, " N"] | None:
+    """The cumulative weights as shares of 2³²: row i is drawn for a number from bounds[i − 1] to bounds[i] − 1.
+
+    An example is then drawn in proportion to its weight, and the loss of a minibatch needs no weights. Its expected value is
+    the weighted mean, with less noise than weighted losses of examples that are drawn alike.
+    """
+    if weight is None:
+        return None
+    shares = np.cumsum(weight) / np.sum(weight)
+    bounds: np.ndarray = np.minimum(np.round(shares * 2.0**32), 2.0**32 - 1).astype(np.uint32)
+    return bounds
+
+
 def draw_minibatch(
-    key: Key[Array, ""], number: Int[Array, ""], num_examples: int, method: Method
+    key: Key[Array, ""],
+    number: Int[Array, ""],
+    num_examples: int,
+    bounds: UInt32[Array, " N"] | None,
+    method: Method,
 ) -> Int[Array, " B"]:
-    """The rows of a step's minibatch, or this device's share of them, drawn with replacement.
+    """The rows of a step's minibatch, or this device's share of them, drawn with replacement, in proportion to the weights.
 
     They depend only on `key` and the number of the step. So under `vmap` over lr and reg they are drawn once and shared,
     and a run does not depend on its segments.
     """
-    rows = jax.random.randint(
-        jax.random.fold_in(key, number), (method.batch_size,), 0, num_examples, jnp.int32
-    )
+    key, shape = jax.random.fold_in(key, number), (method.batch_size,)
+    if bounds is None:
+        rows = jax.random.randint(key, shape, 0, num_examples, jnp.int32)
+    else:
+        drawn = jax.random.bits(key, shape, jnp.uint32)
+        rows = jnp.searchsorted(bounds[:-1], drawn, side="right").astype(jnp.int32)
     if method.data_parallel > 1:
         share = method.batch_size // method.data_parallel
         rows = lax.dynamic_slice_in_dim(rows, share * lax.axis_index(DATA), share)

@@ -1,0 +1,184 @@
+"""Times cross-validation of the penalty strength by `SoftmaxClassifierCV` against scikit-learn's `LogisticRegressionCV`.
+
+    python experiments/cross_validation.py --data-dir DIR --overwrite
+
+Five problems, from 178 × 13 to 49,000 × 3,072, each with the same five folds and the same strengths for all solvers. Each solver runs in
+a process of its own, in turns with the others, and is ended at --limit seconds. It takes up to an hour on two CPU cores; the
+slowest solvers take nearly all of this time. The machine must be idle.
+
+Examples:
+  python experiments/cross_validation.py --problems digits wine --out reports/trial
+"""
+
+import json
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from convergence import ConvergenceOptions, load_problem, run_limited
+from harness import Experiment, Options, run_experiment
+
+from softjax.cli.console import progress_bar
+from softjax.reports import markdown
+from softjax.reports.environment import environment_rows
+
+FOLDS = 5
+QUICK = 10.0  # seconds; solvers that take less run three times
+ROUNDS = 3
+ProblemName = Literal["digits", "breast_cancer", "wine", "features", "cifar10"]
+PROBLEMS: tuple[ProblemName, ...] = ("digits", "breast_cancer", "wine", "features", "cifar10")
+SOLVERS = ("softjax", "lbfgs", "newton-cg", "newton-cholesky")
+
+
+@dataclass(frozen=True)
+class CrossValidationOptions(Options):
+    """The options: what is measured, and the folder of the report."""
+
+    out: Path = Path("reports/cross_validation")
+    """Folder of the report."""
+    problems: tuple[ProblemName, ...] = PROBLEMS
+    """The problems."""
+    data_dir: Path | None = None
+    """Folder of cifar10; as for softjax sweep."""
+    limit: float = 600.0
+    """Seconds that a solver may take for a problem, its two calls together."""
+
+
+def compare_solvers(options: CrossValidationOptions, experiment: Experiment) -> None:
+    """Times all solvers on all problems, and writes the report."""
+    measured: dict[str, dict[str, Any]] = {}
+    with progress_bar(len(options.problems), unit="problem", desc="comparing") as bar:
+        for name in options.problems:
+            bar.set_postfix_str(name)
+            measured[name] = experiment.keep(name, partial(measure, name, options))
+            bar.update()
+    experiment.write(
+        lambda about: write_readme(options, measured, about), run={"measured": measured}, figures={}
+    )
+
+
+def measure(name: str, options: CrossValidationOptions) -> dict[str, Any]:
+    """All solvers in turns, and how far their scores are from softjax's."""
+    problem = load_problem(name, ConvergenceOptions(data_dir=options.data_dir))
+    regs = problem.regs if name != "cifar10" else problem.regs[[0, 10, 19]]
+    found: dict[str, dict[str, Any]] = {solver: {"seconds": [], "first": []} for solver in SOLVERS}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        np.save(folder / "X.npy", problem.X[:, :-1])
+        np.save(folder / "y.npy", problem.y)
+        np.save(folder / "Cs.npy", 1 / (regs * len(problem.y)))
+        for _ in range(ROUNDS):
+            for solver in SOLVERS:
+                times = found[solver]
+                if times["first"] and (not times["seconds"] or times["seconds"][0] > QUICK):
+                    continue
+                lines = run_limited(solver, folder, options.limit, script=Path(__file__))
+                calls = [json.loads(line) for line in lines]
+                times["first"] += [call["seconds"] for call in calls[:1]]
+                times["seconds"] += [call["seconds"] for call in calls[1:]]
+                if not calls:
+                    times["first"] += [float("inf")]
+                else:
+                    times |= {key: calls[0][key] for key in ("scores", "best")}
+    return {
+        "title": problem.title,
+        "strengths": len(regs),
+        "range": [float(regs[-1]), float(regs[0])],
+        "solvers": found,
+    }
+
+
+def solve(solver: str, folder: Path) -> None:
+    """Two calls of one solver; a line of JSON for each."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+
+    from softjax import SoftmaxClassifierCV
+
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    X, y, Cs = (np.load(folder / f"{part}.npy") for part in ("X", "y", "Cs"))
+    cv = StratifiedKFold(FOLDS)
+    for _ in range(2):
+        model: Any
+        if solver == "softjax":
+            model = SoftmaxClassifierCV(Cs=Cs, cv=cv)
+        else:
+            model = LogisticRegressionCV(
+                Cs=Cs, cv=cv, solver=solver, scoring="neg_log_loss", max_iter=100_000, tol=1e-6,
+                l1_ratios=(0,), use_legacy_attributes=False,
+            )  # fmt: skip
+        start = time.perf_counter()
+        model.fit(X, y)
+        seconds = time.perf_counter() - start
+        scores = np.reshape(model.scores_, (FOLDS, len(Cs))).tolist()
+        best = float(np.ravel(model.C_)[0])
+        print(json.dumps({"seconds": seconds, "scores": scores, "best": best}), flush=True)
+
+
+def tabulate(found: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
+    """A row for each solver."""
+    ours = found["solvers"]["softjax"]
+    rows: list[tuple[str, ...]] = [
+        (
+            "solver",
+            "first call, s",
+            "second call, s",
+            "times softjax",
+            "largest difference of a score",
+            "best C",
+        )
+    ]
+    second = float(np.median(ours["seconds"])) if ours["seconds"] else float("nan")
+    for solver, times in found["solvers"].items():
+        name = "**softjax** SoftmaxClassifierCV" if solver == "softjax" else f"LogisticRegressionCV, {solver}"
+        first = float(np.median(times["first"]))
+        again = float(np.median(times["seconds"])) if times["seconds"] else float("inf")
+        far = np.abs(np.subtract(times["scores"], ours["scores"])).max() if "scores" in times else np.nan
+        rows.append(
+            (
+                name,
+                f"{first:.3g}" if np.isfinite(first) else f"> {limit:g}",
+                f"{again:.3g}" if np.isfinite(again) else f"> {limit:g}",
+                f"{again / second:.2f}" if np.isfinite(again) else f"> {limit / second:.3g}",
+                "–" if np.isnan(far) else f"{far:.0e}" if far else "0",
+                f"{times['best']:.4g}" if "best" in times else "–",
+            )
+        )
+    return rows
+
+
+def write_readme(options: CrossValidationOptions, measured: dict[str, Any], about: dict[str, Any]) -> str:
+    """The text of README.md."""
+    sections = [
+        f"## {found['title'][0].upper()}{found['title'][1:]}\n\n"
+        f"{found['strengths']} penalty strengths ½ reg ΣW², reg from {found['range'][0]:.3g} to {found['range'][1]:.3g}.\n\n"
+        + markdown.table(tabulate(found, options.limit))
+        for found in measured.values()
+    ]
+    how = [
+        ("", ""),
+        ("rounds", f"{ROUNDS} processes for a solver whose second call takes less than {QUICK:g} s, otherwise one, ended after "
+                   f"{options.limit:g} s; medians"),
+        *environment_rows(about),
+    ]  # fmt: skip
+    return markdown.render(
+        Path(__file__).with_suffix(".md"),
+        folds=FOLDS,
+        sections="\n\n".join(sections),
+        command=about["command"],
+        how=markdown.table(how),
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in SOLVERS:
+        solve(sys.argv[1], Path(sys.argv[2]))
+    else:
+        run_experiment(CrossValidationOptions, compare_solvers, description=__doc__)
