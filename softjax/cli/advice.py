@@ -18,6 +18,7 @@ ADVICE = {
     ("softjax.datasets.cifar10", "DownloadError"): (
         "put its cifar-10-batches-bin there, name a folder with --data-dir, or use --dataset digits"
     ),
+    ("softjax.datasets.tables", "LabelColumnError"): "give --label COLUMN",
     ("softjax.training.devices", "NotJoinedError"): (
         "start it under srun or on a TPU pod, or give --coordinator HOST:PORT, --num-processes and --process-id"
     ),

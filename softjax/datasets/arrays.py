@@ -280,7 +280,7 @@ def _weigh(dataset: Dataset, sample_weight: Any, class_weight: ClassWeight) -> D
     digest = fingerprint(np.array(dataset.fingerprint), rows, weight)
     return replace(
         dataset,
-        train=Split(X, numbers[0], weight),
+        train=Split(X, numbers[0], weight, None if train.group is None else train.group[rows]),
         val=replace(dataset.val, y=numbers[1]),
         test=replace(dataset.test, y=numbers[2]),
         class_names=tuple(dataset.class_names[k] for k in present),

@@ -21,7 +21,7 @@ from softjax.npz import shorten
 Matrix = UInt8[np.ndarray, "N F"] | Float[np.ndarray, "N F"]
 KEPT = (np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64))  # from the narrowest
 ROWS = 2**13  # of a table at a time: its columns are written into a matrix of rows
-COLUMN_BLOCKS = 8  # the columns of a table are read in so many blocks
+COLUMN_BLOCKS = 16  # the columns of a table are read in so many blocks
 
 
 class Features(NamedTuple):

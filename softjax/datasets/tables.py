@@ -31,6 +31,10 @@ class MissingLibraryError(InputError):
     """A library that reads tables is not installed."""
 
 
+class LabelColumnError(InputError):
+    """It is not clear which column of a table holds the labels."""
+
+
 class UnforeseenTypeError(InputError):
     """A column of a .csv file is of another type than its first rows are."""
 
@@ -144,7 +148,7 @@ def choose_columns(table: Table, label: str | None, patterns: Sequence[str], wei
         found = [name for name in LABELS if name in table.names]
         if len(found) != 1:
             which = f"of {' and '.join(found)}" if found else f"of {shorten(table.names)}"
-            raise InputError(f"{table.title}: which column {which} holds the labels? name it as label")
+            raise LabelColumnError(f"{table.title}: which column {which} holds the labels? name it as label")
         label = found[0]
     if label == weight:
         raise InputError(f"{table.title}: the column {show(label)} cannot be both label and sample_weight")

@@ -186,6 +186,12 @@ def test_help_does_not_import_jax():
         (["--num-iters", "0"], "num_iters must be a whole number of at least 1, got 0"),
         (["--dataset", "mnist"], "unknown dataset 'mnist'"),
         (["--dataset", "nowhere.npz"], "no such file: nowhere.npz"),
+        (
+            ["--dataset", "table.csv"],
+            "which column of a, b holds the labels? name it as label; give --label COLUMN",
+        ),
+        (["--dataset", "table.csv", "--label", "b"], "column 'a' of table.csv holds text ('x')"),
+        (["--label", "b"], "label names columns of a table of your own"),
         (["--dataset", "cifar10", "--data-dir", "nowhere"], "nowhere holds no CIFAR-10"),
         (["--data-dir", "nowhere"], "data_dir is for the dataset cifar10"),
         (["--out", "taken"], "taken exists; give --overwrite"),
@@ -216,6 +222,7 @@ def test_bad_input_ends_with_one_line_and_exit_code_2(tmp_path, monkeypatch, cap
     for folder, file in (("taken", "run.json"), ("foreign", "thesis.tex")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).touch()
+    (tmp_path / "table.csv").write_text("a,b\nx,1\ny,2\n")
     assert cli.main(["sweep", *arguments]) == 2
     last = capsys.readouterr().err.rstrip("\n").split("\n")[-1]
     assert last.startswith("softjax: error: ")
