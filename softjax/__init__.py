@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softjax import cs231n as cs231n
+    from softjax.classifier.classifier import Classifier as Classifier
+    from softjax.classifier.classifier import load_classifier as load_classifier
     from softjax.datasets.config import DataConfig as DataConfig
     from softjax.datasets.dataset import Dataset as Dataset
     from softjax.datasets.dataset import Split as Split
@@ -58,6 +60,7 @@ _CONTENTS = {
     "training.state": ["Progress", "SweepState"],
     "training.sweep": ["sweep"],
     "training.result": ["SweepResult"],
+    "classifier.classifier": ["Classifier", "load_classifier"],
     "path.config": ["PathConfig"],
     "path.result": ["PathResult"],
     "path.solve": ["regularization_path"],

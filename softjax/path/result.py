@@ -1,15 +1,17 @@
 """The result, the progress and the state of a regularization path."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
+from softjax.classifier.classifier import Classifier
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
+from softjax.errors import InputError
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.path.config import PathConfig
@@ -174,3 +176,15 @@ class PathResult:
     def scores(self, split: Split, reg: int | None = None) -> Float[np.ndarray, "N K"]:
         """The scores (N, K) on examples that are not preprocessed. `reg` is the index of the classifier, by default the best."""
         return score_split(self.weights[self.best if reg is None else reg], self.preprocessing, split)
+
+    def classifier(self, reg: int | None = None) -> Classifier:
+        """One of the classifiers, with its preprocessing and the names of classes and features.
+
+        `reg` is the index of its penalty strength, by default that of the best. Raises `InputError` if there is none.
+        """
+        reg = self.best if reg is None else reg
+        if not 0 <= reg < len(self.reg):
+            raise InputError(f"reg must be an index from 0 to {len(self.reg) - 1}, got {reg}")
+        run = {"reg": self.reg[reg], "steps": self.newton_steps[reg]}
+        how = asdict(self.config) | asdict(self.solver) | run
+        return Classifier(self.weights[reg], self.preprocessing, self.schema, how)
