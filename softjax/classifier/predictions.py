@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -44,7 +44,7 @@ class Outcome:
 def write_predictions(
     classifier: Classifier,
     blocks: Iterable[Rows],
-    file: TextIO,
+    file: Any,
     *,
     id: str | None = None,
     proba: bool = False,
@@ -55,6 +55,7 @@ def write_predictions(
     **Arguments:**
 
     - `blocks`: as `read_rows` gives them.
+    - `file`: a stream of text.
     - `id`: the name of the column of the ids.
     - `on_rows`: called after each block with the number of rows so far and the share that is done.
 

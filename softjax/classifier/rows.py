@@ -157,7 +157,8 @@ def _read_by_polars(path: Path, features: list[str], others: list[str]) -> Itera
         kinds = {name: polars.Float64 if found[name].is_numeric() else found[name] for name in features}
         texts = [name for name in features if kinds[name] == polars.String]
         types = dict.fromkeys(others, polars.String) | kinds
-        lazy = polars.scan_csv(path, schema_overrides=types, missing_utf8_is_empty_string=True, glob=False)
+        lazy = polars.scan_csv(path, schema_overrides=types, glob=False)
+        lazy = lazy.with_columns(polars.col(name).fill_null("") for name in others if name not in kinds)
     else:
         lazy, texts = polars.scan_parquet(path, hive_partitioning=False, glob=False), []
     total, size, read = lazy.select(polars.len()).collect().item(), _rows_of(len(features)), 0
@@ -177,22 +178,26 @@ def _read_by_polars(path: Path, features: list[str], others: list[str]) -> Itera
 def _read_csv_by_pandas(path: Path, features: list[str], others: list[str]) -> Iterator[tuple[Any, float]]:
     import pandas
 
+    version = tuple(map(int, pandas.__version__.split(".")[:2]))
+    # All columns are read: of some, pandas does not see that a line is too long.
+    exact: Any = {} if version >= (3, 1) else {"float_precision": "round_trip"}  # which is then the default
     size = path.stat().st_size
     with path.open("rb") as file:
         reader = pandas.read_csv(
             file,
-            usecols=[*features, *(name for name in others if name not in features)],
             dtype=dict.fromkeys(set(others) - set(features), str),
             na_values={name: [""] for name in features},  # ids and labels are text as it stands
             keep_default_na=False,
             index_col=False,
-            float_precision="round_trip",
+            **exact,
             chunksize=_rows_of(len(features)),
             low_memory=False,  # one type for a column of a block
         )
         while True:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of lines that are longer than the first
+                warnings.simplefilter(
+                    "error", pandas.errors.ParserWarning
+                )  # of lines that are longer than the first
                 frame = next(reader, None)
             if frame is None:
                 return
