@@ -1,4 +1,4 @@
-"""Reads .npz files that may be damaged, or may claim more than they hold. Nothing that is pickled is ever run."""
+"""Reads .npz and .npy files that may be damaged, or may claim more than they hold. Nothing that is pickled is ever run."""
 
 import io
 import math
@@ -67,6 +67,29 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         return {name: _read(path, archive, members[name]) for name in names}
 
 
+def read_array(path: Path) -> np.ndarray:
+    """The array in a .npy file. Nothing that is pickled is run.
+
+    Raises `InputError` if the file is missing, damaged or pickled.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/y.npy", np.arange(2))
+        ...     read_array(Path(folder, "y.npy"))
+        array([0, 1])
+    """
+    with _open_file(path, SUFFIX) as stream:
+        try:
+            return _read_array(str(path), stream, path.stat().st_size)
+        except InputError:
+            raise
+        except MemoryError as error:
+            raise InputError(f"{path} is larger than the memory that is free") from error
+        except Exception as error:  # of a damaged file NumPy may raise anything
+            raise InputError(f"{path} cannot be read: {_reason(error)}") from error
+
+
 def shorten(names: Collection[str], most: int = 10) -> str:
     """The first names in one line of bounded length.
 
@@ -78,22 +101,25 @@ def shorten(names: Collection[str], most: int = 10) -> str:
     return shown + f", … ({len(names)} in all)" * (len(names) > most)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open_file(path: Path, suffix: str) -> io.BufferedReader:
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):  # a pipe would wait for a writer
             raise InputError(
-                f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, no .npz file"
+                f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, no {suffix} file"
             )
-        stream = path.open("rb")
+        return path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"no such file: {path}") from error
     except OSError as error:
         raise InputError(f"{_shorten(str(path))} cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # a null character
         raise InputError(f"{str(path)!r} cannot be read: {error}") from error
-    with stream:
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _open_file(path, ".npz") as stream:
         try:
             archive = zipfile.ZipFile(stream)
         except Exception as error:  # of a damaged file the library may raise anything

@@ -34,6 +34,7 @@ class Sweep:
       softjax sweep
       softjax sweep --learning-rates log:1e-3:1:7 --regs 0,0.01,0.1 --num-seeds 3
       softjax sweep --dataset features.npz --standardize --out reports/mine
+      softjax sweep --dataset table.csv --label animal --features 'emb_*' --class-weight balanced
       softjax sweep --dataset cifar10 --data-dir DIR --learning-rates 1e-7:5e-7:10
         --regs 2.5e4:5e4:10 --num-iters 1500
       softjax sweep --search log_uniform --num-configs 200 --halvings 4 --num-iters 8000
@@ -109,7 +110,7 @@ class Sweep:
 
         if self.out is not None:
             return RunFolder(self.out, self.overwrite, self.resume)
-        name = Path(self.data.dataset).stem
+        name = Path(self.data.dataset).stem or "data"  # of the folder .
         return run_on_first(
             lambda: choose_folder(name, identity, overwrite=self.overwrite, resume=self.resume)
         )

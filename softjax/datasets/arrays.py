@@ -1,104 +1,273 @@
-"""Features of the user from a .npz file, for example for a linear probe."""
+"""A data set from arrays in memory: numbers the labels, weighs the examples, splits what is not split."""
 
-import os
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
-from softjax.datasets.dataset import Dataset, Split, build_dataset
-from softjax.datasets.split import split_stratified
+from softjax.datasets.arraylike import is_frame, package_of, show
+from softjax.datasets.dataset import Dataset, Label, Split, build_dataset, fingerprint
+from softjax.datasets.features import Features, Matrix, take_features
+from softjax.datasets.labels import name_classes, number_as, read_labels
+from softjax.datasets.split import draw_rows, reorder, take
+from softjax.datasets.weights import ClassWeight, read_weights, weight_examples
 from softjax.errors import InputError
-from softjax.npz import list_arrays, read_arrays, shorten
 
-PARTS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
-NAMES = "class_names"
+HELD_OUT = 10  # percent of all examples in each part that is not given
 
 
-def load(path: Path, split_seed: int) -> Dataset:
-    """A data set from the arrays of a .npz file: X (N, features) or images (N, height, width[, 3]), y (N,) integer labels.
+class Given(NamedTuple):
+    """Examples as they are given, and what errors call X and y."""
 
-    The file contains either X and y, or X_train, y_train, X_val, y_val, X_test and y_test. X and y are split
-    80 : 10 : 10, with the same share of every class in each part. The array `class_names` is optional. uint8 and
-    float64 features keep their type; all others become float32, or float64 where float32 cannot hold the values.
+    X: Any
+    y: Any
+    X_name: str
+    y_name: str
 
-    Raises `InputError` if the file is missing or damaged, an array is missing, or shapes, types, features or labels
-    cannot be used.
+
+class Weights(NamedTuple):
+    """The weights of the training examples and of the classes, and what errors call the first."""
+
+    of_examples: Any = None
+    of_classes: ClassWeight = None
+    name: str = "sample_weight"
+
+
+class Description(NamedTuple):
+    """What a data set is called, and how its columns and classes are. `where` begins messages about the whole."""
+
+    name: str = "arrays"
+    title: str = "arrays"
+    where: str = ""
+    class_names: Any = None
+    feature_names: Sequence[str] | None = None
+    image_shape: tuple[int, ...] | None = None
+
+
+def as_dataset(data: Any, *, sample_weight: Any = None, class_weight: ClassWeight = None) -> Dataset:
+    """A data set from what functions take for one: a `Dataset`, or a pair (X, y) as `Dataset.from_arrays` takes it.
+
+    With weights, those of a `Dataset`'s training examples are multiplied by them. `sample_weight` then has an entry for
+    each training example; for a pair, one for each row of X.
+
+    Raises `InputError` if `data` is neither, and as `Dataset.from_arrays`.
+
+    Examples:
+        >>> import numpy as np
+        >>> X, y = np.arange(60.0).reshape(30, 2), ["cat", "dog", "owl"] * 10
+        >>> dataset = as_dataset((X, y), class_weight={"owl": 2.0})
+        >>> dataset.classes, dataset.train.weight.sum()
+        (('cat', 'dog', 'owl'), 32.0)
     """
-    title = os.fsencode(path.name).decode(errors="replace")  # as a font can show it, in any locale
-    found = list_arrays(path)
-    optional = [NAMES] if NAMES in found else []
-    if {"X", "y"} <= set(found):
-        arrays = read_arrays(path, ["X", "y", *optional])
-        X, y, image_shape = _examples(title, arrays, "X", "y")
-        splits = split_stratified(title, X, y, val=10, test=10, seed=split_seed)
-    elif set(PARTS) <= set(found):
-        arrays = read_arrays(path, [*PARTS, *optional])
-        shapes = {name: arrays[name].shape[1:] for name in PARTS if name.startswith("X")}
-        if len(set(shapes.values())) > 1:
-            raise InputError(f"{title}: the parts differ in the shape of an example: {shapes}")
-        (X, y, image_shape), *held_out = (
-            _examples(title, arrays, *names) for names in zip(PARTS[::2], PARTS[1::2], strict=True)
+    if isinstance(data, Dataset):
+        return (
+            data
+            if sample_weight is None and class_weight is None
+            else _weigh(data, sample_weight, class_weight)
         )
-        train, val, test = Split(X, y), *(Split(X, y) for X, y, _ in held_out)
-        splits = (train, val, test)
+    if isinstance(data, tuple) and len(data) == 2:
+        X, y = data
+        weights = Weights(sample_weight, class_weight)
+        return assemble(Given(X, y, "X", "y"), None, None, weights, Description(), split_seed=0)
+    got = f"a tuple of {len(data)}" if isinstance(data, tuple) else type(data).__name__
+    raise InputError(
+        f"a data set must be a Dataset or a pair (X, y), got {got}: see load_dataset and Dataset.from_arrays"
+    )
+
+
+def assemble(
+    train: Given,
+    val: Given | None,
+    test: Given | None,
+    weights: Weights,
+    about: Description,
+    *,
+    split_seed: int,
+    fresh: bool = False,
+) -> Dataset:
+    """The data set of these examples. What is not given of validation and test is split off the training examples.
+
+    `fresh` says that nobody else holds the training features: they are put into the order of the splits in place.
+    Otherwise they are copied once where they are split, and not at all where they are not.
+    """
+    features, is_new = take_features(train.X, train.X_name, about.feature_names)
+    labels = read_labels(train.y, train.y_name)
+    _check_rows(train, len(features.X), len(labels.y))
+    w = (
+        None
+        if weights.of_examples is None
+        else read_weights(weights.of_examples, len(labels.y), weights.name)
+    )
+    _check_order(train.X, weights.of_examples, train.X_name, weights.name)
+    rows = draw_rows(
+        about.title,
+        labels.y,
+        val=HELD_OUT if val is None else 0,
+        test=HELD_OUT if test is None else 0,
+        seed=split_seed,
+        classes=labels.classes,
+    )
+    kept, weight = _weigh_rows(labels.y, labels.classes, rows[0], w, weights.of_classes, about.where)
+    taken = _take_parts(features.X, (kept, *rows[1:]), in_place=fresh or is_new)
+    whose = "the training examples" if weight is None else "the training examples that count"
+    present, numbers = _drop_absent(
+        labels.classes, [labels.y[each] for each in (kept, *rows[1:])], about.where
+    )
+    classes = tuple(labels.classes[k] for k in present)
+    parts = [Split(X, y, w) for X, y, w in zip(taken, numbers, (weight, None, None), strict=True)]
+    for position, given in ((1, val), (2, test)):
+        if given is not None:
+            parts[position] = _read_part(given, features, classes, whose)
+    names = name_classes(labels.classes, about.class_names, about.where)
+    return build_dataset(
+        about.name,
+        about.title,
+        (parts[0], parts[1], parts[2]),
+        [names[k] for k in present],
+        _check_image_shape(about, features.image_shape, features.X.shape[1]),
+        classes,
+        features.names,
+    )
+
+
+def _read_part(given: Given, train: Features, classes: Sequence[Label], whose: str) -> Split:
+    """Held-out examples: columns are matched by name where both have names, and labels by what they are."""
+    features, _ = take_features(given.X, given.X_name, train.names if is_frame(given.X) else None)
+    shape, expected = ((each.X.shape[1], each.image_shape) for each in (features, train))
+    if shape != expected:
+        raise InputError(
+            f"the parts differ in the shape of an example: in {given.X_name} it has {_describe(*shape)}, in training "
+            f"{_describe(*expected)}"
+        )
+    labels = read_labels(given.y, given.y_name)
+    _check_rows(given, len(features.X), len(labels.y))
+    return Split(features.X, number_as(labels, classes, given.y_name, whose))
+
+
+def _describe(num_features: int, image_shape: tuple[int, ...] | None) -> str:
+    return f"{num_features} features" + ("" if image_shape is None else f", as an image {image_shape}")
+
+
+def _weigh_rows(
+    y: Int[np.ndarray, " N"],
+    classes: Sequence[Label],
+    rows: Int[np.ndarray, " M"],
+    weights: Float64[np.ndarray, " N"] | None,
+    class_weight: ClassWeight,
+    where: str,
+) -> tuple[Int[np.ndarray, " L"], Float64[np.ndarray, " L"] | None]:
+    """The training rows that count, and their weights."""
+    if weights is None and class_weight is None:
+        return rows, None
+    if weights is not None:
+        rows = rows[weights[rows] > 0]
+        if len(rows) == 0:
+            raise InputError(
+                f"{where}sample_weight is zero for all training examples: at least one must count"
+            )
+        weights = weights[rows]
+    weight = weight_examples(y[rows], classes, weights, class_weight, where)
+    assert weight is not None
+    return rows[weight > 0], weight[weight > 0]
+
+
+def _take_parts(X: Matrix, rows: Sequence[Int[np.ndarray, " _"]], *, in_place: bool) -> list[np.ndarray]:
+    """The rows of X of each part. All rows of X as they are for a part without others."""
+    ends = np.cumsum([len(each) for each in rows])
+    if len(rows[0]) == len(X):
+        return [X, X[:0], X[:0]]
+    order = np.concatenate(rows)
+    if in_place:
+        reorder(X, order)
+        taken = X
     else:
-        raise InputError(f"{path} holds {shorten(found)}; expected X and y, or {', '.join(PARTS)}")
-    class_names = _class_names(title, arrays[NAMES]) if optional else None
-    return build_dataset(str(path), title, splits, class_names, image_shape)
+        taken = take(X, order)
+    return [taken[end - len(each) : end] for each, end in zip(rows, ends, strict=True)]
 
 
-def _class_names(title: str, names: np.ndarray) -> list[str]:
-    if names.ndim != 1 or names.dtype.kind not in "USiu":
-        raise InputError(f"{title}: class_names must be K strings, got {names.dtype} {names.shape}")
+def _drop_absent(
+    classes: Sequence[Label], parts: Sequence[Int[np.ndarray, " _"]], where: str
+) -> tuple[Int[np.ndarray, " K"], list[Int32[np.ndarray, " _"]]]:
+    """The classes that the training labels, the first of `parts`, have; and the labels of all parts numbered among them.
+
+    A class is absent where all its training examples have the weight 0. Raises `InputError` if another part has it.
+    """
+    present = np.unique(parts[0])
+    lost = np.setdiff1d(np.concatenate(parts[1:]), present)
+    if len(lost):
+        raise InputError(
+            f"{where}no training example of the class {show(classes[lost[0]])} counts, but validation or test have some: "
+            "leave these out"
+        )
+    number = np.full(len(classes), -1, np.int32)
+    number[present] = np.arange(len(present), dtype=np.int32)
+    return present, [number[each] for each in parts]
+
+
+def _check_rows(given: Given, num_examples: int, num_labels: int) -> None:
+    if num_examples != num_labels:
+        raise InputError(
+            f"{given.X_name} has {num_examples} examples, but {given.y_name} {num_labels} labels: give one for each"
+        )
+    _check_order(given.X, given.y, given.X_name, given.y_name)
+
+
+def _check_order(X: Any, column: Any, X_name: str, name: str) -> None:
+    """Raises `InputError` if two objects of pandas have the same rows, by their index, in another order."""
+    if not (
+        package_of(X) == package_of(column) == "pandas" and hasattr(X, "index") and hasattr(column, "index")
+    ):
+        return
+    mine, other = X.index, column.index
+    if (
+        not mine.equals(other)
+        and not mine.has_duplicates
+        and len(mine.symmetric_difference(other, sort=False)) == 0
+    ):
+        raise InputError(
+            f"the rows of {name} are in another order than those of {X_name}, as their index says: give it as loc[X.index]"
+        )
+
+
+def _check_image_shape(
+    about: Description, found: tuple[int, ...] | None, num_features: int
+) -> tuple[int, ...] | None:
+    if about.image_shape is None:
+        return found
     try:
-        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{title}: class_names holds bytes that are no UTF-8: save strings") from error
-
-
-def _examples(
-    title: str, arrays: dict[str, np.ndarray], X_name: str, y_name: str
-) -> tuple[np.ndarray, np.ndarray, tuple[int, ...] | None]:
-    X, y = arrays[X_name], arrays[y_name]
-    if len(X.shape) > 1 and len(X) == 0:
-        raise InputError(f"{title}: {X_name} holds no examples, its shape is {X.shape}")
-    if X.ndim < 2 or X.dtype.kind not in "fiub" or X[0:1].size == 0:
-        raise InputError(f"{title}: {X_name} must be numbers (N, features), got {X.dtype} {X.shape}")
-    if y.shape != X.shape[:1] or y.dtype.kind not in "iu":
+        shape = tuple(int(each) for each in about.image_shape)
+    except (TypeError, ValueError):
+        shape = ()
+    if shape[2:] == (1,):
+        shape = shape[:2]
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or np.prod(shape) != num_features:
         raise InputError(
-            f"{title}: {y_name} must be integers ({len(X)},), as {X_name} is {X.shape}, "
-            f"got {y.dtype} {y.shape}{_label_advice(y_name, y)}"
+            f"{about.where}image_shape must be (height, width) or (height, width, 3) of {num_features} features, got "
+            f"{show(about.image_shape)}"
         )
-    if y.size and (y.min() < 0 or y.max() > np.iinfo(np.int32).max):
-        raise InputError(f"{title}: {y_name} must hold labels 0..K-1, got {y.min()} to {y.max()}")
-    is_image = X.ndim == 3 or (X.ndim == 4 and X.shape[3] in (1, 3))
-    image_shape = X.shape[1:3] + ((3,) if X.shape[3:] == (3,) else ()) if is_image else None
-    return _as_floats(title, X_name, X.reshape(len(X), -1)), y.astype(np.int32), image_shape
+    return shape
 
 
-def _label_advice(name: str, y: np.ndarray) -> str:
-    """What to do with labels of that type and shape, where it is plain."""
-    if y.dtype.kind in "US":
-        return f": map the names to 0..K-1, for example with numpy.unique({name}, return_inverse=True)"
-    if y.dtype.kind in "fb":
-        return f": if they are labels 0..K-1, save {name}.astype(int)"
-    if y.ndim == 2 and y.shape[1] == 1:
-        return f": save {name}[:, 0]"
-    if y.ndim == 2:
-        return f": if the rows are one-hot, save {name}.argmax(axis=1)"
-    return ""
-
-
-def _as_floats(title: str, name: str, X: np.ndarray) -> np.ndarray:
-    """uint8 as it is, all else as float32 where that holds every value, or as float64."""
-    if X.dtype in (np.uint8, np.float32, np.float64):  # of the machine's byte order
-        return X
-    if X.dtype.kind == "f" or X.size == 0:
-        return X.astype(np.float32 if X.dtype.itemsize <= 4 else np.float64)
-    largest = max(-int(X.min()), int(X.max()))
-    if largest > 2**53:
-        raise InputError(
-            f"{title}: {name} holds integers up to {largest:.3g}, but a float64 holds all integers only up to 2**53: "
-            "subtract an offset, or save them as float64"
-        )
-    return X.astype(np.float32 if largest <= 2**24 else np.float64)
+def _weigh(dataset: Dataset, sample_weight: Any, class_weight: ClassWeight) -> Dataset:
+    """The data set with the weights of its training examples multiplied by these. Examples of weight 0 are left out."""
+    train, num = dataset.train, len(dataset.train)
+    w = train.weight
+    if sample_weight is not None:
+        given = read_weights(sample_weight, num)
+        w = given if w is None else w * given
+    rows, weight = _weigh_rows(train.y, dataset.classes, np.arange(num), w, class_weight, "")
+    present, numbers = _drop_absent(dataset.classes, [train.y[rows], dataset.val.y, dataset.test.y], "")
+    X = train.X if len(rows) == num else take(train.X, rows)
+    assert weight is not None
+    digest = fingerprint(np.array(dataset.fingerprint), rows, weight)
+    return replace(
+        dataset,
+        train=Split(X, numbers[0], weight),
+        val=replace(dataset.val, y=numbers[1]),
+        test=replace(dataset.test, y=numbers[2]),
+        class_names=tuple(dataset.class_names[k] for k in present),
+        classes=tuple(dataset.classes[k] for k in present),
+        fingerprint=digest,
+    )

@@ -1,13 +1,16 @@
 """The type of every data set: three splits, their names and shapes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from softjax.errors import InputError
+from softjax.errors import LARGEST_COUNT, InputError, check_count
+
+HASHED = 2**20  # bytes at a time
 
 Label = str | int | float | bool
 """A label as a user writes it."""
@@ -97,6 +100,78 @@ class Dataset:
                 f"{', '.join(map(str, self.class_names)) or 'none'} alone"
             )
 
+    @staticmethod
+    def from_arrays(
+        X: object,
+        y: object,
+        *,
+        X_val: object = None,
+        y_val: object = None,
+        X_test: object = None,
+        y_test: object = None,
+        sample_weight: object = None,
+        class_weight: str | Mapping[Any, Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        name: str = "arrays",
+        split_seed: int = 0,
+    ) -> "Dataset":
+        """A data set from arrays in memory: NumPy, JAX, PyTorch, pandas, polars, or lists.
+
+        What is not given of the validation and the test examples is split off X and y, with the same share of each class:
+        10 % for each of them.
+
+        uint8, float32 and float64 features are kept; where validation and test are given too, so is their memory, which
+        must then not be changed. bool becomes uint8, and all others float32, or float64 where float32 cannot hold them.
+
+        **Arguments:**
+
+        - `X`: features (N, F), or images (N, height, width), (N, height, width, 1) or (N, height, width, 3).
+        - `y`: labels (N,) or (N, 1): text, whole numbers or booleans. Their classes are sorted.
+        - `X_val`, `y_val`, `X_test`, `y_test`: held-out examples. Columns of a frame are matched by name.
+        - `sample_weight`: (N,), how often each example counts in training. One of weight 0 does not.
+        - `class_weight`: `"balanced"`, so that all classes weigh the same; or the weights of classes, by their labels,
+          others having 1. They multiply `sample_weight`. Accuracies count every example once.
+        - `class_names`: K names in the order of the classes; by default the labels as text.
+        - `feature_names`: F names; by default those of a frame.
+        - `image_shape`: (height, width) or (height, width, 3) of images that are given as rows.
+        - `name`: the name in reports.
+        - `split_seed`: of the split, from 0 to 2**31 − 1.
+
+        Raises `InputError` if features are not finite numbers, labels are missing or not of one kind, or held-out ones
+        unknown; if weights are negative, not finite or all zero; if a class has too few examples to be split; and if
+        columns, lengths or shapes do not fit. It names the column, the row, or the class.
+
+        Examples:
+            >>> import numpy as np
+            >>> from softjax import Dataset
+            >>> X, y = np.arange(60.0).reshape(30, 2), ["cat", "dog", "owl"] * 10
+            >>> dataset = Dataset.from_arrays(X, y, class_weight="balanced")
+            >>> dataset.classes, len(dataset.train), len(dataset.val), len(dataset.test)
+            (('cat', 'dog', 'owl'), 24, 3, 3)
+        """
+        from softjax.datasets import arrays
+
+        given = {"val": (X_val, y_val), "test": (X_test, y_test)}
+        held_out: dict[str, arrays.Given | None] = {}
+        for part, (features, labels) in given.items():
+            if (features is None) != (labels is None):
+                there, lacks = (f"X_{part}", f"y_{part}") if labels is None else (f"y_{part}", f"X_{part}")
+                raise InputError(f"{there} is given without {lacks}: give both, or neither")
+            held_out[part] = (
+                None if features is None else arrays.Given(features, labels, f"X_{part}", f"y_{part}")
+            )
+        check_count("split_seed", split_seed, least=0, most=LARGEST_COUNT)
+        return arrays.assemble(
+            arrays.Given(X, y, "X", "y"),
+            held_out["val"],
+            held_out["test"],
+            arrays.Weights(sample_weight, class_weight),
+            arrays.Description(name, name, "", class_names, feature_names, image_shape),
+            split_seed=split_seed,
+        )
+
     @property
     def schema(self) -> Schema:
         """What the columns of X and the labels stand for."""
@@ -123,7 +198,14 @@ def fingerprint(*arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        if array.ndim < 2:
+            digest.update(np.ascontiguousarray(array).data)
+            continue
+        rows = max(HASHED // max(array[:1].nbytes, 1), 1)
+        for start in range(
+            0, len(array), rows
+        ):  # without a copy of all of it, if it lies otherwise in memory
+            digest.update(np.ascontiguousarray(array[start : start + rows]).data)
     return digest.hexdigest()[:16]
 
 
@@ -179,7 +261,9 @@ def build_dataset(
         test,
         tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
         image_shape,
-        fingerprint(*(each for split in splits for each in (split.X, split.y, split.weight) if each is not None)),
+        fingerprint(
+            *(each for split in splits for each in (split.X, split.y, split.weight) if each is not None)
+        ),
         tuple(classes),
         None if feature_names is None else tuple(feature_names),
     )

@@ -1,9 +1,15 @@
 """Divides examples into a training, validation and test split."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from softjax.datasets.dataset import Split
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from softjax.datasets.arraylike import show
+from softjax.datasets.dataset import Label, Split
 from softjax.errors import InputError
+
+COLUMN_BLOCKS = 8  # rows are put into another order in this many blocks of columns: memory for one is needed
 
 
 def split_stratified(
@@ -11,26 +17,93 @@ def split_stratified(
 ) -> tuple[Split, Split, Split]:
     """A training, validation and test split, drawn with `seed`, with the same share of every class in each.
 
+    The rows of X are put into another order in place, and the splits are views of them.
+
     `val` and `test` are shares of all examples in percent. Where they are no whole numbers of examples, they are rounded
     up. Raises `InputError` if a class has too few examples.
+    """
+    rows = draw_rows(title, y, val=val, test=test, seed=seed)
+    reorder(X, np.concatenate(rows))
+    ends = np.cumsum([len(each) for each in rows])
+    train, val_, test_ = (
+        Split(X[end - len(each) : end], y[each]) for each, end in zip(rows, ends, strict=True)
+    )
+    return train, val_, test_
+
+
+def draw_rows(
+    title: str,
+    y: Int[np.ndarray, " N"],
+    *,
+    val: int,
+    test: int,
+    seed: int,
+    classes: Sequence[Label] | None = None,
+) -> tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"], Int[np.ndarray, " c"]]:
+    """The rows of the training, validation and test split: see `split_stratified`. A share of 0 makes a split empty.
+
+    `classes` are the labels that errors show, by default 0..K−1.
     """
     from sklearn.model_selection import train_test_split
 
     # in whole numbers: as a floating number, a tenth of all can be more than a tenth
     num_test = -(-len(y) * test // 100)
     num_val = -(-(len(y) - num_test) * val // (100 - test))
+    train_rows, test_rows = np.arange(len(y)), np.arange(0)
+    val_rows = test_rows
     try:
-        rest, test_rows = train_test_split(
-            np.arange(len(y)), test_size=num_test, stratify=y, random_state=seed
-        )
-        train_rows, val_rows = train_test_split(rest, test_size=num_val, stratify=y[rest], random_state=seed)
+        if test:
+            train_rows, test_rows = train_test_split(
+                train_rows, test_size=num_test, stratify=y, random_state=seed
+            )
+        if val:
+            train_rows, val_rows = train_test_split(
+                train_rows, test_size=num_val, stratify=y[train_rows], random_state=seed
+            )
     except ValueError as error:
-        labels, counts = np.unique(y, return_counts=True)
-        rarest = f", the rarest ({labels[counts.argmin()]}) with {counts.min()}" if len(y) else ""
+        found, counts = np.unique(y, return_counts=True)
+        rarest = ""
+        if len(y):
+            label = found[counts.argmin()]
+            rarest = (
+                f", the rarest ({show(label if classes is None else classes[label])}) with {counts.min()}"
+            )
+        shares = " : ".join(str(each) for each in (100 - val - test, val, test) if each)
+        wanted = " and ".join(
+            f"X_{part} and y_{part}" for part, share in (("val", val), ("test", test)) if share
+        )
         raise InputError(
-            f"{title} cannot be split {100 - val - test} : {val} : {test} with every class in every part: it holds "
-            f"{len(y)} examples of {len(labels)} classes{rarest}; give X_train, y_train, X_val, y_val, X_test and "
-            "y_test instead of X and y"
+            f"{title} cannot be split {shares} with every class in every part: it holds {len(y)} examples of "
+            f"{len(found)} classes{rarest}; add examples of it or leave it out, or give {wanted} of your own"
         ) from error
-    train, val_, test_ = (Split(X[rows], y[rows]) for rows in (train_rows, val_rows, test_rows))
-    return train, val_, test_
+    return train_rows, val_rows, test_rows
+
+
+def reorder(X: Shaped[np.ndarray, "N F"], rows: Int[np.ndarray, " M"]) -> None:
+    """Makes `X[rows]` the first rows of X, in place, and without a copy of all of it.
+
+    Examples:
+        >>> X = np.array([[1, 2], [3, 4], [5, 6]])
+        >>> reorder(X, np.array([2, 0]))
+        >>> X[:2]
+        array([[5, 6],
+               [1, 2]])
+    """
+    width = max(-(-X.shape[1] // COLUMN_BLOCKS), 1)
+    for start in range(0, X.shape[1], width):
+        columns = slice(start, start + width)
+        X[: len(rows), columns] = X[rows, columns]
+
+
+def take(X: Shaped[np.ndarray, "N F"], rows: Int[np.ndarray, " M"]) -> Shaped[np.ndarray, "M F"]:
+    """`X[rows]`, in the order of rows in memory, with nothing else in memory meanwhile."""
+    taken = np.empty((len(rows), X.shape[1]), X.dtype)
+    if X.flags.c_contiguous:
+        return np.take(
+            X, rows, axis=0, out=taken, mode="clip"
+        )  # of rows that exist; the others need a buffer
+    width = max(-(-X.shape[1] // COLUMN_BLOCKS), 1)
+    for start in range(0, X.shape[1], width):
+        columns = slice(start, start + width)
+        taken[:, columns] = X[rows, columns]
+    return taken

@@ -62,6 +62,8 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "image_shape": None if shape is None else list(shape),
         "classes": list(dataset.class_names),
+        "labels": list(dataset.classes),
+        "feature_names": None if dataset.feature_names is None else list(dataset.feature_names),
     }
 
 

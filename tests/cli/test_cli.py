@@ -249,12 +249,16 @@ def test_usage_errors_exit_with_2(arguments, capsys):
 @pytest.mark.parametrize("fault", ["nan", "labels"])
 def test_unusable_arrays_end_with_one_line(tmp_path, capsys, fault):
     X, y = np.random.default_rng(0).normal(size=(100, 3)), np.arange(100) % 2
-    X, y = (np.where(X > 2, np.nan, X), y) if fault == "nan" else (X, y - 1)
+    X, y = (np.where(X > 2, np.nan, X), y) if fault == "nan" else (X, y + 0.5)
     np.savez(tmp_path / "own.npz", X=X, y=y)
     assert cli.main(["sweep", "--dataset", str(tmp_path / "own.npz"), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert ("must be finite" if fault == "nan" else "labels 0..K-1, got -1") in error
+    assert (
+        "must be finite"
+        if fault == "nan"
+        else "y holds 0.5 in row 0, but labels must be text, whole numbers or booleans"
+    ) in error
 
 
 def test_a_malicious_batch_ends_with_one_line_and_runs_nothing(tmp_path):

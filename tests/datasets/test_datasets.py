@@ -125,19 +125,21 @@ def changed(array, row, value):
     ("arrays", "message"),
     [
         ({"X": X}, "holds X; expected X and y, or X_train"),
-        ({"X": X, "y": y[:50]}, r"y must be integers \(100,\).*got int64 \(50,\)"),
-        ({"X": X, "y": y.astype(float)}, r"y must be integers.*got float64"),
-        ({"X": X[:, 0], "y": y}, r"X must be numbers \(N, features\), got float64 \(100,\)"),
-        ({"X": X.astype("U9"), "y": y}, "X must be numbers"),
-        ({"X": changed(X, 3, np.nan), "y": y}, r"features must be finite, but the .* split has nan in row"),
-        ({"X": changed(X, 3, np.inf), "y": y}, r"features must be finite, but the .* split has inf"),
-        ({"X": X, "y": changed(y, 5, -1)}, r"y must hold labels 0\.\.K-1, got -1 to 3"),
-        ({"X": X, "y": y + 1}, "no training example has the label 0"),
+        ({"X": X, "y": y[:50]}, r"own.npz: X has 100 examples, but own.npz: y 50 labels"),
+        ({"X": X, "y": y + 0.5}, r"y holds 0.5 in row 0"),
+        ({"X": X[:, 0], "y": y}, r"X must be numbers \(N, features\), or images, got float64 \(100,\)"),
+        ({"X": X.astype("U9"), "y": y}, "column 0 of own.npz: X holds text"),
+        ({"X": changed(X, 3, np.nan), "y": y}, r"X must be finite, but has nan in row 3, column 0"),
+        ({"X": changed(X, 3, np.inf), "y": y}, r"X must be finite, but has inf in row 3"),
         (
             {"X": X, "y": changed(y, 5, 4)},
             "cannot be split .* with every class in every part.*100 examples of 5 classes.*with 1",
         ),
-        ({"X": X, "y": y, "class_names": ["a", "b"]}, r"labels must be 0\.\.1"),
+        ({"X": X, "y": y, "class_names": ["a", "b"]}, "class_names holds 2 names, but there are 4 classes"),
+        ({"X": X, "y": y, "feature_names": ["a", "b"]}, "feature_names holds 2 names, but .* 6 features"),
+        ({"X": X, "y": y, "X_val": X}, "y_val is missing"),
+        ({"X": X, "y": y, "X_train": X, "y_train": y}, "leave out one pair"),
+        ({"X": X, "y": y, "sample_weight": y - 1.0}, "sample_weight must be finite and not negative"),
     ],
 )
 def test_own_arrays_that_cannot_be_used_are_refused(own, arrays, message):
@@ -163,18 +165,15 @@ def given(**changed_parts):
     [
         ({"X": X, "y": 0 * y}, "at least two classes"),
         ({"X": X, "y": 0 * y, "class_names": ["a"]}, "at least two classes"),
-        (given(y_train=0 * y), "the validation split has the label 3, which no training example has"),
+        (given(y_train=0 * y), "y_val holds the labels 1, 2, 3, which the training examples lack"),
         (given(y_train=0 * y, y_val=0 * y, y_test=0 * y), "at least two classes"),
-        (given(y_test=changed(y, 5, 4)), "the test split has the label 4, which no training example has"),
+        (given(y_test=changed(y, 5, 4)), "y_test holds the label 4, which the training examples lack"),
         ({"X": X[:1], "y": y[:1]}, "cannot be split.*1 examples? of 1 class"),
         ({"X": X[:2], "y": y[:2]}, "cannot be split.*2 examples of 2 classes"),
         ({"X": X[:3], "y": 0 * y[:3]}, "two classes"),
         ({"X": X[:0], "y": y[:0]}, "no examples"),
         ({"X": X[:, :0], "y": y}, r"X must be numbers \(N, features\)"),
-        ({"X": X, "y": np.array(["cat", "dog", "cow", "pig"] * 25)}, r"y must be integers.*numpy\.unique\(y"),
-        ({"X": X, "y": y + 0.0}, r"y must be integers.*y\.astype\(int\)"),
-        ({"X": X, "y": y[:, None]}, r"y must be integers \(100,\).*y\[:, 0\]"),
-        ({"X": X, "y": np.eye(4, dtype=int)[y]}, r"y must be integers \(100,\).*argmax"),
+        ({"X": X, "y": np.eye(4, dtype=int)[y]}, r"its shape is \(100, 4\).*argmax"),
         ({"X": X, "y": y, "class_names": [b"\xff", b"b", b"c", b"d"]}, "class_names"),
         ({"X": X, "y": y, "class_names": [1.5, 2.5, 3.5, 4.5]}, "class_names must be K strings"),
         (given(X_val=X.reshape(-1, 2, 3)), r"differ in the shape of an example.*\(2, 3\)"),
@@ -195,6 +194,31 @@ def test_names_of_classes_may_be_bytes(own):
     assert dataset.class_names == ("a", "b", "ü", "d")
 
 
+def test_labels_of_own_arrays_are_of_any_kind(own):
+    names = np.array(["cat", "cow", "dog", "pig"])
+    for labels, classes in (
+        (names[y], tuple(names)),
+        (y + 0.0, (0.0, 1.0, 2.0, 3.0)),
+        (3 * y[:, None] - 1, (-1, 2, 5, 8)),
+    ):
+        dataset = load_dataset(own(X=X, y=labels))
+        assert dataset.classes == classes
+        assert dataset.class_names == tuple(map(str, classes))
+        np.testing.assert_array_equal(dataset.test.y, load_dataset(own(X=X, y=y)).test.y)
+
+
+def test_own_arrays_may_hold_only_a_test_set_weights_and_names(own):
+    weights = np.arange(100.0)
+    dataset = load_dataset(
+        own(X=X, y=y, X_test=X[:7], y_test=y[:7], sample_weight=weights, feature_names=list("abcdef"))
+    )
+    assert (len(dataset.val), len(dataset.test)) == (10, 7)
+    assert len(dataset.train) == 90 - (X[0] not in dataset.val.X)  # its weight is 0
+    assert dataset.feature_names == tuple("abcdef")
+    where = {row.tobytes(): weight for row, weight in zip(X, weights, strict=True)}
+    np.testing.assert_array_equal(dataset.train.weight, [where[row.tobytes()] for row in dataset.train.X])
+
+
 def test_a_data_set_by_hand_has_two_classes_too(digits):
     with pytest.raises(InputError, match="at least two classes"):
         dataclasses.replace(digits, class_names=("zero",))
@@ -212,13 +236,18 @@ def test_few_examples_are_enough_and_a_held_out_split_need_not_have_every_class(
 def test_an_unknown_name_says_what_there_is_and_what_may_be_meant(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.npz").touch()
-    (tmp_path / "table.csv").touch()
+    for name in ("table.csv", "book.xls", "X.npy"):
+        (tmp_path / name).touch()
     for name, message in (
-        ("mine", r"digits, cifar10, synthetic or a path ending in \.npz.*did you mean mine\.npz"),
+        ("mine", r"digits, cifar10, synthetic, a folder, or a path ending in \.npz.*did you mean mine\.npz"),
+        ("table", r"did you mean table\.csv"),
+        ("tabel.csv", r"no such file: tabel\.csv; did you mean 'table\.csv'"),
+        ("mien.npz", r"no such file: mien\.npz; did you mean 'mine\.npz'"),
+        ("X.npy", r"X\.npy is a single array: give the folder that holds"),
         ("digit", r"digits, cifar10, synthetic.*did you mean digits"),
         ("CIFAR10", r"did you mean cifar10"),
-        ("table.csv", r"table\.csv is no \.npz file.*numpy\.savez"),
-        ("unlike", r"a path ending in \.npz$"),
+        ("book.xls", r"book\.xls is of none of these formats.*numpy\.savez"),
+        ("unlike", r"a path ending in \.npz, \.csv, \.parquet$"),
         ("", r"digits, cifar10, synthetic"),
         ("n" * 300, r"digits, cifar10, synthetic"),
         ("null\0", r"digits, cifar10, synthetic"),
