@@ -211,7 +211,8 @@ def _as_floats(name: str, array: Any, shape: tuple[int, ...], dtype: str) -> Flo
         raise InputError(f"{name} must be floats {shape}, got {array.dtype} {array.shape}")
     if not np.isfinite(array).all():
         raise InputError(f"{name} holds a number that is not finite")
-    return array.astype(dtype)
+    floats: np.ndarray = array.astype(dtype)
+    return floats
 
 
 def _as_json(config: dict[str, Any]) -> dict[str, Any]:

@@ -83,4 +83,5 @@ def _read_schema(path: Path, about: dict[str, Any]) -> Schema:
             continue
         if not isinstance(value, list) or not all(isinstance(each, kind) for each in value):
             raise InputError(f"{path} is damaged: its {name} cannot be read")
-    return Schema(**{name: None if value is None else tuple(value) for name, value in values.items()})
+    read: dict[str, Any] = {name: value if value is None else tuple(value) for name, value in values.items()}
+    return Schema(**read)
