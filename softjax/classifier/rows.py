@@ -16,6 +16,7 @@ import numpy as np
 
 from softjax.datasets.dataset import Label
 from softjax.datasets.features import match_columns
+from softjax.datasets.suggest import suggest
 from softjax.datasets.tables import INDEX, open_table
 from softjax.errors import InputError
 from softjax.npz import read_arrays, shorten
@@ -68,7 +69,9 @@ class Selection:
         """The columns `found` that are features, in the classifier's order. Raises `InputError` where they do not match."""
         for name in self.others:
             if name not in found:
-                raise InputError(f"the data have no column {name!r}, but {shorten(found)}")
+                raise InputError(
+                    f"the data have no column {name!r}, but {shorten(found)}{suggest(name, found)}"
+                )
         others, known = set(self.others), set(self.features or ())
         left = [name for name in found if name in known or not (name in others or INDEX.fullmatch(name))]
         if self.features is None:
@@ -159,9 +162,11 @@ def _read_by_polars(path: Path, features: list[str], others: list[str]) -> Itera
         types = dict.fromkeys(others, polars.String) | kinds
         lazy = polars.scan_csv(path, schema_overrides=types, glob=False)
         lazy = lazy.with_columns(polars.col(name).fill_null("") for name in others if name not in kinds)
+        total = max(_count_lines(path) - 1, 1)  # polars would map all of the file into memory
     else:
         lazy, texts = polars.scan_parquet(path, hive_partitioning=False, glob=False), []
-    total, size, read = lazy.select(polars.len()).collect().item(), _rows_of(len(features)), 0
+        total = lazy.select(polars.len()).collect().item()
+    size, read = _rows_of(len(features)), 0
     lazy = lazy.select([*features, *(name for name in others if name not in features)])
     if hasattr(lazy, "collect_batches"):
         frames = lazy.collect_batches(chunk_size=size)
@@ -172,7 +177,7 @@ def _read_by_polars(path: Path, features: list[str], others: list[str]) -> Itera
         frame = frame.with_columns(each == "true" for each in small if each.is_in(list(TRUTH)).all())
         read += len(frame)
         if len(frame):
-            yield frame, read / total
+            yield frame, min(read / total, 1.0)
 
 
 def _read_csv_by_pandas(path: Path, features: list[str], others: list[str]) -> Iterator[tuple[Any, float]]:
@@ -217,6 +222,11 @@ def _read_by_arrow(path: Path, features: list[str], others: list[str]) -> Iterat
                 frame[name] = np.array(batch[name].to_pylist(), object)
             if len(frame):
                 yield frame, read / file.metadata.num_rows
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
 
 
 def _parse(texts: list[str], classes: tuple[Label, ...]) -> list[Label]:

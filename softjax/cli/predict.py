@@ -46,8 +46,8 @@ class Predict:
     data: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATA")]
     out: Path = Path("predictions.csv")
     proba: bool = False
-    label: str | None = None
-    id: str | None = None
+    label: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
+    id: Annotated[str | None, tyro.conf.arg(metavar="COLUMN")] = None
     ignore_extra: bool = False
     overwrite: bool = False
 
