@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from softjax import plots as plots
     from softjax import testing as testing
     from softjax.cache import keep_compiled as keep_compiled
+    from softjax.classifier.classifier import Classifier as Classifier
+    from softjax.classifier.classifier import load_classifier as load_classifier
     from softjax.datasets.config import DataConfig as DataConfig
     from softjax.datasets.dataset import Dataset as Dataset
     from softjax.datasets.dataset import Split as Split
@@ -66,6 +68,7 @@ _CONTENTS = {
     "training.state": ["Progress", "SweepState"],
     "training.sweep": ["sweep"],
     "training.result": ["SweepResult"],
+    "classifier.classifier": ["Classifier", "load_classifier"],
     "path.config": ["PathConfig"],
     "path.result": ["PathResult"],
     "path.solve": ["regularization_path"],

@@ -23,6 +23,9 @@ ADVICE = {
         "start it under srun or on a TPU pod, or give --coordinator HOST:PORT, --num-processes and --process-id"
     ),
     ("softjax.training.config", "NotDistributedError"): "give --distributed too",
+    ("softjax.classifier.rows", "ExtraColumnError"): (
+        "--ignore-extra leaves such columns out, --label and --id say what else a column is"
+    ),
 }
 
 

@@ -4,7 +4,7 @@ import inspect
 import shutil
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -58,7 +58,8 @@ def show_defaults(record: type) -> type:
             namespace[each.name] = field(default_factory=nested)
         else:
             annotations[each.name] = Annotated[hint, option]
-            namespace[each.name] = each.default
+            if each.default is not MISSING:
+                namespace[each.name] = each.default
     return dataclass(frozen=True)(type(record.__name__, (record,), namespace))
 
 

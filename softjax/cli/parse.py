@@ -3,7 +3,7 @@
 import io
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_type_hints
 
 import tyro
 
@@ -11,15 +11,23 @@ from softjax.cli.audit import Audit
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
 from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
+from softjax.cli.predict import Predict
 from softjax.cli.sweep import Sweep
+from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 
 DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients and derivative "
-    "rules, and compares autodiff frameworks."
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, classifies with them, checks "
+    "gradients and derivative rules, and compares autodiff frameworks."
 )
 
-COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "audit": Audit, "compare": Compare}
+COMMANDS: dict[str, type] = {
+    "sweep": Sweep,
+    "predict": Predict,
+    "check": Check,
+    "audit": Audit,
+    "compare": Compare,
+}
 
 
 def parse(arguments: list[str]) -> Any:
@@ -48,7 +56,7 @@ def parse(arguments: list[str]) -> Any:
                 raise reason from None
             reason = reason.__context__
         word = arguments[1] if command is not None and len(arguments) > 1 else "-"
-        if ending.code and not word.startswith("-"):
+        if ending.code and not word.startswith("-") and DataConfig in get_type_hints(command).values():
             raise InputError(f"{word!r} is no option: a data set is given as --dataset {word}") from None
     if {"-h", "--help"} & set(arguments):
         print(f"{text}\n")

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
+from softjax.classifier.classifier import Classifier
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
-from softjax.errors import check_instance
+from softjax.errors import InputError, check_instance
 from softjax.evaluation.examples import score_split
 from softjax.evaluation.intervals import accuracy_intervals, find_tied
 from softjax.path.config import PathConfig
@@ -230,3 +231,15 @@ class PathResult:
         from softjax.reports.display import tabulate_path
 
         return tabulate_path(self)
+
+    def classifier(self, reg: int | None = None) -> Classifier:
+        """One of the classifiers, with its preprocessing and the names of classes and features.
+
+        `reg` is the index of its penalty strength, by default that of the best. Raises `InputError` if there is none.
+        """
+        reg = self.best if reg is None else reg
+        if not 0 <= reg < len(self.reg):
+            raise InputError(f"reg must be an index from 0 to {len(self.reg) - 1}, got {reg}")
+        run = {"reg": self.reg[reg], "steps": self.newton_steps[reg]}
+        how = asdict(self.config) | asdict(self.solver) | run
+        return Classifier(self.weights[reg], self.preprocessing, self.schema, how)

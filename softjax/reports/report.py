@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from softjax import plots
+from softjax.classifier.file import NAME
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.preprocess import Preprocessing, constant_features
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
@@ -66,6 +67,7 @@ def write_report(
     command: str,
 ) -> None:
     """Writes the report into the run's folder: README.md, tables, run.json, classifier.npz and pictures."""
+    classifier = result.classifier()
     scores = result.scores(dataset.test)
     nll = float(negative_log_likelihood(scores, dataset.test.y))
     predicted = scores.argmax(axis=1).astype(np.int32)
@@ -77,12 +79,7 @@ def write_report(
         for name, rows in contents.tables.items():
             write_table(out / f"{name}.csv", rows)
         write_text(out / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
-        classifier: dict[str, Any] = {
-            "W": contents.weights,
-            "class_names": np.array(dataset.class_names),
-            **result.preprocessing._asdict(),
-        }
-        np.savez(out / "classifier.npz", **{k: v for k, v in classifier.items() if v is not None})
+        classifier.save(out / NAME)
         if contents.all_weights is not None:
             np.save(out / "weights.npy", contents.all_weights)
         for name, (figure, _) in figures.items():

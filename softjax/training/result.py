@@ -1,12 +1,13 @@
 """The result of a sweep."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Shaped
 
+from softjax.classifier.classifier import Classifier
 from softjax.datasets.dataset import Schema, Split
 from softjax.datasets.preprocess import Preprocessing
 from softjax.errors import InputError, check_instance
@@ -181,19 +182,21 @@ class SweepResult:
 
         Raises `InputError` if the weights of that run were not kept.
         """
+        check_instance("split", split, Split)
+        return score_split(self._find_run(config, seed)[2], self.preprocessing, split)
+
+    def _find_run(self, config: int | None, seed: int | None) -> tuple[int, int, Float[np.ndarray, "D K"]]:
+        """The indices of a run, by default those of the best, and its weights."""
         config = self.best if config is None else config
         seed = self.best_seed if seed is None else seed
         if self.weights is not None:
-            W = self.weights[config, seed]
-        elif (config, seed) == (self.best, self.best_seed):
-            W = self.best_weights
-        else:
-            raise InputError(
-                f"the weights of configuration {config}, seed {seed} were not kept: only those of the best "
-                f"({self.best}, {self.best_seed}) are; keep_weights='all' keeps all"
-            )
-        check_instance("split", split, Split)
-        return score_split(W, self.preprocessing, split)
+            return config, seed, self.weights[config, seed]
+        if (config, seed) == (self.best, self.best_seed):
+            return config, seed, self.best_weights
+        raise InputError(
+            f"the weights of configuration {config}, seed {seed} were not kept: only those of the best "
+            f"({self.best}, {self.best_seed}) are; keep_weights='all' keeps all"
+        )
 
     def plot(self, title: str = "Validation accuracy") -> "Figure":
         """The heat map of the sweep, as `softjax.plots.heat_map`.
@@ -230,3 +233,22 @@ class SweepResult:
         from softjax.reports.display import tabulate_sweep
 
         return tabulate_sweep(self)
+
+    def classifier(self, config: int | None = None, seed: int | None = None) -> Classifier:
+        """One of the trained classifiers, with its preprocessing and the names of classes and features.
+
+        **Arguments:**
+
+        - `config`, `seed`: indices of the run. By default those of the best run.
+
+        Raises `InputError` if there is no such run, it diverged, or its weights were not kept.
+        """
+        for name, index, number in (("config", config, len(self.reg)), ("seed", seed, len(self.seed))):
+            if index is not None and not 0 <= index < number:
+                raise InputError(f"{name} must be an index from 0 to {number - 1}, got {index}")
+        config, seed, W = self._find_run(config, seed)
+        if self.diverged[config, seed]:
+            raise InputError(f"configuration {config}, seed {seed} diverged, so it is no classifier")
+        run = {"learning_rate": self.learning_rate[config], "reg": self.reg[config], "seed": self.seed[seed]}
+        how = asdict(self.config) | run | {"steps": self.steps[config]}
+        return Classifier(W, self.preprocessing, self.schema, how)

@@ -1,7 +1,7 @@
 """Whatever is typed, a command ends as it may: `support.endings`."""
 
 import signal
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.classifiers import make_classifier
 from support.endings import judge, new_folder, run_here, tries
 
 from softjax.cli import sweep as sweep_command
@@ -34,7 +35,7 @@ WRONG = st.one_of(TEXT, st.sampled_from(NUMBERS), st.sampled_from(RANGES), st.sa
 
 
 def list_options(record: type) -> dict[str, st.SearchStrategy[str] | None]:
-    """The options of a command, by their words, each with what may be meant by it; None for a flag."""
+    """The options of a command, by their words, each with what may be meant by it; None for a flag. Words without one are left out."""
     hints, found = get_type_hints(record), {}
     for field in fields(record):
         hint = hints[field.name]
@@ -45,8 +46,8 @@ def list_options(record: type) -> dict[str, st.SearchStrategy[str] | None]:
             flag = hint is bool
             if flag and field.default is True:
                 word = word.replace("--", "--no-", 1)
-            found[word] = None if flag else values_of(field.name, hint)
-            assert field.default is not MISSING or field.default_factory is not MISSING
+            if field.default is not MISSING or field.default_factory is not MISSING:
+                found[word] = None if flag else values_of(field.name, hint)
     return found
 
 
@@ -139,6 +140,11 @@ def furnish() -> None:
         "def inputs(): return np.arange(3.0), np.eye(3), 0.5\n"
         "def exit(*_): raise SystemExit(7)\n"
     )
+    make_classifier(named=True).save("known.npz")
+    make_classifier((1, 2, 3), 3, kind="hinge").save("hinge.npz")
+    np.save("rows.npy", rng.normal(size=(20, 3)).astype(np.float32))
+    Path("rows.csv").write_text("f0,f1,f2,f3,f4,label,name\n1,2,3,4,5,ant,a\n6,7,8,9,,bee,b\n")
+    Path("right.csv").write_text("f4,f3,f1,f2,f0,label\n1,2,3,4,5,ant\n6,7,8,9,10,bee\n")
     for folder, name in (("taken", "run.json"), ("foreign", "thesis.tex")):
         Path(folder).mkdir()
         Path(folder, name).touch()
@@ -151,6 +157,36 @@ def test_what_is_typed_is_taken_or_refused(tmp_path, words):
     with new_folder(tmp_path):
         furnish()
         judge(run_here(words))
+
+
+CLASSIFIERS = ["known.npz", "hinge.npz", *NAMES]
+DATA = ["rows.npy", "rows.csv", "right.csv", "own.npz", "own.npz", *NAMES]
+
+
+@st.composite
+def predictions(draw) -> list[str]:
+    """A prediction, most of its words of the right kind."""
+    words = [
+        "predict",
+        draw(st.sampled_from(CLASSIFIERS[:2] * 20 + CLASSIFIERS)),
+        draw(st.sampled_from(DATA[:5] * 8 + DATA)),
+    ]
+    for name in ("--label", "--id"):
+        if draw(st.booleans()):
+            words += [name, draw(st.sampled_from(["label", "name", "y", "f0", "X", *NUMBERS, *NAMES]))]
+    flags = ("--proba", "--ignore-extra", "--overwrite")
+    words += draw(st.lists(st.sampled_from(flags), max_size=3))
+    return words + draw(st.sampled_from([[], ["--out", "-"], ["--out", draw(st.sampled_from(NAMES))]]))
+
+
+@pytest.mark.usefixtures("surroundings")
+@tries(400)
+@given(words=predictions())
+def test_what_is_predicted_ends_as_it_may(tmp_path, words):
+    with new_folder(tmp_path):
+        furnish()
+        end = run_here(words)
+        judge(replace(end, new=end.new if end.code else ()))  # one file, where all went well
 
 
 QUICK = {

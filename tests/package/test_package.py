@@ -18,6 +18,7 @@ RECORDS = [
     *(softjax.DataConfig, softjax.SweepConfig, softjax.DeviceConfig, softjax.PathConfig),
     *(CheckConfig, CompareConfig, Objective, PathProgress, PathState),
     *(softjax.Dataset, softjax.SweepResult, softjax.PathResult, softjax.Progress, softjax.SweepState),
+    softjax.Classifier,
 ]
 
 

@@ -1,0 +1,1 @@
+"""A trained classifier: predictions, its file, and what other libraries take."""
