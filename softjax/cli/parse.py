@@ -10,16 +10,17 @@ import tyro
 from softjax.cli.audit import Audit
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
+from softjax.cli.grade import Grade
 from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
 from softjax.cli.sweep import Sweep
 from softjax.errors import InputError
 
 DESCRIPTION = (
     "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients and derivative "
-    "rules, and compares autodiff frameworks."
+    "rules, compares autodiff frameworks, and grades the submissions of a course."
 )
 
-COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "audit": Audit, "compare": Compare}
+COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "audit": Audit, "compare": Compare, "grade": Grade}
 
 
 def parse(arguments: list[str]) -> Any:
@@ -48,7 +49,7 @@ def parse(arguments: list[str]) -> Any:
                 raise reason from None
             reason = reason.__context__
         word = arguments[1] if command is not None and len(arguments) > 1 else "-"
-        if ending.code and not word.startswith("-"):
+        if ending.code and command is not Grade and not word.startswith("-"):
             raise InputError(f"{word!r} is no option: a data set is given as --dataset {word}") from None
     if {"-h", "--help"} & set(arguments):
         print(f"{text}\n")
