@@ -93,7 +93,9 @@ class Grade:
         if self.function is not None and not self.function.isidentifier():
             raise InputError(f"function must be the name of a function or class, got {self.function!r}")
         if self.json == self.csv == STANDARD_OUTPUT:
-            raise InputError("only one of --json and --csv can go to standard output: name a file for the other")
+            raise InputError(
+                "only one of --json and --csv can go to standard output: name a file for the other"
+            )
 
     def run(self, command: str, called: str) -> int:
         """Grades, prints a line for each submission, writes what was asked for."""

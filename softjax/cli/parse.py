@@ -20,7 +20,13 @@ DESCRIPTION = (
     "rules, compares autodiff frameworks, and grades the submissions of a course."
 )
 
-COMMANDS: dict[str, type] = {"sweep": Sweep, "check": Check, "audit": Audit, "compare": Compare, "grade": Grade}
+COMMANDS: dict[str, type] = {
+    "sweep": Sweep,
+    "check": Check,
+    "audit": Audit,
+    "compare": Compare,
+    "grade": Grade,
+}
 
 
 def parse(arguments: list[str]) -> Any:

@@ -272,9 +272,9 @@ def test_weights_are_saved_and_loaded_as_in_the_course(tmp_path, monkeypatch, ca
 def test_a_file_without_weights_is_refused_and_nothing_in_it_is_run(tmp_path, own_messages):
     with pytest.raises(InputError, match="W is None: call train first"):
         Softmax().save(tmp_path / "W.npy")
+    model = Softmax()
+    model.W = np.ones((2, 3))
     with pytest.raises(InputError, match="cannot be written: No such file"):
-        model = Softmax()
-        model.W = np.ones((2, 3))
         model.save(tmp_path / "nowhere" / "W.npy")
     np.save(tmp_path / "pickled.npy", {"W": np.ones((2, 3))}, allow_pickle=True)
     np.save(tmp_path / "flat.npy", np.ones(3))

@@ -24,6 +24,7 @@ from softjax.cs231n.classroom.submissions import collect
 RIGHT = """
 import numpy as np
 from softjax.cs231n import softmax_loss_vectorized as right
+first = [True]
 
 def softmax_loss_naive(W, X, y, reg):
     {}
@@ -46,13 +47,13 @@ HOSTILE = {
     "crash": ("import ctypes; ctypes.string_at(0)", "its process was ended by SIG"),
     "interrupt": ("raise KeyboardInterrupt", "raises KeyboardInterrupt"),
     "strange": ("raise type('Strange', (BaseException,), {})('x')", "raises Strange"),
-    "forks": ("import os, time\n    if os.fork() == 0: time.sleep(1e6)", ""),
-    "forked_answers": ("import os; os.fork()", ""),
-    "daemon": ("import os, time\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0: time.sleep(1e6)\n        os._exit(0)", ""),
+    "forks": ("import os, time\n    if first and first.pop() and os.fork() == 0: time.sleep(1e6)", ""),
+    "forked_answers": ("import os; first and first.pop() and os.fork()", ""),
+    "daemon": ("import os, time\n    if first and first.pop() and os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0: time.sleep(1e6)\n        os._exit(0)", ""),
     "bomb": ("import os\n    while True: os.fork()", "it"),
-    "subprocess": ("import subprocess; subprocess.Popen(['sleep', '1000'], start_new_session=True)", ""),
-    "thread": ("import threading, time; threading.Thread(target=time.sleep, args=(1e6,)).start()", ""),
-    "memory": ("kept = []\n    while True: kept.append(bytearray(10**8))", "MemoryError"),
+    "subprocess": ("import subprocess; first and first.pop() and subprocess.Popen(['sleep', '1000'], start_new_session=True)", ""),
+    "thread": ("import threading, time; first and first.pop() and threading.Thread(target=time.sleep, args=(1e6,)).start()", ""),
+    "memory": ("kept = []\n    while True: kept.append(np.empty(10**7))", "MemoryError"),
     "large_array": ("np.ones((10**5, 10**5))", "raises _ArrayMemoryError|raises ArrayMemoryError|raises MemoryError"),
     "large_file": ("with open('file', 'wb') as file:\n        while True: file.write(b'x' * 10**6)", "File too large"),
     "recursion": ("def f(): return f()\n    f()", "raises RecursionError"),
@@ -63,8 +64,8 @@ HOSTILE = {
     "forger": ("import sys; sys.stdout.write('{\"grade\": 1}')", ""),
 }  # fmt: skip
 HOSTILE_FILES = {
-    "no_module": ("import nothing_of_that_name", "its file raises ModuleNotFoundError in line 1"),
-    "no_name": ("from numpy import nothing", "its file raises ImportError in line 1"),
+    "no_module": ("import nothing_of_that_name\ndef softmax_loss_naive(W): pass", "its file raises ModuleNotFoundError in line 1"),
+    "no_name": ("from numpy import nothing\ndef softmax_loss_naive(W): pass", "its file raises ImportError in line 1"),
     "syntax": ("def softmax_loss_naive(W, X, y, reg)\n  return", "its file raises SyntaxError"),
     "loop_in_the_file": ("while True: pass\ndef softmax_loss_naive(W): pass", NOT_THROUGH),
     "exit_in_the_file": ("exit()\ndef softmax_loss_naive(W): pass", "its file raises"),
@@ -120,17 +121,20 @@ def test_hostile_submissions_are_ended_and_cleaned_up(tmp_path, scratch, namespa
     for name, (source, _) in HOSTILE_FILES.items():
         (folder / f"{name}.py").write_bytes(source.encode("utf-8", "surrogateescape"))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    limits = Limits(seconds=3, memory=1500, namespaces=namespaces)
-    result = grade_folder(folder, limits=limits, at_once=2)
+    limits = Limits(seconds=3.0, memory=1500, namespaces=namespaces)
+    result = grade_folder(folder, limits=limits, at_once=6)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     expected = {name: phrase for name, (_, phrase) in (HOSTILE | HOSTILE_FILES).items()}
     assert len(result.submissions) == len(expected)
+    missed = []
     for graded in result.submissions:
-        phrase = expected[graded.name]
-        found = texts(graded)
-        assert bool(found) == bool(phrase), describe(graded)
-        assert not phrase or any(part in found[0] for part in phrase.split("|")), describe(graded)
+        phrase, found = expected[graded.name], texts(graded)
+        right = (
+            any(part in found[0] for part in phrase.split("|")) if phrase and found else not (phrase or found)
+        )
+        missed += [] if right else [describe(graded)]
         assert len(describe(graded).split("\n")) == 1
+    assert missed == []
     assert result.held.time
     assert result.held.memory
     assert result.held.files
@@ -144,17 +148,23 @@ def test_the_network_is_out_of_reach_where_the_report_says_so(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         file = tmp_path / "caller.py"
-        file.write_text(RIGHT.format(f"import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()"))
+        file.write_text(
+            RIGHT.format(f"import socket; socket.create_connection(('127.0.0.1', {port}), 2).close()")
+        )
         result = grade_folder(file)
     assert result.passed != result.held.network
 
 
-def test_a_submission_runs_in_a_copy_with_its_own_files_and_without_the_teacher_s_variables(tmp_path, monkeypatch):
+def test_a_submission_runs_in_a_copy_with_its_own_files_and_without_the_teacher_s_variables(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("SECRET", "x")
     (tmp_path / "class").mkdir()
     file = tmp_path / "class" / "mine.py"
     file.write_text(
-        RIGHT.format("import os, helper; open('new', 'w').close(); assert helper.here and 'SECRET' not in os.environ")
+        RIGHT.format(
+            "import os, helper; open('new', 'w').close(); assert helper.here and 'SECRET' not in os.environ"
+        )
     )
     (tmp_path / "class" / "helper.py").write_text("here = True\n")
     result = grade_folder(file)
@@ -165,13 +175,17 @@ def test_a_submission_runs_in_a_copy_with_its_own_files_and_without_the_teacher_
 def test_the_end_of_the_grader_is_the_end_of_what_it_runs(tmp_path, scratch):
     (tmp_path / "loop.py").write_text(RIGHT.format("open('begun', 'w').close()\n    while True: pass"))
     with processes() as start:
-        grader = start("-m", "softjax", "grade", "loop.py", cwd=tmp_path, env=os.environ | {"TMPDIR": str(scratch)})
+        grader = start(
+            "-m", "softjax", "grade", "loop.py", cwd=tmp_path, env=os.environ | {"TMPDIR": str(scratch)}
+        )
         wait_for(lambda: bool(list(scratch.glob("*/begun"))), grader)
         grader.send_signal(signal.SIGINT)
         assert grader.wait() == 128 + signal.SIGINT
         wait_for(lambda: not list_processes(scratch))
     with processes() as start:
-        grader = start("-m", "softjax", "grade", "loop.py", cwd=tmp_path, env=os.environ | {"TMPDIR": str(scratch)})
+        grader = start(
+            "-m", "softjax", "grade", "loop.py", cwd=tmp_path, env=os.environ | {"TMPDIR": str(scratch)}
+        )
         wait_for(lambda: bool(list(scratch.glob("*/begun"))), grader)
         grader.kill()
         wait_for(lambda: not list_processes(scratch))
@@ -328,7 +342,10 @@ def test_submissions_are_found_as_course_systems_export_them(tmp_path):
                  "bob/notes.txt", "dan.py", "__pycache__/x.py", "eve_LATE_12_34_softmax-1.py", "eve_LATE_12_34_util.py"):  # fmt: skip
         (export / name).parent.mkdir(parents=True, exist_ok=True)
         (export / name).write_text(source)
-    make_zip(export / "carl_56_78_work.zip", **{"a1/cs231n/classifiers/softmax.py": source, "__MACOSX/x.py": source})
+    make_zip(
+        export / "carl_56_78_work.zip",
+        **{"a1/cs231n/classifiers/softmax.py": source, "__MACOSX/x.py": source},
+    )
     (export / "fay").mkdir()
     make_zip(export / "fay" / "work.zip", **{"../../softmax.py": source})
     (export / "gus_1_2_work.zip").write_bytes(b"no zip")
@@ -405,7 +422,6 @@ def test_the_file_of_the_course_s_folder_is_graded_with_what_it_imports(tmp_path
         ("s = \"print 'a'\"\nprint s", "s = \"print 'a'\"\nprint(s)"),
         ("if x:\n\ty\n        z", "if x:\n        y\n        z"),
         ("def f(:", "def f(:"),
-        ("print 'a", "print 'a"),
         ("print", "print"),
         ("print (", "print ("),
     ],
@@ -415,7 +431,10 @@ def test_print_statements_and_tabs_become_what_python_3_reads(source, expected):
 
 
 def test_what_grades_needs_no_jax():
-    done = run("-c", "import sys, softjax.cs231n.classroom.supervisor; assert not {'jax', 'scipy'} & set(sys.modules)")
+    done = run(
+        "-c",
+        "import sys, softjax.cs231n.classroom.supervisor; assert not {'jax', 'scipy'} & set(sys.modules)",
+    )
     assert done.returncode == 0, done.stderr
 
 

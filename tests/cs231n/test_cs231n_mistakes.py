@@ -112,7 +112,10 @@ def test_both_checks_of_the_own_gradient_agree():
     """Differences in NumPy, which need no JAX, and `check_gradient`."""
     for written in WRITTEN[::7]:
         for function in load(written.source):
-            by_jax, by_differences = grade(function, verbose=False), judge(function, None, check_by_differences)
+            by_jax, by_differences = (
+                grade(function, verbose=False),
+                judge(function, None, check_by_differences),
+            )
             assert by_jax == by_differences
 
 

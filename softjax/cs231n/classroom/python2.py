@@ -24,7 +24,17 @@ IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 # Modules that a submission may import, and that need not be installed; what is in them is provided.
 PROVIDED = {
     "past": (),
-    "past.builtins": ("xrange", "range", "str", "unicode", "long", "basestring", "raw_input", "reduce", "cmp"),
+    "past.builtins": (
+        "xrange",
+        "range",
+        "str",
+        "unicode",
+        "long",
+        "basestring",
+        "raw_input",
+        "reduce",
+        "cmp",
+    ),
     "past.utils": ("old_div",),
     "future": (),
     "future.builtins": ("range", "str", "int", "zip", "map", "filter", "object", "open", "input", "round"),
@@ -51,12 +61,12 @@ def read_source(path: Path) -> str:
 
 
 def modernize(source: str) -> tuple[str, list[Finding]]:
-    """The source with what Python 3 cannot read changed, line by line, and the notes on what is of Python 2.
+    r"""The source with what Python 3 cannot read changed, line by line, and the notes on what is of Python 2.
 
     Examples:
-        >>> text, notes = modernize("for i in xrange(3):\\n    print 'loss', i\\n")
+        >>> text, notes = modernize("for i in xrange(3):\n    print 'loss', i\n")
         >>> text
-        "for i in xrange(3):\\n    print('loss', i)\\n"
+        "for i in xrange(3):\n    print('loss', i)\n"
         >>> [note.text for note in notes]
         ['Python 2: a print statement in line 2', 'Python 2: xrange in line 1']
     """
@@ -69,7 +79,9 @@ def modernize(source: str) -> tuple[str, list[Finding]]:
         changed, lines = _change_prints(text)
         if lines:
             text = changed
-            notes.append(_note(f"a print statement in {_list_lines(lines)}", "print is a function: print(...)"))
+            notes.append(
+                _note(f"a print statement in {_list_lines(lines)}", "print is a function: print(...)")
+            )
     for pattern, what, instead in NOTES:
         lines = [
             number
@@ -144,7 +156,9 @@ def _find_prints(source: str) -> Iterator[tuple[Place, Place, Place]]:
                 yield start, end, inner
             continue
         if token.type not in IGNORED:
-            first = token.type == tokenize.NEWLINE or token.string == ";" or (token.string == ":" and depth == 0)
+            first = (
+                token.type == tokenize.NEWLINE or token.string == ";" or (token.string == ":" and depth == 0)
+            )
         depth += _change_of_depth(token)
         place += 1
 

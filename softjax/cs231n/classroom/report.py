@@ -58,13 +58,14 @@ def describe(graded: Graded) -> str:
 
 def count_mistakes(submissions: Iterable[Graded]) -> list[Mistake]:
     """The mistakes, the most frequent first. One that a student made in several functions counts once."""
-    found: dict[str, Mistake] = {}
+    found: dict[tuple[str, str], Mistake] = {}
     for graded in submissions:
         for fault in (fault for result in graded.results for fault in result.grade.faults):
             text = _generalize(fault)
-            earlier = found.get(text, Mistake(text, fault.reason, ()))
+            key = (text, fault.reason)
+            earlier = found.get(key, Mistake(text, fault.reason, ()))
             names = dict.fromkeys([*earlier.names, graded.name])
-            found[text] = Mistake(text, earlier.reason, tuple(names))
+            found[key] = Mistake(text, fault.reason, tuple(names))
     return sorted(found.values(), key=lambda mistake: -len(mistake.names))
 
 
@@ -118,7 +119,10 @@ def _tabulate_functions(result: ClassResult) -> str:
         passed[each.function] += each.grade.passed
         if each.grade.penalty != "none":
             penalties[each.grade.penalty] += 1
-    rows = [("function", "graded", "passed"), *((name, str(n), str(passed[name])) for name, n in graded.items())]
+    rows = [
+        ("function", "graded", "passed"),
+        *((name, str(n), str(passed[name])) for name, n in sorted(graded.items())),
+    ]
     used = ", ".join(f"{name} in {count}" for name, count in penalties.most_common())
     return table(rows, "names") + (f"\n\nPenalties: {used}." if used else "")
 
@@ -134,7 +138,7 @@ def _tabulate_mistakes(mistakes: Sequence[Mistake], count: int) -> str:
 
 
 def _tabulate_submissions(result: ClassResult, pages: Sequence[str]) -> str:
-    functions = list(dict.fromkeys(r.function for each in result.submissions for r in each.results))
+    functions = sorted({r.function for each in result.submissions for r in each.results})
     rows = [("submission", *functions)]
     for graded, page in zip_longest(result.submissions, pages):
         by_name = {r.function: r for r in graded.results}
@@ -151,7 +155,8 @@ def _tell(result: Result) -> str:
 
 def _escape(text: str) -> str:
     """Text in Markdown, with the characters that would mark it up as themselves."""
-    return re.sub(r"([\\`*\[\]])", r"\\\1", html.escape(text, quote=False))
+    marks = r"[\\`]|\*(?=\S)|(?<=\S)\*|\](?=\()"
+    return re.sub(marks, r"\\\g<0>", html.escape(text, quote=False))
 
 
 def _name_pages(submissions: Sequence[Graded]) -> list[str]:

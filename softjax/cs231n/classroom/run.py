@@ -62,7 +62,12 @@ class Grader:
             answer: dict[str, Any] = json.loads(line)
             return answer
         self.end()
-        return {"grade": None, "ending": "its process was ended, and the grader's with it", "held": {}, "seconds": 0.0}
+        return {
+            "grade": None,
+            "ending": "its process was ended, and the grader's with it",
+            "held": {},
+            "seconds": 0.0,
+        }
 
     def _read(self, limit: float) -> bytes:
         assert self.process is not None

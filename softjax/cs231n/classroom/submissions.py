@@ -39,7 +39,9 @@ class Submission:
 
     def find(self, name: str) -> str | None:
         """The file that defines a function or class of that name: that of the course's folder, else the nearest."""
-        definition = re.compile(rf"^[ \t]*(?:def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", re.MULTILINE)
+        definition = re.compile(
+            rf"^[ \t]*(?:def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=", re.MULTILINE
+        )
         found = [
             inside
             for source, inside in self.files
@@ -177,7 +179,9 @@ def _read_folder(name: str, path: Path, folder: Path) -> Submission:
             continue
         size += entry.stat().st_size
         if size > LARGEST or len(files) == MOST_FILES:
-            return Submission(name, path, problem=f"it has more than {MOST_FILES:,} files or {LARGEST >> 20} MiB")
+            return Submission(
+                name, path, problem=f"it has more than {MOST_FILES:,} files or {LARGEST >> 20} MiB"
+            )
         files.append((entry, inside.as_posix()))
     searched = frozenset(inside for _, inside in files if inside.endswith(".py"))
     return Submission(name, path, tuple(files), searched, "" if searched else "it has no Python file")
@@ -193,7 +197,11 @@ def _unpack(path: Path, room: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
-                parts = [part for part in PurePosixPath(member.filename.replace("\\", "/")).parts if part not in ("..", "/")]
+                parts = [
+                    part
+                    for part in PurePosixPath(member.filename.replace("\\", "/")).parts
+                    if part not in ("..", "/")
+                ]
                 if member.is_dir() or not parts or any(SKIPPED.fullmatch(part) for part in parts):
                     continue
                 if member.file_size > LARGEST_FILE:
@@ -210,7 +218,9 @@ def _unpack(path: Path, room: Path) -> Path:
     except Exception as error:  # a damaged zip can raise anything
         raise InputError(f"the zip cannot be read: {error}") from error
     inner = folder
-    while len(entries := list(inner.iterdir())) == 1 and entries[0].is_dir() and entries[0].name not in PACKAGES:
+    while (
+        len(entries := list(inner.iterdir())) == 1 and entries[0].is_dir() and entries[0].name not in PACKAGES
+    ):
         inner = entries[0]
     return inner
 
@@ -219,7 +229,9 @@ def _name_apart(found: Sequence[Submission]) -> list[Submission]:
     """The submissions with names that differ: of the same name, the folder comes first; else they are numbered."""
     counts = Counter(each.name for each in found)
     named = [
-        replace(each, name=f"{each.path.absolute().parent.name}/{each.name}") if counts[each.name] > 1 else each
+        replace(each, name=f"{each.path.absolute().parent.name}/{each.name}")
+        if counts[each.name] > 1
+        else each
         for each in found
     ]
     counts, seen, result = Counter(each.name for each in named), Counter[str](), []

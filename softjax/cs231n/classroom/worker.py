@@ -94,7 +94,9 @@ def _load(path: Path, root: Path, source: str) -> types.ModuleType:
 class _Course(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Stands in for files of the course that were not handed in: each module has its losses and gradient checks."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
         if name.partition(".")[0] != COURSE:
             return None
         return importlib.machinery.ModuleSpec(name, self, is_package=True)

@@ -42,7 +42,11 @@ def grade_classifier(solution: type) -> list[Finding]:
     """The findings about `train` and `predict` of a class."""
     findings: list[Finding] = []
     for name, check, right in (
-        ("train", _check_train, "random minibatches, the step −learning_rate · gradient, the losses of all steps"),
+        (
+            "train",
+            _check_train,
+            "random minibatches, the step −learning_rate · gradient, the losses of all steps",
+        ),
         ("predict", _check_predict, "the class with the highest score"),
     ):
         if not callable(getattr(solution, name, None)):
@@ -308,7 +312,9 @@ def _explain_prediction(seen: Any, scores: Any) -> Fault | None:
     if answer.shape == (K,) != (count,) and np.array_equal(answer, scores.argmax(axis=0)):
         return Fault("it takes the largest score over the examples (axis 0), not over the classes", largest)
     if answer.shape != (count,):
-        return Fault(f"it returns an array {answer.shape}, expected {(count,)}: a class for each row of X", largest)
+        return Fault(
+            f"it returns an array {answer.shape}, expected {(count,)}: a class for each row of X", largest
+        )
     if np.array_equal(answer, right):
         return None
     for what, wrong in (

@@ -5,7 +5,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer
@@ -24,7 +23,7 @@ class Exercise:
     y: Integer[np.ndarray, " N"]
 
     @classmethod
-    def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> Self:
+    def draw(cls, N: int, D: int, K: int, shift: Float[np.ndarray, " N"] | None = None) -> "Exercise":
         """Draws normal features, and weights for scores of about 1. The same sizes always give the same problem.
 
         If N is at least K, every class has an example. One more feature adds `shift[i]` to all scores of example i.
@@ -37,7 +36,7 @@ class Exercise:
             X, W = np.hstack([shift[:, None], X]), np.vstack([np.ones((1, K)), W])
         return cls(W, X, y)
 
-    def with_labels(self, y: Integer[np.ndarray, " N"]) -> Self:
+    def with_labels(self, y: Integer[np.ndarray, " N"]) -> "Exercise":
         """The same problem with other labels."""
         return type(self)(self.W, self.X, y)
 
@@ -76,7 +75,8 @@ class Exercise:
     @cached_property
     def Q(self) -> Float[np.ndarray, "N K"]:
         """The derivative of each example's loss by its scores, p − 1[y = k]."""
-        return self.p - self.label
+        Q: Float[np.ndarray, "N K"] = self.p - self.label
+        return Q
 
     @property
     def loss(self) -> float:

@@ -97,7 +97,11 @@ VALUE_MISTAKES: KnownMistakes = (
                 _ONCE,
                 lambda e, reg, c=c: c * reg * (e.W**2).sum() * e.K,
             ),
-            ("subtracted, not added", "loss += reg * np.sum(W * W)", lambda e, reg, c=c: -c * reg * (e.W**2).sum()),
+            (
+                "subtracted, not added",
+                "loss += reg * np.sum(W * W)",
+                lambda e, reg, c=c: -c * reg * (e.W**2).sum(),
+            ),
             (
                 "the norm √ΣW², not its square",
                 f"{_SQUARE}; np.linalg.norm is the root of that",

@@ -51,6 +51,14 @@ def _of_logarithm(epsilon: float) -> Mistake:
     )
 
 
+def _of_exponential(shifted: int) -> Mistake:
+    return of_loss(
+        "exp of the label's score is subtracted, where the score itself is due",
+        "−log p[y] = log Σ exp(s) − s[y]: np.log(np.sum(np.exp(scores))) - scores[y[i]]",
+        lambda e: (np.log(_exponentials(e, shifted).sum(axis=1)) - _exponentials(e, shifted)[e.label]).mean(),
+    )
+
+
 def _log_total(e: Exercise) -> Any:
     return e.losses + e.s[e.label]
 
@@ -121,16 +129,7 @@ SOFTMAX_MISTAKES = (
         "−log p[y] = −s[y] + log Σ exp(s), both with the maximum subtracted",
         lambda e: (_log_total(e) - e.s.max(axis=1)).mean(),
     ),
-    *(
-        of_loss(
-            "exp of the label's score is subtracted, where the score itself is due",
-            "−log p[y] = log Σ exp(s) − s[y]: np.log(np.sum(np.exp(scores))) - scores[y[i]]",
-            lambda e, shifted=shifted: (
-                np.log(_exponentials(e, shifted).sum(axis=1)) - _exponentials(e, shifted)[e.label]
-            ).mean(),
-        )
-        for shifted in (0, 1)
-    ),
+    *map(_of_exponential, (0, 1)),
     of_loss(*_LOOKED_UP, lambda e: -np.log(e.p[:, e.y[e.K - 1]]).mean()),
     of_loss(
         "−log p is summed over all classes, not taken at the label", _PICK, lambda e: -np.log(e.p).sum() / e.N

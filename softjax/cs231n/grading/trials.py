@@ -130,7 +130,9 @@ def list_trials(subject: Subject) -> Sequence[Trial]:
             one.with_labels(one.y + 3),
             "with one example an array loses an axis: sum over axis=1 with keepdims=True",
         ),
-        Trial("two classes", draw(10, 4, 2), "a number of classes is written into the code: it is W.shape[1]"),
+        Trial(
+            "two classes", draw(10, 4, 2), "a number of classes is written into the code: it is W.shape[1]"
+        ),
         Trial(LACKING[0], gap.with_labels(gap.y % 3), counted),
         Trial(LACKING[1], gap.with_labels(gap.y % 3 + 1), counted),
         Trial(
