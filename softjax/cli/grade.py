@@ -80,7 +80,7 @@ class Grade:
     json: Output = None
     csv: Output = None
     gradescope: Path | None = None
-    limit: float = 20.0
+    limit: float = 30.0
     memory: int = 4096
     at_once: int | None = None
 

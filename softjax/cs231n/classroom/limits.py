@@ -30,7 +30,7 @@ class Limits:
     - `namespaces`: whether it is cut off from the network and other processes, where the system allows that.
     """
 
-    seconds: float = 20.0
+    seconds: float = 30.0
     memory: int = 4096
     file: int = 64
     processes: int = 32
