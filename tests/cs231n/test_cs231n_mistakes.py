@@ -209,6 +209,10 @@ def test_a_mistake_in_a_classifier_is_named(name):
     [
         (),
         ("replace=True", "replace=False"),
+        (
+            "loss, grad = self.loss(X_batch, y_batch, reg)",
+            "loss, grad = self.loss(X_batch, y_batch, reg)[0], self.loss(X_batch, y_batch, reg)[1]",
+        ),
         (ROWS, "np.random.permutation(num_train)[:batch_size]"),
         (ROWS, "np.random.randint(num_train, size=batch_size)"),
         (STEP, "self.W = self.W - learning_rate * grad"),

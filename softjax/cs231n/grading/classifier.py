@@ -75,6 +75,8 @@ def _train(solution: type, seed: int, W: Any = None, num_iters: int = STEPS) -> 
     rng = np.random.default_rng(1)
 
     def loss(self: Any, X_batch: Any, y_batch: Any, reg: Any = None) -> tuple[float, Any]:
+        if steps and np.array_equal(steps[-1].W, self.W) and np.array_equal(steps[-1].X, X_batch):
+            return steps[-1].loss, steps[-1].dW.copy()  # called again in the same step
         value, dW = float(rng.uniform(1, 2)), rng.normal(size=np.shape(self.W))
         steps.append(Step(_copy(self.W), _copy(X_batch), _copy(y_batch), reg, value, dW.copy()))
         return value, dW
