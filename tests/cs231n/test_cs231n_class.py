@@ -57,7 +57,7 @@ HOSTILE = {
     "large_array": ("np.ones((10**5, 10**5))", "raises _ArrayMemoryError|raises ArrayMemoryError|raises MemoryError"),
     "large_file": ("with open('file', 'wb') as file:\n        while True: file.write(b'x' * 10**6)", "File too large"),
     "recursion": ("def f(): return f()\n    f()", "raises RecursionError"),
-    "closed": ("import os; os.closerange(3, 100)", "its process"),
+    "closed": ("import os; os.closerange(3, 100)", "its process could not hand over its grade"),
     "asks": ("input('your name: ')", "raises EOFError"),
     "no_file": ("open('weights.npy')", "raises FileNotFoundError"),
     "other_folder": ("import os; os.chdir('/')", ""),

@@ -298,7 +298,7 @@ VECTORIZED_MISTAKES = {
     ),
 }
 LOOP_MISTAKES = {
-    "not written": ([(LOOP, "\ndef softmax_loss(W, X, y, reg):\n    return 0.0, np.zeros_like(W)\n")], ["nothing is computed yet", "missing"]),
+    "not written": ([(LOOP, "\ndef softmax_loss(W, X, y, reg):\n    return 0.0, np.zeros_like(W)\n")], ["loss and gradient: it is 0: nothing is computed yet"]),
     "first example left out": ([("range(num_train)", "range(1, num_train)")], ["the first example is left out"]),
     "last example left out": ([("range(num_train)", "range(num_train - 1)")], ["the last example is left out"]),
     "overwritten": (

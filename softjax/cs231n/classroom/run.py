@@ -36,6 +36,7 @@ REASONS = {
     "it does not come": "a loop without an end, or loops over far more than N · K steps",
     "its process ended itself": "os._exit, exit() or quit(): return loss, dW",
     "its process was ended": "it killed its own process, or used up a limit",
+    "its process could not": "it closes files that it did not open, or ends other processes",
     "it starts": "a loss needs no other process",
 }
 

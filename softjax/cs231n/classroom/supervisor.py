@@ -147,6 +147,8 @@ def _describe_status(status: int | None) -> str:
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         return f"its process was ended by {name}"
+    if os.WEXITSTATUS(status) == NO_ANSWER:
+        return "its process could not hand over its grade"
     return f"its process ended itself with exit code {os.WEXITSTATUS(status)}"
 
 

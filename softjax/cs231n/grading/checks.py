@@ -9,7 +9,7 @@ import numpy as np
 
 from softjax.cs231n.grading.exercises import SHAPES, Exercise
 from softjax.cs231n.grading.findings import Fault, Finding
-from softjax.cs231n.grading.mistakes import WITHOUT_REG, Part, explain
+from softjax.cs231n.grading.mistakes import NOT_WRITTEN, WITHOUT_REG, Part, explain
 from softjax.cs231n.grading.penalties import Convention, Increment, judge_penalty
 from softjax.cs231n.grading.student import Answer, Raised, Student
 from softjax.cs231n.grading.subjects import Subject
@@ -62,9 +62,9 @@ class Correctness:
         return self.error is not None and EXACT < self.error <= ROUGH
 
     @property
-    def without_reg(self) -> bool:
-        """Whether it contains the penalty without reg."""
-        return any(fault.what == WITHOUT_REG for fault in self.faults)
+    def lacks_reg(self) -> bool:
+        """Whether it is known that reg changes nothing: it is not written yet, or its penalty lacks reg."""
+        return any(fault.what in (NOT_WRITTEN.what, WITHOUT_REG) for fault in self.faults)
 
 
 def check_form(answers: Sequence[Answer]) -> list[Finding]:
@@ -206,11 +206,11 @@ def _explain_roughness(where: str, answers: Sequence[Answer], exercises: Sequenc
 
 
 def check_penalty(
-    student: Student, answers: Sequence[Answer], subject: Subject, without_reg: Sequence[str]
+    student: Student, answers: Sequence[Answer], subject: Subject, lacking: Sequence[str]
 ) -> tuple[Convention | None, list[Finding]]:
     """Checks what `reg` adds to `answers`, the answers to the exercises at reg = 0.
 
-    **Arguments:** `without_reg`: the parts, "loss" and "gradient", that are known to have the penalty without reg.
+    **Arguments:** `lacking`: the parts, "loss" and "gradient", of which it is known that reg changes nothing.
 
     **Returns:** the convention of the penalty, None if no convention fits; and what is right or wrong with the penalty.
     """
@@ -226,12 +226,12 @@ def check_penalty(
                 slope, size = answer.gradient - without.gradient, float(np.abs(without.gradient).max())
             value = answer.loss - without.loss
             increments.append(Increment(e, reg, value, slope, abs(without.loss), size))
-    convention, faults = judge_penalty(increments, without_reg)
+    convention, faults = judge_penalty(increments, lacking)
     if faults or convention is None:
         return convention, [
             Finding("wrong", f"penalty, in the {where}: {what}", reason) for where, what, reason in faults
         ]
-    if without_reg:
+    if lacking:
         return convention, []
     derivative = {1.0: "2 · reg · W", 0.5: "reg · W"}[convention.coefficient]
     return convention, [Finding("right", f"penalty: {convention} in the loss, {derivative} in the gradient")]

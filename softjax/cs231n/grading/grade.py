@@ -164,10 +164,8 @@ def _check_all(student: Student, subject: Subject, first: Answer, check_own: Own
         finite, known = loss.finite and gradient.finite, loss.known and gradient.known
         sound = known and all(finding.verdict != "wrong" for finding in judged)
         if finite and loss.known:
-            without_reg = [
-                name for name, part in (("loss", loss), ("gradient", gradient)) if part.without_reg
-            ]
-            convention, found = checks.check_penalty(student, answers, subject, without_reg)
+            lacking = [name for name, part in (("loss", loss), ("gradient", gradient)) if part.lacks_reg]
+            convention, found = checks.check_penalty(student, answers, subject, lacking)
             findings += found
             judged += found
         if finite and known and not (loss.rough or gradient.rough):

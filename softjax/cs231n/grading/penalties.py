@@ -169,20 +169,20 @@ SLOPE_MISTAKES: KnownMistakes = (
 
 
 def judge_penalty(
-    increments: Sequence[Increment], without_reg: Collection[str] = ()
+    increments: Sequence[Increment], lacking: Collection[str] = ()
 ) -> tuple[Convention | None, tuple[PenaltyFault, ...]]:
     """Finds the convention of the penalty, None if no convention fits, and what is wrong with the penalty.
 
-    **Arguments:** `without_reg`: the parts, "loss" and "gradient", whose penalty is known to lack reg. That reg changes
-    nothing there is no other fault.
+    **Arguments:** `lacking`: the parts, "loss" and "gradient", of which it is known that reg changes nothing, which
+    is then no other fault.
     """
     by_loss = next((c for c in CONVENTIONS if _fits(increments, "value", c.value)), None)
-    loss_fault = None if by_loss or "loss" in without_reg else _name_value_mistake(increments)
+    loss_fault = None if by_loss or "loss" in lacking else _name_value_mistake(increments)
     if any(increment.slope is None for increment in increments):
         return by_loss, (PenaltyFault("loss", *loss_fault),) if loss_fault else ()
     by_gradient = next((c for c in CONVENTIONS if _fits(increments, "slope", c.slope)), None)
     gradient_fault = None
-    if not by_gradient and "gradient" not in without_reg:
+    if not by_gradient and "gradient" not in lacking:
         gradient_fault = _name_slope_mistake(increments)
     if loss_fault and gradient_fault and loss_fault.what == gradient_fault.what:
         return None, (PenaltyFault("loss and gradient", *loss_fault),)
