@@ -48,7 +48,7 @@ class Held:
     network: bool = False
 
     def __str__(self) -> str:
-        names = {True: [], False: []}  # type: dict[bool, list[str]]
+        names: dict[bool, list[str]] = {True: [], False: []}
         for field in fields(self):
             names[getattr(self, field.name)].append(field.name)
         return f"{', '.join(names[True])}" + (
