@@ -1,4 +1,4 @@
-"""The command line: softjax sweep | predict | check | audit | compare."""
+"""The command line: softjax sweep | predict | check | audit | compare | grade."""
 
 # Little is imported before signals are handled: Ctrl-C may come while all the rest is imported.
 import os

@@ -10,6 +10,7 @@ import tyro
 from softjax.cli.audit import Audit
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
+from softjax.cli.grade import Grade
 from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
 from softjax.cli.predict import Predict
 from softjax.cli.sweep import Sweep
@@ -18,7 +19,7 @@ from softjax.errors import InputError
 
 DESCRIPTION = (
     "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, classifies with them, checks "
-    "gradients and derivative rules, and compares autodiff frameworks."
+    "gradients and derivative rules, compares autodiff frameworks, and grades the submissions of a course."
 )
 
 COMMANDS: dict[str, type] = {
@@ -27,6 +28,7 @@ COMMANDS: dict[str, type] = {
     "check": Check,
     "audit": Audit,
     "compare": Compare,
+    "grade": Grade,
 }
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from softjax.cli.console import progress_bar, say
+from softjax.cli.console import say
 from softjax.cli.interrupt import unwind
 from softjax.cli.surroundings import start_jax
 from softjax.errors import InputError
+from softjax.progress import progress_bar
 
 STANDARD_OUTPUT = Path("-")
 

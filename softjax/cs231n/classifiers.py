@@ -1,5 +1,7 @@
 """The course's classifiers: minibatch SGD on NumPy arrays, with the loss and gradient of each step compiled by JAX."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 from jaxtyping import Float, Int, Integer, Num
@@ -8,6 +10,7 @@ from softjax.cs231n.losses import LossAndGrad, check_and_cast, check_examples
 from softjax.errors import InputError
 from softjax.objective.config import Kind
 from softjax.objective.gradient import loss_and_grad
+from softjax.runs.files import raise_as_input_error, write_file
 
 INIT_SCALE = 0.001
 LINE_EVERY = 100  # iterations
@@ -93,6 +96,41 @@ class LinearClassifier:
         raise NotImplementedError(
             "LinearClassifier has no loss: use Softmax or LinearSVM, or a subclass that defines loss(X_batch, y_batch, reg)"
         )
+
+    def save(self, fname: str | Path) -> None:
+        """Writes `W` to a file, which `load` and `np.load` read. Prints that it is saved.
+
+        **Arguments:** `fname`: the file, such as "best_softmax.npy". The course keeps it in its own folder; here a name
+        without a folder lies in the working directory.
+
+        Raises `InputError` if `W` is None, or the file cannot be written.
+        """
+        W = self._trained_weights()
+        with raise_as_input_error(f"{fname} cannot be written"):
+            write_file(Path(fname), lambda file: np.save(file, W, allow_pickle=False))
+        print(fname, "saved.")
+
+    def load(self, fname: str | Path) -> bool:
+        """Reads `W` from a file that `save` has written. Prints whether it is there.
+
+        **Returns:** whether the file is there; if not, `W` is left as it is.
+
+        Raises `InputError` if the file does not hold weights (D, K). The course's own files are pickles, which could run
+        any code when they are read, and are refused.
+        """
+        if not Path(fname).exists():
+            print(fname, "not available.")
+            return False
+        try:
+            with Path(fname).open("rb") as file:
+                W = np.lib.format.read_array(file, allow_pickle=False)
+        except Exception as error:  # a damaged file can raise anything
+            raise InputError(f"{fname} holds no weights that save has written: {error}") from error
+        if W.ndim != 2 or W.dtype.kind != "f":
+            raise InputError(f"{fname} must hold weights (D, K), floats, got {W.shape} of {W.dtype}")
+        self.W = W
+        print(fname, "loaded.")
+        return True
 
     def _trained_weights(self) -> Float[np.ndarray, "D K"]:
         if self.W is None:

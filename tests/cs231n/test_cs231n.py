@@ -253,6 +253,40 @@ def test_what_a_classifier_cannot_use_is_said(own_messages):
         model.train(X[:, 1:], y)
 
 
+def test_weights_are_saved_and_loaded_as_in_the_course(tmp_path, monkeypatch, capsys, own_messages):
+    _, X, y = problem()
+    monkeypatch.chdir(tmp_path)
+    model, other = Softmax(), LinearSVM()
+    model.train(X, y, num_iters=3)
+    model.save("best_softmax.npy")
+    assert other.load("nothing.npy") is False
+    assert other.W is None
+    assert other.load("best_softmax.npy") is True
+    assert capsys.readouterr().out.splitlines() == [
+        "best_softmax.npy saved.", "nothing.npy not available.", "best_softmax.npy loaded."
+    ]  # fmt: skip
+    np.testing.assert_array_equal(other.W, model.W)
+    np.testing.assert_array_equal(np.load("best_softmax.npy"), model.W)
+
+
+def test_a_file_without_weights_is_refused_and_nothing_in_it_is_run(tmp_path, own_messages):
+    with pytest.raises(InputError, match="W is None: call train first"):
+        Softmax().save(tmp_path / "W.npy")
+    model = Softmax()
+    model.W = np.ones((2, 3))
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        model.save(tmp_path / "nowhere" / "W.npy")
+    np.save(tmp_path / "pickled.npy", {"W": np.ones((2, 3))}, allow_pickle=True)
+    np.save(tmp_path / "flat.npy", np.ones(3))
+    np.save(tmp_path / "whole.npy", np.ones((2, 3), int))
+    np.savez(tmp_path / "several.npz", W=np.ones((2, 3)))
+    (tmp_path / "text.npy").write_text("W")
+    for name in ("pickled.npy", "flat.npy", "whole.npy", "several.npz", "text.npy"):
+        with pytest.raises(InputError, match=f"{name} (holds no weights|must hold weights)"):
+            model.load(tmp_path / name)
+    assert model.W.shape == (2, 3)
+
+
 # The gradient checks
 
 

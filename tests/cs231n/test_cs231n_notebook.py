@@ -146,6 +146,11 @@ test_accuracy = np.mean(y_test == y_test_pred)
 print('softmax on raw pixels final test set accuracy: %f' % (test_accuracy, ))
 """,
     """
+# Save the best softmax classifier
+best_softmax.save("best_softmax.npy")
+print(best_softmax.load("best_softmax.npy"))
+""",
+    """
 # Visualize the learned weights for each class
 w = best_softmax.W[:-1,:] # strip out the bias
 w = w.reshape(32, 32, 3, 10)
@@ -179,6 +184,9 @@ PRINTED = [
     "lr 5.000000e-07 reg 5.000000e+04 train accuracy: # val accuracy: #",
     "best validation accuracy achieved during cross-validation: #",
     "softmax on raw pixels final test set accuracy: #",
+    "best_softmax.npy saved.",
+    "best_softmax.npy loaded.",
+    "True",
 ]
 
 
@@ -200,7 +208,8 @@ def assert_printed(lines, expected):
         assert re.fullmatch(re.escape(pattern).replace(r"\#", number), line), (line, pattern)
 
 
-def test_the_notebook_s_cells_run_with_only_the_imports_changed(capsys):
+def test_the_notebook_s_cells_run_with_only_the_imports_changed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     np.random.seed(0)  # noqa: NPY002
     random.seed(0)
     rng = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 The right penalties are written here in NumPy, and share no code with the rest of the library.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -69,9 +69,11 @@ class PenaltyFault(NamedTuple):
 Term = Callable[[Exercise, float], Any]
 KnownMistakes = tuple[tuple[str, str, Term], ...]  # what is wrong, the likely reason, and what reg adds then
 
-_LAST = "divide by N first, then add the penalty"
-_ONCE = "add the penalty once, after the loops"
-_SQUARE = "the penalty is np.sum(W * W)"
+_LAST = "divide by N first, then add the penalty: loss / N + reg * np.sum(W * W)"
+_SLOPE_LAST = "divide by N first, then add its gradient: dW / N + 2 * reg * W"
+_ONCE = "add the penalty once, after the loops: loss += reg * np.sum(W * W)"
+_SLOPE_ONCE = "add its gradient once, after the loops: dW += 2 * reg * W"
+_SQUARE = "the penalty is reg * np.sum(W * W)"
 
 VALUE_MISTAKES: KnownMistakes = (
     ("missing, reg changes nothing", "add reg * np.sum(W * W)", lambda e, reg: 0.0),
@@ -80,6 +82,11 @@ VALUE_MISTAKES: KnownMistakes = (
         for c in (1.0, 0.5)
         for mistake in (
             ("divided by N", _LAST, lambda e, reg, c=c: c * reg * (e.W**2).sum() / e.N),
+            (
+                "in the divisor of the loss",
+                _LAST,
+                lambda e, reg, c=c: e.loss * e.N / (e.N + c * reg * (e.W**2).sum()) - e.loss,
+            ),
             (
                 "counted N times, once for each example",
                 _ONCE,
@@ -90,7 +97,11 @@ VALUE_MISTAKES: KnownMistakes = (
                 _ONCE,
                 lambda e, reg, c=c: c * reg * (e.W**2).sum() * e.K,
             ),
-            ("subtracted, not added", "the sign", lambda e, reg, c=c: -c * reg * (e.W**2).sum()),
+            (
+                "subtracted, not added",
+                "loss += reg * np.sum(W * W)",
+                lambda e, reg, c=c: -c * reg * (e.W**2).sum(),
+            ),
             (
                 "the norm √ΣW², not its square",
                 f"{_SQUARE}; np.linalg.norm is the root of that",
@@ -119,10 +130,20 @@ SLOPE_MISTAKES: KnownMistakes = (
         mistake
         for c in (2.0, 1.0)
         for mistake in (
-            ("divided by N", _LAST, lambda e, reg, c=c: c * reg * e.W / e.N),
-            ("counted N times, once for each example", _ONCE, lambda e, reg, c=c: c * reg * e.W * e.N),
-            ("counted K times, once for each class", _ONCE, lambda e, reg, c=c: c * reg * e.W * e.K),
-            ("subtracted, not added", "the sign", lambda e, reg, c=c: -c * reg * e.W),
+            ("divided by N", _SLOPE_LAST, lambda e, reg, c=c: c * reg * e.W / e.N),
+            (
+                "in the divisor of the gradient",
+                _SLOPE_LAST,
+                lambda e, reg, c=c: e.gradient * e.N / (e.N + c * reg * e.W) - e.gradient,
+            ),
+            (
+                "in the divisor of the gradient",
+                _SLOPE_LAST,
+                lambda e, reg, c=c: e.gradient * e.N / (e.N + c / 2 * reg * (e.W**2).sum()) - e.gradient,
+            ),
+            ("counted N times, once for each example", _SLOPE_ONCE, lambda e, reg, c=c: c * reg * e.W * e.N),
+            ("counted K times, once for each class", _SLOPE_ONCE, lambda e, reg, c=c: c * reg * e.W * e.K),
+            ("subtracted, not added", "dW += 2 * reg * W", lambda e, reg, c=c: -c * reg * e.W),
             (
                 "ΣW² in every entry: the penalty itself, not its gradient",
                 "the derivative of reg · ΣW² by W is 2 * reg * W, an array shaped like W",
@@ -147,14 +168,22 @@ SLOPE_MISTAKES: KnownMistakes = (
 )
 
 
-def judge_penalty(increments: Sequence[Increment]) -> tuple[Convention | None, tuple[PenaltyFault, ...]]:
-    """Finds the convention of the penalty, None if no convention fits, and what is wrong with the penalty."""
+def judge_penalty(
+    increments: Sequence[Increment], lacking: Collection[str] = ()
+) -> tuple[Convention | None, tuple[PenaltyFault, ...]]:
+    """Finds the convention of the penalty, None if no convention fits, and what is wrong with the penalty.
+
+    **Arguments:** `lacking`: the parts, "loss" and "gradient", of which it is known that reg changes nothing, which
+    is then no other fault.
+    """
     by_loss = next((c for c in CONVENTIONS if _fits(increments, "value", c.value)), None)
-    loss_fault = None if by_loss else _name_value_mistake(increments)
+    loss_fault = None if by_loss or "loss" in lacking else _name_value_mistake(increments)
     if any(increment.slope is None for increment in increments):
         return by_loss, (PenaltyFault("loss", *loss_fault),) if loss_fault else ()
     by_gradient = next((c for c in CONVENTIONS if _fits(increments, "slope", c.slope)), None)
-    gradient_fault = None if by_gradient else _name_slope_mistake(increments)
+    gradient_fault = None
+    if not by_gradient and "gradient" not in lacking:
+        gradient_fault = _name_slope_mistake(increments)
     if loss_fault and gradient_fault and loss_fault.what == gradient_fault.what:
         return None, (PenaltyFault("loss and gradient", *loss_fault),)
     if by_loss and by_gradient and by_loss != by_gradient:
