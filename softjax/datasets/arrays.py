@@ -92,10 +92,12 @@ def assemble(
     weights: Weights,
     about: Description,
     *,
+    groups: Any = None,
     split_seed: int,
     fresh: bool = False,
 ) -> Dataset:
-    """The data set of these examples. What is not given of validation and test is split off the training examples.
+    """The data set of these examples. What is not given of validation and test is split off the training examples, and
+    examples of the same group stay together.
 
     `fresh` says that nobody else holds the training features: they are put into the order of the splits in place.
     Otherwise they are copied once where they are split, and not at all where they are not.
@@ -109,9 +111,12 @@ def assemble(
         else _read_weights(weights.of_examples, len(labels.y), weights.name)
     )
     _check_order(train.X, weights.of_examples, train.X_name, weights.name)
+    group = None if groups is None else _number_groups(groups, len(labels.y), about.where)
+    _check_order(train.X, groups, train.X_name, "groups")
     rows = draw_rows(
         about.title,
         labels.y,
+        group=group,
         val=HELD_OUT if val is None else 0,
         test=HELD_OUT if test is None else 0,
         seed=split_seed,
@@ -124,7 +129,11 @@ def assemble(
         labels.classes, [labels.y[each] for each in (kept, *rows[1:])], about.where
     )
     classes = tuple(labels.classes[k] for k in present)
-    parts = [Split(X, y, w) for X, y, w in zip(taken, numbers, (weight, None, None), strict=True)]
+    of_parts = [None if group is None else group[each] for each in (kept, *rows[1:])]
+    parts = [
+        Split(X, y, w, each)
+        for X, y, w, each in zip(taken, numbers, (weight, None, None), of_parts, strict=True)
+    ]
     for position, given in ((1, val), (2, test)):
         if given is not None:
             parts[position] = _read_part(given, features, classes, whose)
@@ -164,6 +173,16 @@ def _read_weights(weights: Any, num_examples: int, name: str = "sample_weight") 
         weights = get_column(weights, 0)
     values = read_column(weights, name) if is_series(weights) else to_array(weights, name)
     return check_weights(values, num_examples, name, "training example")
+
+
+def _number_groups(groups: Any, num_examples: int, where: str) -> Int32[np.ndarray, " N"]:
+    """The groups of the examples, numbered from 0."""
+    numbers = read_labels(groups, f"{where}groups").y
+    if len(numbers) != num_examples:
+        raise InputError(
+            f"{where}groups must hold a group for each of the {num_examples} examples, got {len(numbers)}"
+        )
+    return numbers
 
 
 def _weigh_rows(

@@ -43,6 +43,8 @@ class DataConfig:
         features: Tables: names of columns, or patterns such as 'emb_*', with commas or spaces between them. By default
             all but those of labels and weights.
         sample_weight: Tables: the column of the weights of examples in training. Other files hold an array sample_weight.
+        groups: Tables: a column; examples with the same value in it stay together in the split and in the folds of a
+            cross-validation. Other files hold an array groups.
         class_weight: balanced gives all classes the same weight in training together.
     """
 
@@ -58,6 +60,7 @@ class DataConfig:
     features: tuple[str, ...] = ()
     sample_weight: str | None = None
     class_weight: ClassWeighting = "none"
+    groups: str | None = None
 
     def __post_init__(self) -> None:
         check_kinds(self)
@@ -89,7 +92,7 @@ class DataConfig:
                 if self.dataset != "synthetic":
                     raise InputError(f"{name} is for the dataset synthetic, not for {self.dataset!r}")
                 check_count(name, value, least=least)
-        for name in ("label", "features", "sample_weight"):
+        for name in ("label", "features", "sample_weight", "groups"):
             if getattr(self, name) and not own:
                 raise InputError(
                     f"{name} names columns of a table of your own; the dataset is {self.dataset}"

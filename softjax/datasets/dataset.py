@@ -113,6 +113,7 @@ class Dataset:
         y_test: object = None,
         sample_weight: object = None,
         class_weight: ClassWeight = None,
+        groups: object = None,
         class_names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
@@ -135,6 +136,8 @@ class Dataset:
         - `sample_weight`: (N,), how often each example counts in training. One of weight 0 does not.
         - `class_weight`: `"balanced"`, so that all classes weigh the same; or the weights of classes, by their labels,
           others having 1. They multiply `sample_weight`. Accuracies count every example once.
+        - `groups`: (N,), text or whole numbers. Examples of the same group stay together in the split, and in the folds of a
+          cross-validation.
         - `class_names`: K names in the order of the classes; by default the labels as text.
         - `feature_names`: F names; by default those of a frame.
         - `image_shape`: (height, width) or (height, width, 3) of images that are given as rows.
@@ -171,6 +174,7 @@ class Dataset:
             held_out["test"],
             arrays.Weights(sample_weight, class_weight),
             arrays.Description(name, name, "", class_names, feature_names, image_shape),
+            groups=groups,
             split_seed=split_seed,
         )
 
@@ -265,7 +269,7 @@ def build_dataset(
         tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
         image_shape,
         fingerprint(
-            *(each for split in splits for each in (split.X, split.y, split.weight) if each is not None)
+            *(each for split in splits for each in (split.X, split.y, split.weight, split.group) if each is not None)
         ),
         tuple(classes),
         None if feature_names is None else tuple(feature_names),

@@ -19,7 +19,7 @@ from softjax.npz import list_arrays, read_array, read_arrays, shorten
 from softjax.weights import ClassWeight
 
 PARTS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
-ARRAYS = ("X", "y", *PARTS, "sample_weight", "class_names", "feature_names")
+ARRAYS = ("X", "y", *PARTS, "sample_weight", "groups", "class_names", "feature_names")
 EXPECTED = "X and y, or X_train and y_train; beside them X_val and y_val, X_test and y_test"
 FILES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -33,6 +33,7 @@ class Options:
     features: tuple[str, ...] = ()
     sample_weight: str | None = None
     class_weight: ClassWeight = None
+    groups: str | None = None
 
 
 def load(path: Path, options: Options) -> Dataset:
@@ -95,11 +96,11 @@ def _from_folder(folder: Path, title: str, options: Options) -> Dataset:
 
 
 def _refuse_columns(title: str, options: Options) -> None:
-    for name in ("label", "features", "sample_weight"):
+    for name in ("label", "features", "sample_weight", "groups"):
         if getattr(options, name):
             raise InputError(
                 f"{name} names columns of a table (.csv, .parquet), but {title} holds arrays: leave it out"
-                + (", and save an array sample_weight" if name == "sample_weight" else "")
+                + (f", and save an array {name}" if name in ("sample_weight", "groups") else "")
             )
 
 
@@ -138,8 +139,9 @@ def _from_arrays(path: Path, title: str, arrays: Mapping[str, np.ndarray], optio
         arrays.get("class_names"),
         None if names is None else _texts(names, title),
     )
-    seed = options.split_seed
-    return assemble(train, given("_val"), given("_test"), weights, about, split_seed=seed, fresh=True)
+    seed, groups = options.split_seed, arrays.get("groups")
+    held_out = given("_val"), given("_test")
+    return assemble(train, *held_out, weights, about, groups=groups, split_seed=seed, fresh=True)
 
 
 def _texts(names: np.ndarray, title: str) -> list[str]:
@@ -152,18 +154,22 @@ def _from_tables(path: Path, title: str, parts: Mapping[str, Sequence[Path]], op
     patterns = [each for text in options.features for each in text.split(",") if each]
     given: dict[str, Given] = {}
     weights: Any = None
+    groups: Any = None
     feature_names: tuple[str, ...] = ()
     for part in sorted(parts, key=["train", "val", "test"].index):
         called = title if len(parts) == 1 else f"{title}/{parts[part][0].name}"
         table = tables.open_table(called, parts[part])
-        # only training uses weights
-        weight = options.sample_weight if part == "train" or options.sample_weight in table.names else None
-        columns = tables.choose_columns(table, options.label, patterns, weight)
+        # only training uses weights and groups
+        weight, group = (
+            name if part == "train" or name in table.names else None
+            for name in (options.sample_weight, options.groups)
+        )
+        columns = tables.choose_columns(table, options.label, patterns, weight, group)
         if part == "train":
             feature_names = columns.features
         match_columns(columns.features, feature_names, called)
-        y, w, X = table.load(columns._replace(features=feature_names))
-        weights = w if part == "train" else weights
+        y, w, g, X = table.load(columns._replace(features=feature_names))
+        weights, groups = (w, g) if part == "train" else (weights, groups)
         given[part] = Given(X, y, called, f"column {columns.label!r} of {called}")
     return assemble(
         given["train"],
@@ -171,6 +177,7 @@ def _from_tables(path: Path, title: str, parts: Mapping[str, Sequence[Path]], op
         given.get("test"),
         Weights(weights, options.class_weight, f"column {options.sample_weight!r} of {title}"),
         Description(str(path), title, f"{title}: ", None, feature_names),
+        groups=groups,
         split_seed=options.split_seed,
         fresh=True,
     )

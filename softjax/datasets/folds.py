@@ -15,9 +15,10 @@ def merge_parts(dataset: Dataset) -> Dataset:
     weight = None
     if dataset.train.weight is not None:
         weight = np.concatenate([_weights(part) for part in parts])
-    group = None
-    if all(part.group is not None for part in parts):
-        group = np.concatenate([part.group for part in parts])
+    group = dataset.train.group
+    if group is not None:  # a validation example that was given without one is a group of its own
+        alone = len(dataset.train) + len(dataset.val) + np.arange(len(dataset.val))
+        group = np.concatenate([group, alone if dataset.val.group is None else dataset.val.group])
     merged = Split(
         np.concatenate([part.X for part in parts]), np.concatenate([part.y for part in parts]), weight, group
     )

@@ -23,6 +23,7 @@ def load_dataset(
     features: str | list[str] | tuple[str, ...] = (),
     sample_weight: str | None = None,
     class_weight: ClassWeighting = "none",
+    groups: str | None = None,
 ) -> Dataset:
     """Loads a data set by its name, split into training, validation and test examples.
 
@@ -43,6 +44,8 @@ def load_dataset(
     - `label`: tables: the column of the labels; by default the one called label, target, class or y.
     - `features`: tables: names of columns, or patterns such as `"emb_*"`; by default all but those of labels and weights.
     - `sample_weight`: tables: the column of the weights of examples in training.
+    - `groups`: tables: a column; examples with the same value in it stay together in the split and in the folds of a
+      cross-validation. Other files hold an array `groups`.
     - `class_weight`: `"balanced"`, so that all classes have the same weight in training together, or `"none"`.
 
     **Returns:** a `Dataset`. Its features are not preprocessed: uint8 pixels or floats, without a bias column.
@@ -73,6 +76,7 @@ def load_dataset(
         features,
         sample_weight,
         class_weight,
+        groups,
     )
     weight = None if config.class_weight == "none" else config.class_weight
     if config.dataset in DATASETS:
@@ -85,7 +89,7 @@ def load_dataset(
         path = Path(config.dataset).expanduser()
     except RuntimeError as error:
         raise InputError(f"{config.dataset} cannot be read: there is no such user") from error
-    options = files.Options(config.split_seed, config.label, config.features, config.sample_weight, weight)
+    options = files.Options(config.split_seed, config.label, config.features, config.sample_weight, weight, config.groups)
     return files.load(path, options)
 
 

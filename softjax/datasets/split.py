@@ -39,13 +39,17 @@ def draw_rows(
     test: int,
     seed: int,
     classes: Sequence[Label] | None = None,
+    group: Int[np.ndarray, " N"] | None = None,
 ) -> tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"], Int[np.ndarray, " c"]]:
     """The rows of the training, validation and test split: see `split_stratified`. A share of 0 makes a split empty.
 
-    `classes` are the labels that errors show, by default 0..K−1.
+    `classes` are the labels that errors show, by default 0..K−1. Examples of the same `group` stay together; shares are then
+    only about right.
     """
     from sklearn.model_selection import train_test_split
 
+    if group is not None:
+        return _draw_groups(title, y, group, val=val, test=test, seed=seed)
     # in whole numbers: as a floating number, a tenth of all can be more than a tenth
     num_test = -(-len(y) * test // 100)
     num_val = -(-(len(y) - num_test) * val // (100 - test))
@@ -77,6 +81,28 @@ def draw_rows(
             f"{len(found)} classes{rarest}; add examples of it or leave it out, or give {wanted} of your own"
         ) from error
     return train_rows, val_rows, test_rows
+
+
+def _draw_groups(
+    title: str, y: Int[np.ndarray, " N"], group: Int[np.ndarray, " N"], *, val: int, test: int, seed: int
+) -> tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"], Int[np.ndarray, " c"]]:
+    """As `draw_rows`, with whole groups: each held-out part is one of as many folds as fit its share."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rest, parts, left = np.arange(len(y)), {"val": np.arange(0), "test": np.arange(0)}, 100
+    for part, share in (("test", test), ("val", val)):
+        if not share:
+            continue
+        folds = StratifiedGroupKFold(round(left / share), shuffle=True, random_state=seed)
+        try:
+            kept, held_out = next(folds.split(np.zeros(len(rest)), y[rest], group[rest]))
+        except ValueError as error:
+            raise InputError(
+                f"{title}: {share} % of the examples cannot be split off with {len(np.unique(group))} groups that stay together, "
+                f"in {round(left / share)} parts of which every class has examples: give X_{part} and y_{part} of your own"
+            ) from error
+        parts[part], rest, left = rest[held_out], rest[kept], left - share
+    return rest, parts["val"], parts["test"]
 
 
 def reorder(X: Shaped[np.ndarray, "N F"], rows: Int[np.ndarray, " M"]) -> None:

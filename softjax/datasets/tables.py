@@ -44,7 +44,8 @@ class Columns(NamedTuple):
 
     features: tuple[str, ...]
     label: str
-    weight: str | None
+    weight: str | None = None
+    groups: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class Table:
     paths: tuple[Path, ...]
     names: tuple[str, ...]
 
-    def load(self, columns: Columns) -> tuple[Any, Any, Matrix]:
-        """The labels and the weights (None where there are none) as series, and the matrix of features."""
-        first = [columns.label] + ([] if columns.weight is None else [columns.weight])
+    def load(self, columns: Columns) -> tuple[Any, Any, Any, Matrix]:
+        """The labels, the weights and the groups as series (None where there are none), and the matrix of features."""
+        first = [each for each in (columns.label, columns.weight, columns.groups) if each is not None]
         library = _library(self.paths[0])
         if self.paths[0].suffix.lower() == ".csv":
             try:
@@ -69,8 +70,9 @@ class Table:
                 frame, X = self._load_rows(library, first, columns.features, sampled=False)
         else:
             frame, X = self._load_columns(library, first, columns.features)
-        series = [get_column(frame, position) for position in range(len(first))]
-        return series[0], series[1] if len(first) > 1 else None, X
+        series = {name: get_column(frame, position) for position, name in enumerate(first)}
+        weight, groups = (None if each is None else series[each] for each in (columns.weight, columns.groups))
+        return series[columns.label], weight, groups, X
 
     def _load_columns(
         self, library: Any, first: Sequence[str], features: Sequence[str]
@@ -130,15 +132,17 @@ def open_table(title: str, paths: Sequence[Path]) -> Table:
     return Table(title, tuple(paths), tuple(names[0]))
 
 
-def choose_columns(table: Table, label: str | None, patterns: Sequence[str], weight: str | None) -> Columns:
-    """Which columns of a table are the labels, the weights and the features.
+def choose_columns(
+    table: Table, label: str | None, patterns: Sequence[str], weight: str | None, groups: str | None
+) -> Columns:
+    """Which columns of a table are the labels, the weights, the groups and the features.
 
     `label` is by default the one of `LABELS` that the table has. `patterns` choose features by name, such as emb_*; all
     others by default.
 
     Raises `InputError` if a column is not there, or which one is meant is not clear.
     """
-    for option, name in (("label", label), ("sample_weight", weight)):
+    for option, name in (("label", label), ("sample_weight", weight), ("groups", groups)):
         if name is not None and name not in table.names:
             raise InputError(
                 f"{table.title} has no column {show(name)} for {option}, but {shorten(table.names)}"
@@ -150,9 +154,12 @@ def choose_columns(table: Table, label: str | None, patterns: Sequence[str], wei
             which = f"of {' and '.join(found)}" if found else f"of {shorten(table.names)}"
             raise LabelColumnError(f"{table.title}: which column {which} holds the labels? name it as label")
         label = found[0]
-    if label == weight:
-        raise InputError(f"{table.title}: the column {show(label)} cannot be both label and sample_weight")
-    others = [name for name in table.names if name not in (label, weight)]
+    own = {"label": label, "sample_weight": weight, "groups": groups}
+    for option, name in own.items():
+        if name is not None and list(own.values()).count(name) > 1:
+            other = next(each for each in own if each != option and own[each] == name)
+            raise InputError(f"{table.title}: the column {show(name)} cannot be both {option} and {other}")
+    others = [name for name in table.names if name not in own.values()]
     if patterns:
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in others):
@@ -170,7 +177,7 @@ def choose_columns(table: Table, label: str | None, patterns: Sequence[str], wei
             f"{table.title}: a column has no name, perhaps the index that pandas wrote: choose the others with features, or "
             "write the file with index=False"
         )
-    return Columns(tuple(others), label, weight)
+    return Columns(tuple(others), label, weight, groups)
 
 
 def _read_names(path: Path) -> list[str]:

@@ -76,7 +76,7 @@ def write_report(
     run = _describe_run(contents, dataset, command, nll)
     scaling = _describe_scaling(result.preprocessing, dataset)
     with folder.write() as out:
-        for name, rows in contents.tables.items():
+        for name, rows in (contents.tables | _list_folds(result)).items():
             write_table(out / f"{name}.csv", rows)
         write_text(out / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         classifier.save(out / NAME)
@@ -134,6 +134,7 @@ def _write_readme(
     sizes = " / ".join(f"{data[split]:,}" for split in SPLITS)
     how = [
         ("data", f"{dataset.title}, {sizes} examples, fingerprint {dataset.fingerprint}"),
+        *_describe_folds(config["folds"], dataset),
         *_describe_weights(dataset.train.weight),
         ("features", f"{dataset.num_features} and the bias; the training mean is subtracted{scaling}"),
         *contents.how,
@@ -157,6 +158,39 @@ def _write_readme(
         command=run["command"],
         how=table([("", ""), *how]),
     )
+
+
+def _describe_folds(folds: int, dataset: Dataset) -> list[tuple[str, str]]:
+    """The row on cross-validation; none without it."""
+    if not folds:
+        return []
+    together = ", groups kept together" if dataset.train.group is not None else ""
+    return [
+        (
+            "cross-validation",
+            f"{folds} folds, stratified{together}, of the {len(dataset.train) + len(dataset.val):,} training and validation examples "
+            "together. Training without a fold tests it: the validation accuracy is that of all folds, one by one in "
+            "[folds.csv](folds.csv). All other values are those of training with all of these examples",
+        )
+    ]
+
+
+def _list_folds(result: SweepResult | PathResult) -> dict[str, list[tuple[Any, ...]]]:
+    """The table of the accuracy on each fold; none without cross-validation."""
+    accuracy = result.fold_accuracy
+    if not accuracy.shape[-1]:
+        return {}
+    rows: list[tuple[Any, ...]]
+    if isinstance(result, SweepResult):
+        rows = [("lr", "reg", "seed", "fold", "accuracy")]
+        for c, s, f in np.ndindex(*accuracy.shape):
+            run = float(result.learning_rate[c]), float(result.reg[c]), int(result.seed[s])
+            rows.append((*run, f, f"{accuracy[c, s, f]:.6f}"))
+    else:
+        rows = [("reg", "fold", "accuracy")]
+        for r, f in np.ndindex(*accuracy.shape):
+            rows.append((float(result.reg[r]), f, f"{accuracy[r, f]:.6f}"))
+    return {"folds": rows}
 
 
 def _describe_weights(weight: Float[np.ndarray, " N"] | None) -> list[tuple[str, str]]:
