@@ -19,7 +19,7 @@ from softjax.gradcheck.config import CheckConfig
 
 @dataclass(frozen=True)
 class Check:
-    """Check a gradient: softjax's gradient by hand, or a gradient of your own.
+    """Check a gradient: softjax's own by hand, or one of yours.
 
     By hand: uses 500 training examples in float64, and prints a table of random entries for each penalty
     strength. Your own: takes any function and its claimed gradient. Both are compared with reverse mode, forward

@@ -20,9 +20,9 @@ STANDARD_OUTPUT = Path("-")
 
 @dataclass(frozen=True)
 class Predict:
-    """Classify the rows of a file with a saved classifier, and write a CSV file of predictions.
+    """Classify the rows of a file with a saved classifier.
 
-    Columns of CSV and Parquet files are matched by name with the classifier's features, in any order. The file may be larger
+    A CSV file of predictions is written. Columns of CSV and Parquet files are matched by name with the classifier's features, in any order. The file may be larger
     than memory, unless it is a .npz file. Where labels are given, the accuracy is printed with its 95 % interval.
 
     Examples:

@@ -43,9 +43,9 @@ class DataConfig:
         features: Tables: names of columns, or patterns such as 'emb_*', with commas or spaces between them. By default
             all but those of labels and weights.
         sample_weight: Tables: the column of the weights of examples in training. Other files hold an array sample_weight.
+        class_weight: balanced gives all classes the same weight in training together.
         groups: Tables: a column; examples with the same value in it stay together in the split and in the folds of a
             cross-validation. Other files hold an array groups.
-        class_weight: balanced gives all classes the same weight in training together.
     """
 
     dataset: str = "digits"

@@ -269,7 +269,12 @@ def build_dataset(
         tuple(class_names) if class_names is not None else tuple(map(str, range(num_classes))),
         image_shape,
         fingerprint(
-            *(each for split in splits for each in (split.X, split.y, split.weight, split.group) if each is not None)
+            *(
+                each
+                for split in splits
+                for each in (split.X, split.y, split.weight, split.group)
+                if each is not None
+            )
         ),
         tuple(classes),
         None if feature_names is None else tuple(feature_names),

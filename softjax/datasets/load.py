@@ -89,7 +89,9 @@ def load_dataset(
         path = Path(config.dataset).expanduser()
     except RuntimeError as error:
         raise InputError(f"{config.dataset} cannot be read: there is no such user") from error
-    options = files.Options(config.split_seed, config.label, config.features, config.sample_weight, weight, config.groups)
+    options = files.Options(
+        config.split_seed, config.label, config.features, config.sample_weight, weight, config.groups
+    )
     return files.load(path, options)
 
 

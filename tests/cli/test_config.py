@@ -134,7 +134,7 @@ def test_options_that_have_an_effect_are_accepted(options):
         ({"dataset": "cifar10", "test_images": 10_001}, "test_images must be a whole number from 1 to 10000"),
         ({"label": "y"}, "label names columns of a table of your own; the dataset is digits"),
         ({"dataset": "cifar10", "features": ("a*",)}, "features names columns of a table"),
-        ({"features": 3}, "features must be a tuple of texts"),
+        ({"features": 3}, "features must be a text, or a sequence of texts"),
         ({"class_weight": "equal"}, "class_weight must be one of none, balanced, got 'equal'"),
         ({"num_classes": 5}, "num_classes is for the dataset synthetic"),
         ({"dataset": "synthetic", "num_classes": 1}, "num_classes must be a whole number of at least 2"),
