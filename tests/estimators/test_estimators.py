@@ -158,7 +158,7 @@ def test_too_few_passes_are_said():
         ({"C": "a"}, "C must be"),
         ({"reg": -0.1}, "reg must be"),
         ({"tol": 0}, "tol must be"),
-        ({"class_weight": {7: 1}}, "the class 7"),
+        ({"class_weight": {7: 1}}, "the label 7"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_name(own_messages, options, words):
