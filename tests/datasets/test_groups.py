@@ -57,7 +57,7 @@ def test_a_column_of_a_table_or_an_array_holds_the_groups(tmp_path):
         assert dataset.num_features == 3
         parts = dataset.train, dataset.val, dataset.test
         assert sum(len(groups_of(part)) for part in parts) == 40
-    with pytest.raises(InputError, match="no column 'patients' for groups.*did you mean 'patient'"):
+    with pytest.raises(InputError, match=r"no column 'patients' for groups.*did you mean 'patient'"):
         load_dataset(str(tmp_path / "table.csv"), groups="patients")
     with pytest.raises(InputError, match="groups names columns of a table"):
         load_dataset("digits", groups="patient")
