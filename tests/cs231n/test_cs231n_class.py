@@ -112,7 +112,7 @@ def texts(graded):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("namespaces", [True, False])
+@pytest.mark.parametrize("namespaces", [True, pytest.param(False, marks=pytest.mark.experiment)])
 def test_hostile_submissions_are_ended_and_cleaned_up(tmp_path, scratch, namespaces):
     folder = tmp_path / "class"
     folder.mkdir()

@@ -148,7 +148,10 @@ def long_alone(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("victim", "options"), [(0, ()), (1, ("--data-parallel", "2"))])
+@pytest.mark.parametrize(
+    ("victim", "options"),
+    [(0, ()), pytest.param(1, ("--data-parallel", "2"), marks=pytest.mark.experiment)],
+)
 def test_a_process_that_is_killed_ends_the_others_and_the_sweep_goes_on_elsewhere(
     tmp_path, start_process, long_alone, victim, options
 ):
