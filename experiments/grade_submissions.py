@@ -4,6 +4,7 @@ Example:
   python experiments/grade_submissions.py --overwrite
 """
 
+import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,14 @@ def grade(config: Config, experiment: Experiment) -> None:
     texts = sorted(config.submissions.glob("*.txt"))
     if not texts:
         raise InputError(f"{config.submissions} holds no submissions: start in the root of the repository")
-    with tempfile.TemporaryDirectory(prefix="softjax-submissions-") as folder:
-        for text in texts:
-            for part in text.read_text(encoding="utf-8").split(MARK)[1:]:
-                head, _, source = part.partition("\n")
-                Path(folder, f"{head.split(' | ')[0]}.py").write_text(source, encoding="utf-8")
-        with collect([Path(folder)]) as submissions:
+    parts = [part for text in texts for part in text.read_text(encoding="utf-8").split(MARK)[1:]]
+    folder = Path("submissions")  # as the report calls it, wherever it is
+    with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
+        folder.mkdir()
+        for part in parts:
+            head, _, source = part.partition("\n")
+            (folder / f"{head.split(' | ')[0]}.py").write_text(source, encoding="utf-8")
+        with collect([folder]) as submissions:
             result = grade_class(submissions, (*SOFTMAX, *SVM))
     with experiment.folder.write() as out:
         write_class(result, out, experiment.command, "written submissions", with_pages=False)
