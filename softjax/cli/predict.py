@@ -22,8 +22,9 @@ STANDARD_OUTPUT = Path("-")
 class Predict:
     """Classify the rows of a file with a saved classifier.
 
-    A CSV file of predictions is written. Columns of CSV and Parquet files are matched by name with the classifier's features, in any order. The file may be larger
-    than memory, unless it is a .npz file. Where labels are given, the accuracy is printed with its 95 % interval.
+    A CSV file of predictions is written. Columns of CSV and Parquet files are matched by name with the classifier's
+    features, in any order. The file may be larger than memory, unless it is a .npz file. Where labels are given, the
+    accuracy is printed with its 95 % interval.
 
     Examples:
       softjax predict runs/digits-001 new.npy --out predictions.csv

@@ -51,7 +51,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
         best=of_best,
         best_rows=[
             ("penalty strength reg", f"{of_best['reg']:.6g}"),
-            *accuracy_rows(of_best, dataset, "", ""),
+            *accuracy_rows(of_best, dataset, "", "", config.folds),
         ],
         tables={"path": list(_path_csv(result))},
         sections=_write_sections(result) + list_hints(make_hints(analyze_path(result), command)),

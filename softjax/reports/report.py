@@ -228,16 +228,19 @@ def interval(ends: np.ndarray) -> str:
 
 
 def accuracy_rows(
-    found: Mapping[str, Any], dataset: Dataset, prefix: str, over_seeds: str
+    found: Mapping[str, Any], dataset: Dataset, prefix: str, over_seeds: str, folds: int = 0
 ) -> list[tuple[str, str]]:
-    """The accuracies on the three splits, with their intervals."""
-    names = {"train": "training", "val": "validation", "test": "test"}
+    """The accuracies on the three splits, with their intervals. With folds the first two are one."""
+    names = {"train": "training", "val": "cross-validation" if folds else "validation", "test": "test"}
+    sizes = {split: len(getattr(dataset, split)) for split in names}
+    if folds:
+        sizes |= dict.fromkeys(("train", "val"), sizes["train"] + sizes["val"])
     rows = []
     for split, name in names.items():
         value = f"{found[f'{prefix}{split}_accuracy']:.4f}"
         if f"{split}_interval" in found:
             value += f" ({interval(np.array(found[f'{split}_interval']))})"
-        rows.append((f"{name} accuracy ({len(getattr(dataset, split)):,} examples{over_seeds})", value))
+        rows.append((f"{name} accuracy ({sizes[split]:,} examples{over_seeds})", value))
     return rows
 
 

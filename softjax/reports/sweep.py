@@ -66,7 +66,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
         best_rows=[
             ("learning rate lr", f"{best['lr']:.6g}"),
             ("penalty strength reg", f"{best['reg']:.6g}"),
-            *accuracy_rows(best, dataset, "mean_" if over_seeds else "", over_seeds),
+            *accuracy_rows(best, dataset, "mean_" if over_seeds else "", over_seeds, config.folds),
         ],
         tables={"results": [RUN_COLUMNS, *_runs(result)], "cells": list(_cells(result))},
         sections=_write_sections(result) + list_hints(make_hints(analyze_sweep(result), command)),
