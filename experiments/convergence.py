@@ -37,7 +37,6 @@ from sklearn.datasets import load_breast_cancer, load_wine
 
 from softjax import PathConfig, load_dataset
 from softjax.plots import ACCENT
-from softjax.progress import progress_bar
 from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
@@ -145,12 +144,9 @@ class Timing:
 
 def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None:
     """Times all solvers on all problems, and writes the report."""
-    measured: dict[str, dict[str, Any]] = {}
-    with progress_bar(len(options.problems), unit="problem", desc="comparing") as bar:
-        for name in options.problems:
-            bar.set_postfix_str(name)
-            measured[name] = experiment.keep(name, partial(measure, name, options))
-            bar.update()
+    measured = experiment.keep_each(
+        options.problems, partial(measure, options=options), unit="problem", desc="comparing"
+    )
     tables = {name: read_timings(found) for name, found in measured.items()}
     experiment.write(
         lambda about: write_readme(options, measured, tables, about),

@@ -24,7 +24,6 @@ import numpy as np
 from convergence import ConvergenceOptions, load_problem, run_limited
 from harness import Experiment, Options, run_experiment
 
-from softjax.progress import progress_bar
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
@@ -52,12 +51,9 @@ class CrossValidationOptions(Options):
 
 def compare_solvers(options: CrossValidationOptions, experiment: Experiment) -> None:
     """Times all solvers on all problems, and writes the report."""
-    measured: dict[str, dict[str, Any]] = {}
-    with progress_bar(len(options.problems), unit="problem", desc="comparing") as bar:
-        for name in options.problems:
-            bar.set_postfix_str(name)
-            measured[name] = experiment.keep(name, partial(measure, name, options))
-            bar.update()
+    measured = experiment.keep_each(
+        options.problems, partial(measure, options=options), unit="problem", desc="comparing"
+    )
     experiment.write(
         lambda about: write_readme(options, measured, about), run={"measured": measured}, figures={}
     )

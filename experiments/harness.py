@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from softjax.cli import surroundings
 from softjax.cli.advice import add_advice
 from softjax.cli.interrupt import handle_signals
 from softjax.cli.running import begin, claim, run_path, run_sweep
+from softjax.progress import progress_bar
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
 from softjax.runs.checkpoint import Checkpoint, describe_data, identify
@@ -110,6 +111,18 @@ class Experiment:
             content = json.dumps(compute(), default=_plain)
             stage.save("state", {"json": np.frombuffer(content.encode(), np.uint8)})
         return json.loads(stage.load("state")["json"].tobytes())
+
+    def keep_each(
+        self, names: Iterable[str], compute: Callable[[str], Any], *, unit: str, desc: str
+    ) -> dict[str, Any]:
+        """`keep` of `compute(name)` for each of the names, with a progress bar."""
+        names, found = list(names), {}
+        with progress_bar(len(names), unit=unit, desc=desc) as bar:
+            for name in names:
+                bar.set_postfix_str(name)
+                found[name] = self.keep(name, partial(compute, name))
+                bar.update()
+        return found
 
     def sweep(self, name: str, dataset: Dataset, config: SweepConfig) -> SweepResult:
         """The result of a sweep. The sweep continues from the last checkpoint of the stage `name`, and is loaded if it is finished."""
