@@ -10,17 +10,26 @@ import numpy as np
 from softjax.objective.config import PenaltyName
 from softjax.objective.penalty import Penalty, coefficients
 
-Mode = Literal["forward", "hvp", "hessian", "per_example", "vmap"]
+Mode = Literal["forward", "hvp", "hessian", "per_example", "vmap", "inputs"]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """The objective L(W) = 1/N Σᵢ −log softmax(X[i] @ W)[y[i]] + penalty(W) at one point, as NumPy arrays.
+    """The objective L(W) = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ + penalty(W) at one point, as NumPy arrays.
+
+    The loss of an example is ℓᵢ = −Σₖ tᵢₖ log softmax(X[i] @ W)[k], where tᵢ is one-hot for a label.
+
+    Frameworks whose own loss takes class weights, smoothing or an ignored label get these as their users write them.
+    For the others `weights`, `labels` and `targets` say the same with weights wᵢ and targets tᵢ.
 
     **Fields:**
 
-    - `X`: features (N, D); `y`: labels (N,); `W`: weights (D, K). The type of W is the type of the arithmetic.
+    - `X`: features (N, D), or (..., D); `W`: weights (D, K). The type of W is the type of the arithmetic.
+    - `y`: labels (N,), or (...) beside X (..., D); or soft labels (N, K), whose rows are distributions.
     - `reg`, `penalty`, `l1_ratio`: as in `softjax.loss`.
+    - `sample_weight`: (N,), or None. `class_weight`: (K,), or None: an example has the weight of its label.
+    - `label_smoothing`: ε; the target of a label is (1 − ε) onehot(y) + ε/K.
+    - `ignore_index`: examples with this label are left out of both sums; None if no label is special.
     """
 
     X: np.ndarray
@@ -29,6 +38,10 @@ class Problem:
     reg: float = 0.0
     penalty: PenaltyName = "l2"
     l1_ratio: float = 0.5
+    sample_weight: np.ndarray | None = None
+    class_weight: np.ndarray | None = None
+    label_smoothing: float = 0.0
+    ignore_index: int | None = None
 
     @property
     def dtype(self) -> str:
@@ -39,6 +52,48 @@ class Problem:
     def size(self) -> tuple[int, int, int]:
         """N, D, K."""
         return (self.X.shape[0], *self.W.shape)
+
+    @property
+    def soft(self) -> bool:
+        """Whether `y` has soft labels (N, K)."""
+        return self.y.ndim == self.X.ndim
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """The labels (N,), with 0 in place of the ignored ones, whose weight is 0. Of soft labels, the largest."""
+        if self.soft:
+            return self.y.argmax(axis=-1)
+        return self.y if self.ignore_index is None else np.where(self.y == self.ignore_index, 0, self.y)
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """The weights wᵢ (N,) in the type of W; None if all are 1."""
+        factors = [] if self.sample_weight is None else [self.sample_weight]
+        if self.class_weight is not None:
+            factors.append(self.class_weight[self.labels])
+        if self.ignore_index is not None:
+            factors.append(self.y != self.ignore_index)
+        return np.prod(factors, axis=0).astype(self.W.dtype) if factors else None
+
+    @cached_property
+    def targets(self) -> np.ndarray | None:
+        """The targets tᵢ (N, K) in the type of W; None where each is the one-hot row of a label."""
+        if not self.soft and not self.label_smoothing:
+            return None
+        K = self.W.shape[1]
+        rows = self.y if self.soft else np.eye(K)[self.labels]
+        return ((1 - self.label_smoothing) * rows + self.label_smoothing / K).astype(self.W.dtype)
+
+    @staticmethod
+    def average(losses: Any, weights: Any, mean: Callable[[Any], Any], total: Callable[[Any], Any]) -> Any:
+        """The mean of the losses, Σ w ℓ / Σ w.
+
+        **Arguments:**
+
+        - `losses`: (N,) in the framework; `weights`: `self.weights` in it, or None: then it is mean(losses).
+        - `mean`, `total`: the framework's mean and sum of an array.
+        """
+        return mean(losses) if weights is None else total(weights * losses) / total(weights)
 
     @cached_property
     def coefficients(self) -> Penalty:
@@ -90,8 +145,10 @@ class Prepared:
       `"forward"` (W, V) → the directional derivative ⟨∇L, V⟩ in forward mode;
       `"hvp"` (W, V) → ∇²L V, (D, K); `"hessian"` (W) → (D, K, D, K);
       `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
-      `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call.
+      `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call;
+      `"inputs"` (W) → the gradient with respect to X, in its shape.
     - `read_loss`: the framework's loss as a number.
+    - `read_clock`: the seconds of the last `loss_and_grad` by the clock of a program that runs beside this process.
     - `products`: such weights → the two matrix products of the gradient alone, as the framework computes them, for
       frameworks whose share of time in the products is reported.
     """
@@ -102,3 +159,4 @@ class Prepared:
     modes: Mapping[Mode, Callable[..., Any]] = field(default_factory=dict)
     read_loss: Callable[[Any], float] = float
     products: Callable[[Any], object] | None = None
+    read_clock: Callable[[], float] | None = None
