@@ -6,6 +6,7 @@ import numpy as np
 
 from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks.protocol import NotOffered, Problem
 from softjax.errors import InputError
 
 EXPECTED = {
@@ -29,32 +30,61 @@ def show(case: str, framework: str) -> str:
     if entry.version is None:
         raise InputError(f"{entry.title} is not installed: {entry.install}")
     module = entry.load()
-    if edge.forward and not hasattr(module, "FORWARD"):
+    if edge.derivative == "forward" and not hasattr(module, "write_forward"):
         raise InputError(f"{entry.title} offers no forward mode")
-    problem, body = edge.problem, str(module.FORWARD if edge.forward else module.SCRIPT)
-    body = body.replace("«", "").replace("»", "") if problem.reg else re.sub("«.*?»", "", body)
-
-    literals = [_literal(a) for a in (problem.X, problem.y, problem.W)]
-    data = [f"X, y, W = {', '.join(literals)}"]
-    if len(data[0]) > WIDTH:
-        data = [f"{name} = {literal}" for name, literal in zip("XyW", literals, strict=True)]
-    if problem.reg:
-        data[-1] += f"; reg = {problem.reg!r}"
-    if edge.forward:
-        data.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
+    if edge.derivative not in ("gradient", "forward"):
+        raise InputError(f"{case} asks for another derivative than the gradient: there is no script for it")
+    write = module.write_forward if edge.derivative == "forward" else module.write_script
+    try:
+        body = write(edge.problem, **entry.options)
+    except NotOffered as error:
+        raise InputError(f"{entry.title} cannot state this case: {error}") from None
     lines = [
-        f"# {edge.what}, in {entry.title} ({entry.distribution} {entry.version}). "
+        f"# {edge.what}, in {entry.title} ({entry.package} {entry.version}). "
         f"Right: {EXPECTED[edge.expected]} ({edge.reason})",
         "import numpy as np",
-        *(["from numpy import inf, nan"] if re.search(r"\b(inf|nan)\b", "".join(data)) else []),
-        *data,
+        *_write_data(edge.problem, body),
     ]
-    if problem.dtype == "float64" and entry.distribution in ("jax", "optax"):
+    if edge.problem.dtype == "float64" and entry.library in ("JAX", "Optax", "softjax"):
         lines.insert(2, 'import jax; jax.config.update("jax_enable_x64", True)')
     return "\n".join(lines) + "\n" + body
 
 
+def _write_data(problem: Problem, body: str) -> list[str]:
+    """Lines that define the variables that `body` uses."""
+    arrays = {"X": problem.X, "y": problem.y, "W": problem.W} | {
+        name: array
+        for name, array in {
+            "labels": problem.labels,
+            "w": problem.weights,
+            "T": problem.targets,
+            "sample_weight": problem.sample_weight,
+            "class_weight": problem.class_weight,
+        }.items()
+        if array is not None and re.search(rf"\b{name}\b(?!=)", body)
+    }
+    literals = {name: _literal(array) for name, array in arrays.items()}
+    lines = [f"{', '.join(literals)} = {', '.join(literals.values())}"]
+    if len(lines[0]) > WIDTH:
+        lines = [f"{name} = {literal}" for name, literal in literals.items()]
+    numbers = {name: getattr(problem, name) for name in ("reg", "label_smoothing", "ignore_index")}
+    lines += [
+        f"{name} = {value!r}" for name, value in numbers.items() if value and re.search(rf"\b{name}\b(?!=)", body)
+    ]
+    if re.search(r"\bbasis\b", body):
+        lines.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
+    if re.search(r"\b(inf|nan)\b", "".join(lines)):
+        lines.insert(0, "from numpy import inf, nan")
+    return lines
+
+
 def _literal(a: np.ndarray) -> str:
+    if not a.flags.c_contiguous and a.ndim == 2:
+        if a.flags.f_contiguous:
+            return f"{_literal(np.ascontiguousarray(a.T))}.T"
+        if a.strides[0] < 0:
+            return f"{_literal(np.ascontiguousarray(a[::-1]))}[::-1]"
+        return f"{_literal(np.repeat(a, 2, axis=0))}[::2]"
     if a.size == 0:
         return f'np.zeros({a.shape}, "{a.dtype}")'
     text = np.array2string(a, separator=", ", max_line_width=10**6, formatter={"all": str})
