@@ -1,6 +1,6 @@
 """The accuracy cases: random problems of several sizes and score scales, and their true losses and gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ml_dtypes
@@ -21,7 +21,8 @@ def numpy_dtype(name: str) -> Any:
 class AccuracyCase:
     """A random problem. Its scores have a standard deviation of about `scale`.
 
-    The numbers are the same in every type, except for their rounding to it.
+    The numbers are the same in every type, except for their rounding to it. If it is `weighted`, examples and classes
+    have weights between ½ and 2.
     """
 
     name: str
@@ -30,6 +31,7 @@ class AccuracyCase:
     K: int
     scale: float = 1.0
     reg: float = 1e-3
+    weighted: bool = False
 
     @property
     def title(self) -> str:
@@ -47,18 +49,27 @@ class AccuracyCase:
         X = np.hstack([rng.standard_normal((self.N, self.D - 1)), np.ones((self.N, 1))])
         W = self.scale / np.sqrt(self.D) * rng.standard_normal((self.D, self.K))
         y = rng.integers(0, self.K, self.N)
-        return Problem(X.astype(numpy_dtype(dtype)), y, W.astype(numpy_dtype(dtype)), self.reg)
+        type_ = numpy_dtype(dtype)
+        problem = Problem(X.astype(type_), y, W.astype(type_), self.reg)
+        if not self.weighted:
+            return problem
+        weights = {
+            name: rng.uniform(0.5, 2, length).astype(type_)
+            for name, length in (("sample_weight", self.N), ("class_weight", self.K))
+        }
+        return replace(problem, **weights)
 
     def truth(self, dtype: str) -> oracle.Truth:
         """The true loss and gradient of `problem(dtype)`."""
         problem = self.problem(dtype)
-        return oracle.truth(problem.W, problem.X, problem.y, problem.l1, problem.l2)
+        return oracle.truth(*problem.as_shares(), problem.l1, problem.l2)
 
 
 ACCURACY = {
     case.name: case
     for case in (
         AccuracyCase("tiny", 4, 5, 3, reg=0.1),
+        AccuracyCase("weighted", 60, 30, 10, weighted=True),
         AccuracyCase("minibatch", 200, 3073, 10),
         AccuracyCase("scores-1e-4", 500, 3073, 10, scale=1e-4),
         AccuracyCase("scores-1e-2", 500, 3073, 10, scale=1e-2),
@@ -66,6 +77,7 @@ ACCURACY = {
         AccuracyCase("scores-1e2", 500, 3073, 10, scale=1e2, reg=0.0),
         AccuracyCase("scores-1e4", 500, 3073, 10, scale=1e4, reg=0.0),
         AccuracyCase("vocabulary", 256, 512, 50_000, reg=0.0),
+        AccuracyCase("classes-1e6", 2, 4, 1_000_000, reg=0.0),
     )
 }
 

@@ -15,6 +15,10 @@ from softjax.comparison.frameworks.protocol import Problem
 INF, NAN = float("inf"), float("nan")
 
 
+Outcome = Literal["value", "undefined", "refused"]
+Derivative = Literal["gradient", "forward", "hvp", "inputs", "vmap"]
+
+
 @dataclass(frozen=True)
 class EdgeCase:
     """A problem at a limit of the formula, and its right outcome.
@@ -28,33 +32,36 @@ class EdgeCase:
     - `reason`: why this outcome is right, for the table.
     - `problem`: in float32, unless the case is about types.
     - `judge_gradient`: whether the gradient of an undefined problem must not be finite either.
-    - `forward`: whether forward mode computes the gradient, with one tangent for each entry of W.
+    - `derivative`: what is asked for beside the loss: `"gradient"`; `"forward"`, the gradient by forward mode, with one
+      tangent for each entry of W; or one of the modes of `softjax.comparison.modes`, with its arguments.
     """
 
     name: str
     what: str
-    expected: Literal["value", "undefined", "refused"]
+    expected: Outcome
     reason: str
     problem: Problem
     judge_gradient: bool = True
-    forward: bool = False
+    derivative: Derivative = "gradient"
 
     @cached_property
     def truth(self) -> oracle.Truth | None:
         """The true loss and gradient; None if the formula has no value."""
-        if self.expected != "value":
-            return None
-        problem = self.problem
-        if np.isinf(problem.reg):
-            return oracle.Truth(
-                loss=INF,
-                loss_rest=0.0,
-                grad=np.sign(problem.W.astype(np.float64)) * INF,
-                grad_rest=np.zeros(problem.W.shape),
-                loss_unit=1.0,
-                grad_unit=np.ones(problem.W.shape),
-            )
-        return oracle.truth(problem.W, problem.X, problem.y.astype(np.int64), problem.l1, problem.l2)
+        return None if self.expected != "value" else find_truth(self.problem)
+
+
+def find_truth(problem: Problem) -> oracle.Truth:
+    """The true loss and gradient of a problem that has a value."""
+    if np.isinf(problem.reg):
+        return oracle.Truth(
+            loss=INF,
+            loss_rest=0.0,
+            grad=np.sign(problem.W.astype(np.float64)) * INF,
+            grad_rest=np.zeros(problem.W.shape),
+            loss_unit=1.0,
+            grad_unit=np.ones(problem.W.shape),
+        )
+    return oracle.truth(*problem.as_shares(), problem.l1, problem.l2)
 
 
 def one_example(scores: list[float], label: int = 0) -> Problem:
@@ -82,8 +89,25 @@ X, W, y = six_examples().X, six_examples().W, six_examples().y
 LIMIT = "the loss is log Σ exp(s) − s[y], which is finite for finite scores of any size"
 INF_BY_INF = "the softmax is ∞/∞, which is not defined"
 SAME_IN_EVERY_MODE = "a derivative is the same in every mode"
+SAME_AS_ORDINARY = "how an array lies in memory does not change its numbers"
+LEFT_OUT = "an ignored example is in neither sum: Σ w ℓ / Σ w"
+CLASS_WEIGHTS = "an example has the weight of its label, and the mean is Σ w ℓ / Σ w"
+NO_WEIGHT = "the mean Σ w ℓ / Σ w is 0/0, which is not defined"
+SMOOTHED = "the target is (1 − ε) onehot(y) + ε/K"
 NAN_SHOWS = "NaN in the input must show in the output"
 BAD_LABEL = "labels are 0..K − 1; any other label is an error in the data and must be reported"
+
+CLASSES = np.array([1.0, 2.0, 0.5], np.float32)
+WEIGHTS = np.array([1.0, 2.0, 0.5, 1.0, 3.0, 0.25], np.float32)
+SOFT = np.random.default_rng(3).dirichlet(np.ones(3), 6).astype(np.float32)
+IGNORED = np.array([0, -100, 2, -100, 1, 0])
+SQUARE = np.random.default_rng(4).standard_normal((2, 3, 4)).astype(np.float32)
+
+
+def _overflow(row: int) -> np.ndarray:
+    """X, with one example whose scores exceed the largest float32."""
+    return np.where(np.arange(len(X))[:, None] == row, np.float32(3e38), X)
+
 
 _TABLE = (
     EdgeCase("ordinary", "six examples, three classes", "value", "an ordinary problem", six_examples()),
@@ -109,7 +133,7 @@ _TABLE = (
         "value",
         SAME_IN_EVERY_MODE,
         one_example([3e38, -3e38, 0.0]),
-        forward=True,
+        derivative="forward",
     ),
     EdgeCase(
         "minus-inf-forward",
@@ -117,7 +141,7 @@ _TABLE = (
         "value",
         SAME_IN_EVERY_MODE,
         one_example([1.0, -INF, 2.0]),
-        forward=True,
+        derivative="forward",
     ),
     EdgeCase(
         "minus-inf-label",
@@ -238,6 +262,224 @@ _TABLE = (
         "value",
         "the objective has no minimum, but it has a value",
         six_examples(reg=-0.1),
+    ),
+    EdgeCase(
+        "label-int32",
+        "labels in int32",
+        "value",
+        "every integer type holds the numbers of the classes",
+        six_examples(y=y.astype(np.int32)),
+    ),
+    EdgeCase(
+        "label-uint8",
+        "labels in uint8, as in image files",
+        "value",
+        "every integer type holds the numbers of the classes",
+        six_examples(y=y.astype(np.uint8)),
+    ),
+    EdgeCase(
+        "X-transposed",
+        "X in the order of columns",
+        "value",
+        SAME_AS_ORDINARY,
+        six_examples(X=np.asfortranarray(X)),
+    ),
+    EdgeCase(
+        "X-strided",
+        "X as every second row of an array",
+        "value",
+        SAME_AS_ORDINARY,
+        six_examples(X=np.repeat(X, 2, axis=0)[::2]),
+    ),
+    EdgeCase(
+        "X-reversed",
+        "X with its rows reversed, y too",
+        "value",
+        SAME_AS_ORDINARY,
+        six_examples(X=X[::-1], y=y[::-1]),
+    ),
+    EdgeCase(
+        "W-transposed",
+        "W as the transpose of an array (K, D)",
+        "value",
+        SAME_AS_ORDINARY,
+        six_examples(W=np.ascontiguousarray(W.T).T),
+    ),
+    EdgeCase(
+        "batches",
+        "batches of batches: X (2, 3, 4), y (2, 3), K = 5",
+        "value",
+        "the mean over all examples, in whatever shape they come",
+        six_examples(X=X.reshape(2, 3, 4), y=y.reshape(2, 3), W=np.hstack([W, W[:, :2] / 2])),
+    ),
+    EdgeCase(
+        "batches-square",
+        "batches of batches: X (2, 3, 4), y (2, 3), K = 3 as well",
+        "value",
+        "the classes are the last axis, also where another axis has their number",
+        six_examples(X=SQUARE, y=y.reshape(2, 3)),
+    ),
+    EdgeCase(
+        "K-2",
+        "two classes, scores ±50",
+        "value",
+        "the loss is log(1 + exp(−z)) of z = s[y] − s[other], as in logistic regression",
+        one_example([-50.0, 50.0]),
+    ),
+    EdgeCase("sample-weight", "weights of examples", "value", "the mean is Σ w ℓ / Σ w", six_examples(sample_weight=WEIGHTS)),
+    EdgeCase(
+        "sample-weight-0",
+        "a weight of 0",
+        "value",
+        "an example of weight 0 counts as none",
+        six_examples(sample_weight=WEIGHTS * (np.arange(6) != 2)),
+    ),
+    EdgeCase(
+        "sample-weight-all-0",
+        "all weights 0",
+        "undefined",
+        NO_WEIGHT,
+        six_examples(sample_weight=0 * WEIGHTS),
+        judge_gradient=False,
+    ),
+    EdgeCase("class-weight", "weights of classes", "value", CLASS_WEIGHTS, six_examples(class_weight=CLASSES)),
+    EdgeCase(
+        "class-weight-0",
+        "the weight of the only class that occurs is 0",
+        "undefined",
+        NO_WEIGHT,
+        six_examples(y=0 * y, class_weight=CLASSES * np.float32([0, 1, 1])),
+        judge_gradient=False,
+    ),
+    EdgeCase("smoothing", "label smoothing, ε = 0.1", "value", SMOOTHED, six_examples(label_smoothing=0.1)),
+    EdgeCase(
+        "smoothing-minus-inf",
+        "label smoothing, and a score of −∞",
+        "value",
+        "the loss is −ε/K log 0 = ∞; the gradient p − t is finite",
+        replace(one_example([1.0, -INF, 2.0]), label_smoothing=0.1),
+    ),
+    EdgeCase(
+        "smoothing-class-weight",
+        "label smoothing and weights of classes",
+        "value",
+        f"{CLASS_WEIGHTS}; {SMOOTHED}",
+        six_examples(label_smoothing=0.1, class_weight=CLASSES),
+    ),
+    EdgeCase("ignored", "two labels of six are ignored", "value", LEFT_OUT, six_examples(y=IGNORED, ignore_index=-100)),
+    EdgeCase(
+        "ignored-class",
+        "the ignored label is a class",
+        "value",
+        LEFT_OUT,
+        six_examples(ignore_index=2),
+    ),
+    EdgeCase(
+        "ignored-all",
+        "all labels are ignored",
+        "undefined",
+        NO_WEIGHT,
+        six_examples(y=0 * y - 100, ignore_index=-100),
+        judge_gradient=False,
+    ),
+    EdgeCase(
+        "ignored-overflow",
+        "an ignored example, whose scores overflow",
+        "value",
+        LEFT_OUT,
+        six_examples(X=_overflow(1), y=IGNORED, ignore_index=-100),
+    ),
+    EdgeCase(
+        "ignored-class-weight",
+        "ignored labels and weights of classes",
+        "value",
+        LEFT_OUT,
+        six_examples(y=IGNORED, ignore_index=-100, class_weight=CLASSES),
+    ),
+    EdgeCase(
+        "ignored-smoothing",
+        "ignored labels and label smoothing",
+        "value",
+        f"{LEFT_OUT}; {SMOOTHED}",
+        six_examples(y=IGNORED, ignore_index=-100, label_smoothing=0.1),
+    ),
+    EdgeCase(
+        "ignored-smoothing-class-weight",
+        "ignored labels, label smoothing and weights of classes",
+        "value",
+        f"{LEFT_OUT}; {SMOOTHED}",
+        six_examples(y=IGNORED, ignore_index=-100, label_smoothing=0.1, class_weight=CLASSES),
+    ),
+    EdgeCase("soft", "soft labels", "value", "the loss is −Σₖ tₖ log pₖ", six_examples(y=SOFT)),
+    EdgeCase(
+        "soft-one-hot",
+        "one-hot rows as soft labels",
+        "value",
+        "the same as labels",
+        six_examples(y=np.eye(3, dtype=np.float32)[y]),
+    ),
+    EdgeCase(
+        "soft-one-hot-class-weight",
+        "one-hot rows and weights of classes",
+        "value",
+        f"the same as labels: {CLASS_WEIGHTS}",
+        six_examples(y=np.eye(3, dtype=np.float32)[y], class_weight=CLASSES),
+    ),
+    EdgeCase(
+        "soft-0-minus-inf",
+        "soft labels of 0 for a class whose score is −∞",
+        "value",
+        "exp(−∞) = 0: a class of probability 0 and target 0 adds nothing",
+        replace(one_example([1.0, -INF, 2.0]), y=np.array([[0.25, 0.0, 0.75]], np.float32)),
+    ),
+    EdgeCase(
+        "soft-smoothing",
+        "soft labels and label smoothing",
+        "value",
+        "the target is (1 − ε) t + ε/K",
+        six_examples(y=SOFT, label_smoothing=0.1),
+    ),
+    EdgeCase(
+        "inputs-large-scores",
+        "the gradient of X, scores ±10⁴",
+        "value",
+        "∂ℓ/∂x = (p − onehot(y)) Wᵀ",
+        one_example([1e4, -1e4, 0.0]),
+        derivative="inputs",
+    ),
+    EdgeCase(
+        "scores-3e38-hvp",
+        "second derivatives at scores ±3·10³⁸",
+        "value",
+        "∇²ℓ V has the factor diag(p) − ppᵀ, which is 0",
+        one_example([3e38, -3e38, 0.0]),
+        derivative="hvp",
+    ),
+    EdgeCase(
+        "minus-inf-hvp",
+        "second derivatives with a score of −∞ for a wrong class",
+        "value",
+        "∇²ℓ V has the factor diag(p) − ppᵀ, which is 0 for a class of probability 0",
+        one_example([1.0, -INF, 2.0]),
+        derivative="hvp",
+    ),
+    *(
+        EdgeCase(
+            f"{name}-vmap",
+            f"{what}, vectorized over a stack of W",
+            "value",
+            "each member of the stack has its own value",
+            problem,
+            derivative="vmap",
+        )
+        for name, what, problem in (
+            ("ordinary", "six examples", six_examples()),
+            ("minus-inf", "a score of −∞ for a wrong class", one_example([1.0, -INF, 2.0])),
+            ("class-weight", "weights of classes", six_examples(class_weight=CLASSES)),
+            ("smoothing", "label smoothing", six_examples(label_smoothing=0.1)),
+            ("soft", "soft labels", six_examples(y=SOFT)),
+            ("ignored", "two labels of six are ignored", six_examples(y=IGNORED, ignore_index=-100)),
+        )
     ),
 )
 

@@ -1,10 +1,10 @@
 """Estimates, before a case is run, whether a framework would take too long or too much memory for it."""
 
 import time
-from types import ModuleType
 from typing import Any
 
 from softjax.comparison.cases import ACCURACY, AccuracyCase, numpy_dtype
+from softjax.comparison.frameworks import Framework
 
 REASONABLE_SECONDS = 30.0
 REASONABLE_BYTES = 8 * 2**30
@@ -16,14 +16,15 @@ class Estimate:
     There are estimates only for frameworks whose files define `count_operations` or `count_numbers`.
     """
 
-    def __init__(self, module: ModuleType) -> None:
-        self.module = module
+    def __init__(self, framework: Framework) -> None:
+        self.framework = framework
+        self.module = framework.load()
         self.seconds_per_operation: dict[str, float] = {}
 
     def compute(self, case: AccuracyCase, dtype: str) -> Any:
         """The loss and gradient of a case, as NumPy arrays. Later estimates use the time that they take."""
         problem = case.problem(dtype)
-        prepared = self.module.prepare(problem)
+        prepared = self.framework.prepare(problem)
         result = prepared.loss_and_grad(prepared.place(problem.W))
         if hasattr(self.module, "count_operations"):  # the first call may have compiled
             W = prepared.place(problem.W)

@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from softjax.comparison.cases import ACCURACY, numpy_dtype
+from softjax.comparison.conventions import find_convention
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.modes import MODES
@@ -32,21 +34,18 @@ class Judge:
     def __call__(self, job: Job, answer: dict[str, Any], file: Path) -> Record:
         """The record of a worker's answer, whose arrays are in `file`."""
         status = answer["status"]
+        if job.group == "edge_cases":
+            arrays = tuple(read_arrays(file).values()) if status == "done" else ()
+            return Record(**(asdict(job) | _judge_twice(job, answer, arrays)))
         if status != "done":
-            if status == "error" and job.group == "edge_cases" and EDGE_CASES[job.case].expected != "value":
-                status = "right"
             return Record(
                 **asdict(job), status=status, error=answer.get("error"), message=answer.get("message")
             )
         arrays = tuple(read_arrays(file).values())
-        match job.group:
-            case "edge_cases":
-                approximate = FRAMEWORKS[job.framework].approximate
-                figures = judge_edge_case(EDGE_CASES[job.case], approximate, *arrays)
-            case "modes":
-                figures = judge_mode(job, arrays)
-            case _:
-                figures = judge_accuracy(self._find_truth(job.case, job.dtype), job.dtype, *arrays)
+        if job.group == "modes":
+            figures = judge_mode(job, arrays)
+        else:
+            figures = judge_accuracy(self._find_truth(job.case, job.dtype), job.dtype, *arrays)
         return Record(**(asdict(job) | figures))
 
     def _find_truth(self, case: str, dtype: str) -> Truth:
@@ -93,8 +92,45 @@ def measure_errors(loss: np.ndarray, grad: np.ndarray, truth: Truth, dtype: str)
     }
 
 
-def judge_edge_case(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
-    """The fields of the record of an edge case."""
+def _judge_twice(job: Job, answer: dict[str, Any], arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
+    """The fields of the record of an edge case: by the formula, and by what the library documents."""
+    framework = FRAMEWORKS[job.framework]
+    figures = _judge_answer(EDGE_CASES[job.case], framework.approximate, answer, arrays)
+    if figures["status"] not in ("right", "not offered", "not installed"):
+        figures["script"] = answer.get("script")
+    convention = find_convention(job.framework, framework.library, job.case)
+    if convention is None or figures["status"] in ("crash", "hang", "not offered", "not installed"):
+        return figures
+    if convention.outcome == "anything":
+        return figures | {"documented": "right"}
+    by_rule = _judge_answer(convention.as_case(), framework.approximate, answer, arrays)
+    return figures | {"documented": by_rule["status"]}
+
+
+def _judge_answer(
+    case: EdgeCase, approximate: bool, answer: dict[str, Any], arrays: tuple[np.ndarray, ...]
+) -> dict[str, Any]:
+    if answer["status"] == "done":
+        return judge_edge_case(case, approximate, *arrays)
+    refused = answer["status"] == "error" and case.expected != "value"
+    status = "right" if refused else answer["status"]
+    return {"status": status, "error": answer.get("error"), "message": answer.get("message")}
+
+
+def judge_edge_case(case: EdgeCase, approximate: bool, *arrays: np.ndarray) -> dict[str, Any]:
+    """The fields of the record of an edge case, whose arrays are the loss and gradient, or those of its derivative."""
+    if case.derivative in ("gradient", "forward"):
+        return _judge_gradient(case, approximate, *arrays)
+    mode = MODES[case.derivative]
+    shown = {"grad": np.asarray(arrays[-1], np.float64).tolist()}
+    truths = [np.asarray(true) for true in mode.truth(case.problem)]
+    if [a.shape for a in arrays] != [t.shape for t in truths]:
+        return {"status": "wrong", "message": f"shapes {', '.join(str(a.shape) for a in arrays)}"} | shown
+    units = [np.abs(true).max(initial=0) for true in truths]
+    return {"status": _compare(case, approximate, zip(arrays, truths, units, strict=True))} | shown
+
+
+def _judge_gradient(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
     shown = {"loss": float(loss) if loss.size == 1 else None, "grad": np.asarray(grad, np.float64).tolist()}
     if loss.size != 1 or grad.shape != case.problem.W.shape:
         return {"status": "wrong", "message": f"shapes {loss.shape}, {grad.shape}"} | shown
@@ -105,19 +141,23 @@ def judge_edge_case(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: n
         hidden = loss_finite or (case.judge_gradient and grad_finite)
         return {"status": "wrong" if hidden else "right"} | shown
     assert case.truth is not None
-    truth, rounding = case.truth, Rounding.of(case.problem.W.dtype)
+    truth = case.truth
+    parts = ((np.ravel(loss), truth.loss, truth.loss_unit), (grad, truth.grad, truth.grad_unit))
+    return {"status": _compare(case, approximate, parts)} | shown
+
+
+def _compare(case: EdgeCase, approximate: bool, parts: Iterable[tuple[np.ndarray, Any, Any]]) -> str:
+    """The status of values (value, true, unit): right to within the roundings allowed, not finite, or wrong."""
+    rounding = Rounding.of(case.problem.W.dtype)
     allowed_unit = ROUNDINGS_ALLOWED * _unit_of_method(rounding, approximate)
     right, useless = True, False
-    for value, true, unit in (
-        (np.asarray(loss), np.asarray(truth.loss), np.asarray(truth.loss_unit)),
-        (grad, truth.grad, truth.grad_unit),
-    ):
+    for value, true, unit in parts:
         with np.errstate(all="ignore"):
             allowed = allowed_unit * unit + rounding.smallest
             agrees = (value == true) | (np.abs(value - true) <= np.where(np.isfinite(true), allowed, 0))
         right &= bool(agrees.all())
         useless |= bool((~np.isfinite(value) & ~agrees).any())
-    return {"status": "right" if right else "nan" if useless else "wrong"} | shown
+    return "right" if right else "nan" if useless else "wrong"
 
 
 def judge_mode(job: Job, arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
@@ -150,4 +190,4 @@ def correct_refusal(record: Record, ordinary: Record | None) -> Record:
     """
     if ordinary is None or ordinary.status != "error" or record.status != "right" or record.error is None:
         return record
-    return replace(record, status="error")
+    return replace(record, status="error", documented=None)

@@ -28,7 +28,7 @@ class ModeCase:
         match self.name:
             case "forward" | "hvp":
                 return problem.W, V
-            case "hessian" | "per_example":
+            case "hessian" | "per_example" | "inputs":
                 return (problem.W,)
             case "vmap":
                 return (np.stack([problem.W, V, problem.W + V]),)
@@ -37,35 +37,39 @@ class ModeCase:
         """The true results, by the formulas in float64; of the stack in `"vmap"`, by the oracle."""
         if self.name == "vmap":
             (stack,) = self.arguments(problem)
-            truths = [oracle.truth(W, problem.X, problem.y, l2=problem.l2) for W in stack]
+            _, X, y = problem.as_shares()
+            truths = [oracle.truth(W, X, y, l2=problem.l2) for W in stack]
             return np.array([t.loss for t in truths]), np.array([t.grad for t in truths])
-        grads, hessian = _differentiate(problem)
+        X, W = problem.X.astype(np.float64), problem.W.astype(np.float64)
+        Q, curvature = _differentiate_scores(problem)
         match self.name:
             case "forward":
-                grad = grads.mean(axis=0) + 2 * problem.l2 * problem.W.astype(np.float64)
+                grad = X.T @ Q / len(X) + 2 * problem.l2 * W
                 return (np.asarray(np.vdot(grad, self.arguments(problem)[1].astype(np.float64))),)
             case "hvp":
-                return (np.einsum("dkel,el->dk", hessian, self.arguments(problem)[1].astype(np.float64)),)
+                V = self.arguments(problem)[1].astype(np.float64)
+                return (X.T @ np.einsum("nkl,nl->nk", curvature, X @ V) / len(X) + 2 * problem.l2 * V,)
             case "hessian":
-                return (hessian,)
+                hessian = np.einsum("nd,ne,nkl->dkel", X, X, curvature) / len(X)
+                return (hessian + 2 * problem.l2 * np.eye(W.size).reshape(*W.shape, *W.shape),)
             case "per_example":
-                return (grads,)
+                return (np.einsum("nd,nk->ndk", X, Q),)
+            case "inputs":
+                return (Q @ W.T / len(X),)
 
 
-def _differentiate(problem: Problem) -> tuple[Float[np.ndarray, "N D K"], Float[np.ndarray, "D K D K"]]:
-    """The gradient of each example's loss, and the Hessian of the objective.
+def _differentiate_scores(
+    problem: Problem,
+) -> tuple[Float[np.ndarray, "N K"], Float[np.ndarray, "N K K"]]:
+    """The first and second derivatives of each example's loss with respect to its scores.
 
     By the formulas ∂ℓ/∂s = p − onehot(y) and ∂²ℓ/∂s² = diag(p) − ppᵀ, in float64.
     """
-    X, W = problem.X.astype(np.float64), problem.W.astype(np.float64)
-    N, D, K = problem.size
-    e = np.exp(X @ W - (X @ W).max(axis=1, keepdims=True))
+    s, K = problem.X.astype(np.float64) @ problem.W.astype(np.float64), problem.W.shape[1]
+    e = np.exp(s - s.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
-    grads = np.einsum("nd,nk->ndk", X, p - np.eye(K)[problem.y])
     curvature = np.einsum("nk,kl->nkl", p, np.eye(K)) - np.einsum("nk,nl->nkl", p, p)
-    hessian = np.einsum("nd,ne,nkl->dkel", X, X, curvature) / N
-    hessian += 2 * problem.l2 * np.eye(D * K).reshape(D, K, D, K)
-    return grads, hessian
+    return p - np.eye(K)[problem.y], curvature
 
 
 MODES: dict[str, ModeCase] = {
@@ -76,5 +80,6 @@ MODES: dict[str, ModeCase] = {
         ModeCase("hessian", "the whole ∇²L"),
         ModeCase("per_example", "the gradient of each example"),
         ModeCase("vmap", "loss and gradient of a stack of W, vectorized"),
+        ModeCase("inputs", "the gradient with respect to X"),
     )
 }

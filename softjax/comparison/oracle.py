@@ -33,8 +33,8 @@ class Truth:
     - `loss`, `loss_rest`; `grad`, `grad_rest` (D, K): the true values are `loss + loss_rest` and `grad + grad_rest`.
     - `loss_unit`, `grad_unit` (D, K): Σ|terms|, the sum of the magnitudes of all terms of a result, to first order.
       Multiplied by the unit roundoff of a type, this is one rounding of the result, the unit of errors. With e = |X| |W| for the products in the scores, it is
-      1/N |X|ᵀ (p + onehot(y) + p ∘ ((1 − p) ∘ e + Σ_{j≠k} pⱼ eⱼ)) + |∇penalty| + |∇L| for the gradient, and the
-      mean of |ℓ| + 1 + Σₖ |pₖ − 1[y = k]| eₖ, plus |penalty|, for the loss.
+      1/N |X|ᵀ (p + t + p ∘ ((1 − p) ∘ e + Σ_{j≠k} pⱼ eⱼ)) + |∇penalty| + |∇L| for the gradient, and the mean of
+      |ℓ| + 1 + Σₖ |pₖ − tₖ| eₖ, plus |penalty|, for the loss; t is one-hot for a label.
     """
 
     loss: float
@@ -48,28 +48,31 @@ class Truth:
 def truth(
     W: Num[np.ndarray, "D K"],
     X: Num[np.ndarray, "N D"],
-    y: Integer[np.ndarray, " N"],
+    y: Integer[np.ndarray, " N"] | Float[np.ndarray, "N K"],
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> Truth:
-    """1/N Σᵢ −log softmax(X[i] @ W)[y[i]] + l1 Σ|W| + l2 ΣW² and its gradient, for finite X.
+    """1/N Σᵢ −Σₖ tᵢₖ log softmax(X[i] @ W)[k] + l1 Σ|W| + l2 ΣW² and its gradient, for finite X.
 
     **Arguments:**
 
     - `W`: weights (D, K), `X`: features (N, D). Their values count as exact. An entry of `W` may be −∞ if the features
       that multiply it are positive; then the class has probability 0.
-    - `y`: labels (N,), integers 0..K−1.
+    - `y`: labels (N,), integers 0..K−1, whose targets are one-hot; or targets (N, K), not negative, of any sum: a
+      weight of an example is a factor of its row.
     - `l1`, `l2`: the coefficients of the penalty.
 
-    Raises `ValueError` if there are no examples, or if a label lies outside 0..K−1.
+    Raises `ValueError` if there are no examples, if a label lies outside 0..K−1, or if a problem with targets is large.
     """
     if len(X) == 0:
         raise ValueError("the mean loss of no examples is undefined")
-    if y.min() < 0 or y.max() >= W.shape[1]:
+    if y.ndim == 1 and (y.min() < 0 or y.max() >= W.shape[1]):
         raise ValueError(f"y must hold labels 0..{W.shape[1] - 1}, got {y.min()} to {y.max()}")
     W, X = W.astype(np.float64), X.astype(np.float64)
     if X.size * W.shape[1] <= MPMATH_AT_MOST:
         (loss, loss_rest), (grad, grad_rest) = compute_by_mpmath(W, X, y, l1, l2)
+    elif y.ndim > 1:
+        raise ValueError(f"targets are for N D K of at most {MPMATH_AT_MOST:,}, got {X.size * W.shape[1]:,}")
     else:
         (loss, loss_rest), (grad, grad_rest) = compute_extended(W, X, y, l1, l2)
     loss_unit, grad_unit = compute_units(W, X, y, l1, l2)
@@ -87,7 +90,7 @@ def truth(
 def evaluate_by_mpmath(
     W: Num[np.ndarray, "D K"],
     X: Num[np.ndarray, "N D"],
-    y: Integer[np.ndarray, " N"],
+    y: Integer[np.ndarray, " N"] | Float[np.ndarray, "N K"],
     l1: float,
     l2: float,
     digits: int = DIGITS,
@@ -101,16 +104,18 @@ def evaluate_by_mpmath(
     (N, D), K = X.shape, W.shape[1]
     w = [[mp.mpf(float(v)) for v in row] for row in W]
     loss, grad = mp.mpf(0), [[mp.mpf(0)] * K for _ in range(D)]
-    for row, label in zip(X.tolist(), y.tolist(), strict=True):
-        x = [mp.mpf(v) for v in row]
+    for row, shares in zip(X.tolist(), _as_targets(y, K).tolist(), strict=True):
+        x, t = [mp.mpf(v) for v in row], [mp.mpf(v) for v in shares]
         s = [mp.fsum(x[d] * w[d][k] for d in range(D) if x[d] != 0) for k in range(K)]
         e = [mp.exp(v - max(s)) for v in s]
-        total = mp.fsum(e)
-        others = mp.fsum(e[:label] + e[label + 1 :])
-        # not from 1 − p_y, which loses all digits if p_y is very close to 1
-        loss += mp.inf if e[label] == 0 else mp.log1p(others / e[label])
+        total, whole = mp.fsum(e), mp.fsum(t)
         for k in range(K):
-            q = -others / total if k == label else e[k] / total
+            q = e[k] / total * (whole - t[k])
+            if t[k]:
+                # not from 1 − pₖ, which loses all digits if pₖ is very close to 1
+                others = mp.fsum(e[:k] + e[k + 1 :])
+                loss += mp.inf if e[k] == 0 else t[k] * mp.log1p(others / e[k])
+                q -= t[k] * others / total
             for d in range(D):
                 grad[d][k] += x[d] * q / N
     loss /= N
@@ -193,22 +198,30 @@ def compute_units(
     W: np.ndarray, X: np.ndarray, y: np.ndarray, l1: float, l2: float
 ) -> tuple[float, np.ndarray]:
     """`loss_unit` and `grad_unit` of `Truth`, without their last terms |ℓ| and |∇L|."""
-    rows, size = np.arange(len(X)), np.abs(X)
+    size, targets = np.abs(X), _as_targets(y, W.shape[1])
+    whole = targets.sum(axis=1, keepdims=True)
     with np.errstate(all="ignore"):
         weights = np.where(np.isfinite(W), np.abs(W), 0)  # a weight of −∞ has no rounding error
         s = X @ W
         p = np.exp(s - s.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         e = size @ weights
-        moved = p * e  # by the rounding errors of the scores
-        mean = moved.sum(axis=1)
-        at_label = mean + (1 - 2 * p[rows, y]) * e[rows, y]  # Σₖ |pₖ − 1[y = k]| eₖ
-        loss = float((at_label + 1).mean() + l1 * weights.sum() + l2 * (weights**2).sum())
-        terms = p * (1 + mean[:, None] + (1 - 2 * p) * e)
-        terms[rows, y] += 1
+        mean = (p * e).sum(axis=1, keepdims=True)  # of the shifts by the rounding errors of the scores
+        moved = (np.abs(whole * p - targets) * e).sum(axis=1)
+        loss = float((moved + whole[:, 0]).mean() + l1 * weights.sum() + l2 * (weights**2).sum())
+        terms = whole * p * (1 + mean + (1 - 2 * p) * e) + targets
         grad = size.T @ terms / len(X)
         if l1:
             grad += l1
         if l2:
             grad += 2 * l2 * weights
     return loss, grad
+
+
+def _as_targets(y: np.ndarray, K: int) -> np.ndarray:
+    """The one-hot rows of labels, or the targets as they are, (N, K)."""
+    if y.ndim > 1:
+        return y.astype(np.float64)
+    targets = np.zeros((len(y), K))
+    targets[np.arange(len(y)), y] = 1
+    return targets

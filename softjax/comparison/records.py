@@ -1,7 +1,7 @@
 """The records of a comparison: a job, a framework's answer to it, its speed, and all of them together."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Group = Literal["accuracy", "edge_cases", "modes", "speed"]
 
@@ -28,8 +28,12 @@ class Record:
       but there is a value). In accuracy cases: `"measured"`, or `"nan"` if the loss or gradient is not finite.
       In all cases: `"crash"` and `"hang"` of the process, `"not offered"` (the framework lacks the type or mode),
       `"not run"` (it would take too long or too much memory; `message` has the estimate), `"not installed"`.
+    - `documented`: of an edge case about which the library documents something else than the formula
+      (`softjax.comparison.conventions`): `"right"` if it does what it says, else the status by what it says.
     - `error`, `message`: the exception's name and first line, or the signal's name, or an estimate.
-    - `loss`: the loss that was returned; `grad`: the gradient, for small problems only.
+    - `loss`: the loss that was returned; `grad`: the gradient, or the derivative that the case asks for, as nested
+      lists, for small problems only.
+    - `script`: of an edge case whose outcome is not right: a script that shows it, with this framework alone.
     - `relative_error`: ‖g − true‖ / ‖true‖ of the gradient, or of the mode's derivative.
     - `roundings`, `loss_roundings`: the error of the worst entry and of the loss, in roundings of the type
       (`softjax.comparison.oracle.Truth`). For modes: the relative error divided by the unit roundoff.
@@ -40,10 +44,12 @@ class Record:
     case: str
     dtype: str
     status: str
+    documented: str | None = None
     error: str | None = None
     message: str | None = None
     loss: float | None = None
-    grad: list[list[float]] | None = None
+    grad: Any = None
+    script: str | None = None
     relative_error: float | None = None
     roundings: float | None = None
     loss_roundings: float | None = None

@@ -9,7 +9,6 @@ import re
 import sys
 import time
 import warnings
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,10 @@ import numpy as np
 from softjax.comparison.cases import ACCURACY, AccuracyCase
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.estimate import Estimate
-from softjax.comparison.frameworks import FRAMEWORKS
-from softjax.comparison.modes import MODES
+from softjax.comparison.frameworks import FRAMEWORKS, Framework
+from softjax.comparison.frameworks.protocol import NotOffered, Prepared, Problem
+from softjax.comparison.modes import MODES, ModeCase
+from softjax.comparison.script import write_script
 from softjax.comparison.timing import FirstCall, make_first_call, time_turn
 
 TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
@@ -32,8 +33,15 @@ class Worker:
         self.import_seconds = 0.0
         self.estimate: Estimate | None = None
         self.first_call: FirstCall | None = None
+        self.script: str | None = None
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a job, with the script of an edge case."""
+        self.script = None
+        answer = self._do(job)
+        return answer if self.script is None else answer | {"script": self.script}
+
+    def _do(self, job: dict[str, Any]) -> dict[str, Any]:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that it gives are saved to its file.
 
         **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
@@ -45,16 +53,17 @@ class Worker:
             module = self.framework.load()
             self.import_seconds = max(self.import_seconds, time.perf_counter() - start)
             if self.estimate is None:
-                self.estimate = Estimate(module)
+                self.estimate = Estimate(self.framework)
             match job["group"]:
                 case "first call":
                     return self._time_first_call(self.estimate, ACCURACY[job["case"]], job["dtype"])
                 case "turn":
                     return self._time_turn()
                 case "edge_cases":
-                    arrays = compute_edge_case(module, EDGE_CASES[job["case"]])
+                    self.script = write_script(self.framework, EDGE_CASES[job["case"]])
+                    arrays = compute_edge_case(self.framework, EDGE_CASES[job["case"]])
                 case "modes":
-                    arrays = compute_mode(module, job["case"])
+                    arrays = compute_mode(self.framework, job["case"])
                 case _:
                     case, dtype = ACCURACY[job["case"]], job["dtype"]
                     if dtype not in module.DTYPES:
@@ -67,6 +76,8 @@ class Worker:
                 return {"status": "not offered"}
             _save(job["file"], arrays)
             return {"status": "done"}
+        except NotOffered as error:
+            return {"status": "not offered", "message": str(error)}
         except Exception as error:  # a framework may raise anything
             return _describe_error(error)
 
@@ -77,7 +88,7 @@ class Worker:
             excess = estimate.describe_excess(case, dtype, TIMED_CALL_AT_MOST)
             if excess:
                 return {"status": "not run", "message": excess}
-        first = self.first_call = make_first_call(self.framework.load(), case.problem(dtype))
+        first = self.first_call = make_first_call(self.framework, case.problem(dtype))
         return {"status": "done", "import": self.import_seconds, "first": first.seconds, "peak": first.peak}
 
     def _time_turn(self) -> dict[str, Any]:
@@ -87,24 +98,30 @@ class Worker:
         return {"status": "done", "seconds": time_turn(self.first_call.call), "products": products_seconds}
 
 
-def compute_edge_case(module: ModuleType, case: EdgeCase) -> Any:
-    """The loss and gradient of an edge case; None where the framework lacks the forward mode that it asks for."""
+def compute_edge_case(framework: Framework, case: EdgeCase) -> Any:
+    """The arrays of an edge case; None where the framework lacks the derivative that it asks for."""
     problem = case.problem
-    prepared = module.prepare(problem)
-    if case.forward and "forward" not in prepared.modes:
+    prepared = framework.prepare(problem)
+    if case.derivative in ("hvp", "inputs", "vmap"):
+        return _compute_derivative(prepared, MODES[case.derivative], problem)
+    if case.derivative == "forward" and "forward" not in prepared.modes:
         return None
     loss, grad = prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
-    if case.forward:
+    if case.derivative == "forward":
         basis = np.eye(problem.W.size, dtype=problem.W.dtype).reshape(-1, *problem.W.shape)
         grad = np.reshape([prepared.modes["forward"](problem.W, V) for V in basis], problem.W.shape)
     return loss, grad
 
 
-def compute_mode(module: ModuleType, name: str) -> Any:
+def compute_mode(framework: Framework, name: str) -> Any:
     """The results of a derivative mode; None where the framework lacks it."""
     case = MODES[name]
-    problem = case.problem(module.DTYPES[0])
-    function = module.prepare(problem).modes.get(name)
+    problem = case.problem(framework.load().DTYPES[0])
+    return _compute_derivative(framework.prepare(problem), case, problem)
+
+
+def _compute_derivative(prepared: Prepared, case: ModeCase, problem: Problem) -> Any:
+    function = prepared.modes.get(case.name)
     if function is None:
         return None
     result = function(*case.arguments(problem))

@@ -13,6 +13,10 @@ from softjax.objective.penalty import Penalty, coefficients
 Mode = Literal["forward", "hvp", "hessian", "per_example", "vmap", "inputs"]
 
 
+class NotOffered(Exception):
+    """Raised by an adapter for a problem that its framework has no way to state."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """The objective L(W) = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ + penalty(W) at one point, as NumPy arrays.
@@ -83,6 +87,22 @@ class Problem:
         K = self.W.shape[1]
         rows = self.y if self.soft else np.eye(K)[self.labels]
         return ((1 - self.label_smoothing) * rows + self.label_smoothing / K).astype(self.W.dtype)
+
+    def as_shares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """W, X (N, D), and labels (N,) or targets (N, K) of the same problem, without weights: as a plain mean.
+
+        The targets are those of the examples with a weight, times wᵢ N / Σ w, in float64.
+        """
+        X = self.X.reshape(-1, self.X.shape[-1])
+        if self.weights is None and self.targets is None:
+            return self.W, X, self.y.reshape(-1).astype(np.int64)
+        K = self.W.shape[1]
+        rows = self.y.reshape(-1, K).astype(np.float64) if self.soft else np.eye(K)[self.labels.reshape(-1)]
+        rows = (1 - self.label_smoothing) * rows + self.label_smoothing / K
+        weights = np.ones(len(X)) if self.weights is None else self.weights.reshape(-1).astype(np.float64)
+        kept = weights != 0
+        share = weights[kept] / weights.mean(where=kept)
+        return self.W, X[kept], share[:, None] * rows[kept]
 
     @staticmethod
     def average(losses: Any, weights: Any, mean: Callable[[Any], Any], total: Callable[[Any], Any]) -> Any:
