@@ -1,6 +1,8 @@
 """NVIDIA Warp: kernels on arrays, compiled for the CPU, and wp.Tape."""
 
 import functools
+import inspect
+import textwrap
 from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
@@ -78,6 +80,7 @@ def prepare(problem: Problem) -> Prepared:
 class _Kernels(NamedTuple):
     compute_scores: Any
     find_peaks: Any
+    log_sum_exp: Any
     pick_labels: Any
     compare_targets: Any
     average: Any
@@ -157,9 +160,54 @@ def _write_kernels(real: Any) -> _Kernels:
             total += W[d, k] * W[d, k]
         wp.atomic_add(loss, 0, l2 * total)
 
-    return _Kernels(compute_scores, find_peaks, pick_labels, compare_targets, average, add_abs, add_squares)
+    return _Kernels(
+        compute_scores,
+        find_peaks,
+        log_sum_exp,
+        pick_labels,
+        compare_targets,
+        average,
+        add_abs,
+        add_squares,
+    )
 
 
 def count_operations(N: int, D: int, K: int) -> float:
     """Operations. The launches of kernels count as 100,000."""
     return 6.0 * N * D * K + 1e5
+
+
+def write_script(problem: Problem) -> str:
+    """The kernels, launched within a tape."""
+    kernels = _write_kernels(getattr(wp, problem.dtype))
+    last = kernels.pick_labels if problem.targets is None else kernels.compare_targets
+    used = [kernels.compute_scores, kernels.find_peaks, kernels.log_sum_exp, last, kernels.average]
+    used += [kernels.add_squares] if problem.reg else []
+    sources = "\n".join(
+        textwrap.dedent(inspect.getsource(kernel.func)).replace("@no_type_check\n", "") for kernel in used
+    )
+    labels = "labels" if problem.ignore_index is not None else "y"
+    if problem.targets is None:
+        y = f"wp.array({labels}.ravel(), dtype=int)"
+    else:
+        y = "wp.array(T.reshape(-1, K), dtype=real)"
+    weights = "np.ones(N)" if problem.weights is None else "w.ravel()"
+    penalty = "    wp.launch(add_squares, D, [W, reg], [loss])\n" if problem.reg else ""
+    return f"""\
+import warp as wp
+real = wp.{problem.dtype}
+{sources}
+(D, K), N = W.shape, {labels}.size
+X, W = wp.array(X.reshape(-1, D), dtype=real), wp.array(W, dtype=real, requires_grad=True)
+y = {y}
+weights, norm = wp.array({weights}, dtype=real), {weights}.sum()
+scores, losses, loss = (wp.zeros(shape, dtype=real, requires_grad=True) for shape in ((N, K), N, 1))
+peaks = wp.zeros(N, dtype=real)
+with wp.Tape() as tape:
+    wp.launch(compute_scores, (N, K), [X, W], [scores])
+    wp.launch(find_peaks, N, [scores], [peaks], record_tape=False)
+    wp.launch({last.key.split("__")[0]}, N, [scores, peaks, y], [losses])
+    wp.launch(average, N, [losses, weights, norm], [loss])
+{penalty}tape.backward(loss)
+print(loss, W.grad)
+"""
