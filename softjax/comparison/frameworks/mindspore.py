@@ -46,15 +46,20 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
     options = {name: getattr(problem, name) for name in _name_options(problem)}
     if "class_weight" in options:
         options["weight"] = ms.Tensor(options.pop("class_weight"))
-    weights = None if problem.sample_weight is None else ms.Tensor(problem.weights)
-    y = ms.Tensor(problem.y if problem.soft or weights is None else problem.labels)
+    weights = None if problem.sample_weight is None else ms.Tensor(problem.weights.reshape(-1))
+    K = problem.W.shape[1]
+    labels = problem.y if problem.soft or weights is None else problem.labels
+    y = ms.Tensor(labels.reshape(-1, K) if problem.soft else labels.reshape(-1))
+
+    def score(W: Any, X: Any) -> Any:  # the loss has the classes in the second axis
+        return (X @ W).reshape(-1, K)
 
     def losses(W: Any, X: Any) -> Any:
-        return ms.ops.cross_entropy(X @ W, y, reduction="none", **options)
+        return ms.ops.cross_entropy(score(W, X), y, reduction="none", **options)
 
     def loss(W: Any, X: Any) -> Any:
         if weights is None:
-            value = ms.ops.cross_entropy(X @ W, y, **options)
+            value = ms.ops.cross_entropy(score(W, X), y, **options)
         else:
             value = problem.average(losses(W, X), weights, ms.ops.mean, ms.ops.sum)
         return problem.penalized(value, lambda: W.abs().sum(), lambda: (W * W).sum())
