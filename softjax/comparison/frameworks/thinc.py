@@ -71,7 +71,8 @@ def write_script(problem: Problem) -> str:
         arguments.append("label_smoothing=label_smoothing")
     if problem.ignore_index is not None:
         arguments.append("missing_value=ignore_index")
-    weigh = "d_scores, loss = d_scores * (w / w.sum())[:, None], None\n" if weighted else ""
+    weigh = "d_scores *= (w / w.sum())[:, None]\nloss = (d_scores**2).sum()\n" if weighted else ""
+    penalty = " + reg * (W * W).sum()" if problem.reg else ""
     flat = "X, y = X.reshape(-1, X.shape[-1]), y.ravel()\n" if write_flat(problem) else ""
     return f"""\
 from thinc.api import CategoricalCrossentropy, Softmax
@@ -81,5 +82,10 @@ layer.set_param("b", np.zeros(W.shape[1], W.dtype))
 guesses, backprop = layer.begin_update(layer.ops.asarray2f(X, dtype=W.dtype))
 d_scores, loss = CategoricalCrossentropy({", ".join(arguments)})(guesses, y)
 {weigh}backprop(d_scores)
-print(loss, layer.get_grad("W").T{write_slope(problem)})
+print(loss{penalty}, layer.get_grad("W").T{write_slope(problem)})
 """
+
+
+def count_numbers(N: int, D: int, K: int) -> float:
+    """For labels, the loss makes a matrix (K, K) of all targets."""
+    return K * K + 4.0 * N * K + 3.0 * D * K
