@@ -27,7 +27,7 @@ def prepare(problem):
 
 def start(line):
     """A program that says hello, and then runs this line of Python for each question."""
-    hello = "sys.stdin.readline(); print('{\"dtypes\": [\"float32\"]}', flush=True)"
+    hello = "sys.stdin.buffer.readline(); print('{\"dtypes\": [\"float32\"]}', flush=True)"
     loop = f"for line in sys.stdin.buffer:\n    if b'\"do\"' in line: {line}"
     return sys.executable, "-c", f"import os, signal, sys\n{hello}\n{loop}"
 
@@ -143,7 +143,7 @@ def test_the_page_shows_this_program():
     assert f"```python\n{ECHO.read_text()}```" in (ROOT / "docs/guide/comparison_protocol.md").read_text()
 
 
-def test_an_error_of_the_compiler_is_its_last_line():
+def test_an_error_of_the_compiler_says_what_is_wrong():
     compiler = FRAMEWORKS["c"].version
     if compiler is None:
         pytest.skip("there is no C compiler")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class CompileError(RuntimeError):
-    """A program cannot be built. The message is the compiler's last line."""
+    """A program cannot be built. The message is a line of the compiler."""
 
 
 class ProgramEnded(SystemExit):
@@ -61,9 +62,15 @@ def build(name: str, *steps: tuple[str, ...], version: str | None = None) -> Pat
             for step in steps:
                 done = _run(step, scratch)
                 if done.returncode != 0:
-                    raise CompileError((done.stderr.strip() or f"exit code {done.returncode}").split("\n")[-1])
+                    raise CompileError(_find_error(done.stderr) or f"{step[0]}: exit code {done.returncode}")
             os.replace(Path(scratch) / "program", program)  # whole, whoever else builds it
     return program
+
+
+def _find_error(text: str) -> str:
+    """The first line of a compiler or linker that says what is wrong, or the last one."""
+    lines = text.strip().split("\n")
+    return next((line for line in lines if re.search("error:|cannot find|undefined reference", line)), lines[-1])
 
 
 def _run(command: tuple[str, ...], folder: str) -> subprocess.CompletedProcess[str]:
