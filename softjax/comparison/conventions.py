@@ -87,11 +87,13 @@ def _weigh_within(problem: Problem, *, over_labels: bool) -> Problem:
 
     Ignored examples are left out of both.
     """
-    kept, weights, K = problem.y != problem.ignore_index, problem.class_weight, problem.W.shape[1]
+    weights, K = problem.class_weight, problem.W.shape[1]
     assert weights is not None
-    if problem.soft:
-        kept = np.ones(len(problem.X), bool)
-    labels, rows = problem.labels[kept], problem.y[kept] if problem.soft else np.eye(K)[problem.labels[kept]]
+    kept = np.ones(len(problem.X), bool)
+    if problem.ignore_index is not None:
+        kept = problem.y != problem.ignore_index
+    labels = problem.labels[kept]
+    rows = problem.y[kept] if problem.soft else np.eye(K)[labels]
     targets = ((1 - problem.label_smoothing) * rows + problem.label_smoothing / K) * weights
     if over_labels:
         targets *= len(labels) / weights[labels].sum()
@@ -116,10 +118,11 @@ def _state(
     rows: tuple[str, ...] = (),
 ) -> tuple[Convention, ...]:
     """One rule about several cases; `change` makes of a case's problem the one with the documented value."""
-    return tuple(
-        Convention(library, case, says, source, outcome, change and change(EDGE_CASES[case].problem), rows)
-        for case in cases
-    )
+
+    def find_problem(case: str) -> Problem | None:
+        return None if change is None else change(EDGE_CASES[case].problem)
+
+    return tuple(Convention(library, case, says, source, outcome, find_problem(case), rows) for case in cases)
 
 
 # Labels that are no index, not even counted from the end; and one that is, counted from the end.
