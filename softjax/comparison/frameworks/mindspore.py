@@ -116,9 +116,19 @@ print(*loss_and_grad(ms.Tensor(W)))
 
 
 def write_forward(problem: Problem, compiled: bool) -> str:
-    """The derivatives along `basis`, by mindspore.jvp, which is a graph in both ways."""
+    """The derivatives along `basis`, by mindspore.jvp, of the loss of probabilities."""
+    targets = "np.eye(W.shape[1], dtype=W.dtype)[y]" if problem.targets is None else "T"
+    losses = "ms.ops.cross_entropy(X @ W, targets, reduction='none')"
+    if problem.weights is None:
+        loss, names, arrays = f"{losses}.mean()", "X, targets", f"X, {targets}"
+    else:
+        loss, names, arrays = f"(w * {losses}).sum() / w.sum()", "X, targets, w", f"X, {targets}, w"
     return f"""\
-{_write_loss(problem)}print([ms.jvp(compute_loss, ms.Tensor(W), ms.Tensor(V)) for V in basis])
+import mindspore as ms
+{names} = map(ms.Tensor, ({arrays}))
+def compute_loss(W):
+    return {loss}{" + reg * (W * W).sum()" if problem.reg else ""}
+print([ms.jvp(compute_loss, ms.Tensor(W), ms.Tensor(V)) for V in basis])
 """
 
 
