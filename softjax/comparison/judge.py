@@ -96,6 +96,8 @@ def _judge_twice(job: Job, answer: dict[str, Any], arrays: tuple[np.ndarray, ...
     """The fields of the record of an edge case: by the formula, and by what the library documents."""
     framework = FRAMEWORKS[job.framework]
     figures = _judge_answer(EDGE_CASES[job.case], framework.approximate, answer, arrays)
+    if figures["status"] not in ("right", "not offered", "not installed"):
+        figures["script"] = answer.get("script")
     convention = find_convention(job.framework, framework.library, job.case)
     if convention is None or figures["status"] in ("crash", "hang", "not offered", "not installed"):
         return figures

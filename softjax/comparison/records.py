@@ -33,6 +33,7 @@ class Record:
     - `error`, `message`: the exception's name and first line, or the signal's name, or an estimate.
     - `loss`: the loss that was returned; `grad`: the gradient, or the derivative that the case asks for, as nested
       lists, for small problems only.
+    - `script`: of an edge case whose outcome is not right: a script that shows it, with this framework alone.
     - `relative_error`: ‖g − true‖ / ‖true‖ of the gradient, or of the mode's derivative.
     - `roundings`, `loss_roundings`: the error of the worst entry and of the loss, in roundings of the type
       (`softjax.comparison.oracle.Truth`). For modes: the relative error divided by the unit roundoff.
@@ -48,6 +49,7 @@ class Record:
     message: str | None = None
     loss: float | None = None
     grad: Any = None
+    script: str | None = None
     relative_error: float | None = None
     roundings: float | None = None
     loss_roundings: float | None = None

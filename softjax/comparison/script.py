@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from softjax.comparison.edge_cases import EDGE_CASES
-from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
+from softjax.comparison.frameworks import FRAMEWORKS, Framework
 from softjax.comparison.frameworks.protocol import NotOffered, Problem
 from softjax.errors import InputError
 
@@ -29,23 +29,29 @@ def show(case: str, framework: str) -> str:
     entry, edge = FRAMEWORKS[framework], EDGE_CASES[case]
     if entry.version is None:
         raise InputError(f"{entry.title} is not installed: {entry.install}")
-    module = entry.load()
-    if edge.derivative == "forward" and not hasattr(module, "write_forward"):
-        raise InputError(f"{entry.title} offers no forward mode")
-    if edge.derivative not in ("gradient", "forward"):
-        raise InputError(f"{case} asks for another derivative than the gradient: there is no script for it")
-    write = module.write_forward if edge.derivative == "forward" else module.write_script
+    script = write_script(entry, edge)
+    if script is None:
+        raise InputError(f"{entry.title} has no way to state this case, or it asks for another derivative")
+    return script
+
+
+def write_script(framework: Framework, case: EdgeCase) -> str | None:
+    """The script of an edge case; None where the framework cannot state it, or for derivatives that have no script."""
+    module = framework.load()
+    writer = {"gradient": "write_script", "forward": "write_forward"}.get(case.derivative, "")
+    if not hasattr(module, writer):
+        return None
     try:
-        body = write(edge.problem, **entry.options)
-    except NotOffered as error:
-        raise InputError(f"{entry.title} cannot state this case: {error}") from None
+        body = getattr(module, writer)(case.problem, **framework.options)
+    except NotOffered:
+        return None
     lines = [
-        f"# {edge.what}, in {entry.title} ({entry.package} {entry.version}). "
-        f"Right: {EXPECTED[edge.expected]} ({edge.reason})",
+        f"# {case.what}, in {framework.title} ({framework.package} {framework.version}). "
+        f"Right: {EXPECTED[case.expected]} ({case.reason})",
         "import numpy as np",
-        *_write_data(edge.problem, body),
+        *_write_data(case.problem, body),
     ]
-    if edge.problem.dtype == "float64" and entry.library in ("JAX", "Optax", "softjax"):
+    if case.problem.dtype == "float64" and framework.library in ("JAX", "Optax", "softjax"):
         lines.insert(2, 'import jax; jax.config.update("jax_enable_x64", True)')
     return "\n".join(lines) + "\n" + body
 

@@ -1,4 +1,4 @@
-"""Measures speed and memory at one size. Each framework runs in its own process, and they take turns."""
+"""Measures speed and memory at one size. Each framework runs in its own process, and they take turns, some at a time."""
 
 import time
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from softjax.comparison.records import Speed
 
 ROUNDS, QUICK_ROUNDS = 11, 5
 SLOW_SECONDS, SLOW_ROUNDS = 2.0, 3  # a framework whose calls take longer gets fewer turns
+TOGETHER = 16  # frameworks that take turns: more would not fit in the memory of a laptop
 PAUSE = 0.05  # seconds; meanwhile the threads of the framework before go to sleep
 
 
@@ -35,13 +36,22 @@ def measure_speeds(case: str, names: Sequence[str], config: CompareConfig) -> di
 
     - `case`: a name in `ACCURACY`; `names`: the frameworks; `config`: has the time limit and the number of rounds.
     """
+    missing = [name for name in names if FRAMEWORKS[name].version is None]
+    speeds = {
+        name: Speed(name, case, "not installed", message=FRAMEWORKS[name].install) for name in missing
+    }
+    installed = [name for name in names if name not in speeds]
+    groups = -(-len(installed) // TOGETHER)
+    for group in range(groups):  # every third, say, so that the ways of a library are spread
+        speeds |= _measure_group(case, installed[group::groups], config)
+    return speeds
+
+
+def _measure_group(case: str, names: Sequence[str], config: CompareConfig) -> dict[str, Speed]:
     timed: dict[str, _Timed] = {}
     speeds: dict[str, Speed] = {}
     try:
         for name in names:
-            if FRAMEWORKS[name].version is None:
-                speeds[name] = Speed(name, case, "not installed", message=FRAMEWORKS[name].install)
-                continue
             one = timed[name] = _Timed(Process(name, fresh=True))
             job = {"group": "first call", "case": case, "dtype": "float32"}
             answer = one.first = one.process.ask(job, config.time_limit)

@@ -19,6 +19,7 @@ from softjax.comparison.estimate import Estimate
 from softjax.comparison.frameworks import FRAMEWORKS, Framework
 from softjax.comparison.frameworks.protocol import NotOffered, Prepared, Problem
 from softjax.comparison.modes import MODES, ModeCase
+from softjax.comparison.script import write_script
 from softjax.comparison.timing import FirstCall, make_first_call, time_turn
 
 TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
@@ -32,8 +33,15 @@ class Worker:
         self.import_seconds = 0.0
         self.estimate: Estimate | None = None
         self.first_call: FirstCall | None = None
+        self.script: str | None = None
 
     def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a job, with the script of an edge case."""
+        self.script = None
+        answer = self._do(job)
+        return answer if self.script is None else answer | {"script": self.script}
+
+    def _do(self, job: dict[str, Any]) -> dict[str, Any]:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that it gives are saved to its file.
 
         **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
@@ -52,6 +60,7 @@ class Worker:
                 case "turn":
                     return self._time_turn()
                 case "edge_cases":
+                    self.script = write_script(self.framework, EDGE_CASES[job["case"]])
                     arrays = compute_edge_case(self.framework, EDGE_CASES[job["case"]])
                 case "modes":
                     arrays = compute_mode(self.framework, job["case"])

@@ -1,5 +1,7 @@
 """Every framework that can run in the tests' process computes the same loss and gradient, whatever the penalty, the type and the derivative."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.problems import PENALTIES
@@ -7,22 +9,30 @@ from support.problems import PENALTIES
 from softjax.comparison import oracle
 from softjax.comparison.cases import numpy_dtype
 from softjax.comparison.frameworks import FRAMEWORKS
-from softjax.comparison.frameworks.protocol import Problem
+from softjax.comparison.frameworks.protocol import NotOffered, Problem
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
-IN_PROCESS = [  # TensorFlow's and tinygrad's import, and compilers, are for the comparison's own processes
+HEAVY = ("TensorFlow", "Keras", "PaddlePaddle", "MindSpore", "MLX", "tinygrad")  # for processes of their own
+IN_PROCESS = [
     pytest.param(name, marks=pytest.mark.slow if "torch" in name else ())
     for name, framework in FRAMEWORKS.items()
-    if not framework.compiles and name not in ("tensorflow", "tinygrad", "mlx")
+    if not framework.compiles and framework.library not in HEAVY and framework.program is None
 ]
+VARIANTS = {
+    "sample weights": {"sample_weight": np.array([1.0, 2.0, 0.5, 0.0, 3.0, 0.25])},
+    "class weights": {"class_weight": np.array([1.0, 2.0, 0.5])},
+    "smoothing": {"label_smoothing": 0.1},
+    "soft labels": {"y": np.random.default_rng(3).dirichlet(np.ones(3), 6)},
+    "ignored labels": {"y": np.array([0, -100, 2, -100, 1, 0]), "ignore_index": -100},
+}
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are theirs
 
 
 def load(name):
     if FRAMEWORKS[name].version is None:
         pytest.skip(f"{FRAMEWORKS[name].title} is not installed: {FRAMEWORKS[name].install}")
-    return FRAMEWORKS[name].load()
+    return FRAMEWORKS[name]
 
 
 def make_problem(dtype="float64", penalty="l2", reg=0.3):
@@ -35,21 +45,40 @@ def make_problem(dtype="float64", penalty="l2", reg=0.3):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_the_loss_and_gradient_are_right_for_every_penalty_and_in_every_type(name, penalty):
-    module = load(name)
-    for dtype in module.DTYPES if penalty == "elastic_net" else ("float32",):
+    framework = load(name)
+    for dtype in framework.load().DTYPES if penalty == "elastic_net" else ("float32",):
         problem = make_problem(dtype, penalty)
-        prepared = module.prepare(problem)
-        loss, grad = prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
-        truth = oracle.truth(problem.W, problem.X, problem.y, problem.l1, problem.l2)
-        unit = Rounding.of(numpy_dtype(dtype)).unit
-        if FRAMEWORKS[name].approximate:
-            unit **= 2 / 3
-        assert grad.shape == problem.W.shape
-        assert abs(float(loss) - truth.loss) < 10 * unit * truth.loss_unit
-        assert (np.abs(grad.astype(float) - truth.grad) < 10 * unit * truth.grad_unit).all()
+        check_against_oracle(framework, problem)
 
 
-@pytest.mark.parametrize("name", ["numpy-vectorized", "jax-by-hand"])
+def check_against_oracle(framework, problem):
+    prepared = framework.prepare(problem)
+    loss, grad = prepared.to_numpy(prepared.loss_and_grad(prepared.place(problem.W)))
+    truth = oracle.truth(*problem.as_shares(), problem.l1, problem.l2)
+    unit = Rounding.of(numpy_dtype(problem.dtype)).unit
+    if framework.approximate:
+        unit **= 2 / 3
+    assert grad.shape == problem.W.shape
+    assert abs(float(loss) - truth.loss) < 10 * unit * truth.loss_unit
+    assert (np.abs(grad.astype(float) - truth.grad) < 10 * unit * truth.grad_unit).all()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_weights_soft_labels_and_ignored_labels_are_right(name, variant):
+    framework = load(name)
+    dtype = np.float64 if "float64" in framework.load().DTYPES else np.float32
+    changes = {
+        key: a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
+        for key, a in VARIANTS[variant].items()
+    }
+    try:
+        check_against_oracle(framework, replace(make_problem(np.dtype(dtype).name), **changes))
+    except NotOffered as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", ["numpy-vectorized", "softjax-jit"])
 def test_the_products_alone_are_the_two_of_the_gradient(name):
     problem = make_problem("float32")
     prepared = load(name).prepare(problem)
@@ -60,9 +89,9 @@ def test_the_products_alone_are_the_two_of_the_gradient(name):
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_weights_are_placed_anew_for_each_call_and_never_changed(name):
-    module = load(name)
+    framework = load(name)
     problem = make_problem("float32")
-    prepared = module.prepare(problem)
+    prepared = framework.prepare(problem)
     placed = prepared.place(problem.W)
     first = prepared.to_numpy(prepared.loss_and_grad(placed))
     other = prepared.to_numpy(prepared.loss_and_grad(prepared.place(2 * problem.W)))
@@ -73,9 +102,9 @@ def test_weights_are_placed_anew_for_each_call_and_never_changed(name):
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_the_other_derivatives_are_right(name):
-    module = load(name)
+    framework = load(name)
     problem = make_problem()
-    prepared = module.prepare(problem)
+    prepared = framework.prepare(problem)
     for mode, function in prepared.modes.items():
         case = MODES[mode]
         result = function(*case.arguments(problem))

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sklearn.metrics import log_loss
+
 from softjax.comparison import oracle
+from softjax.comparison.frameworks.protocol import Problem
 
 UNIT = 2.0**-53
 extended = pytest.mark.skipif(
@@ -36,6 +39,19 @@ def test_of_two_classes_the_loss_is_the_softplus_of_the_margin(a, b):
         expected, p = mpmath.log1p(mpmath.exp(margin)), 1 / (1 + mpmath.exp(-margin))
         assert abs(truth.loss + mpmath.mpf(truth.loss_rest) - expected) <= mpmath.mpf(10) ** -30 * expected
         assert np.allclose(truth.grad, [[-float(p), float(p)]], rtol=1e-15, atol=0)
+
+
+def test_a_problem_with_weights_is_the_weighted_mean_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    X, W, y = rng.normal(size=(8, 4)), rng.normal(size=(4, 3)), rng.integers(0, 3, 8)
+    weights, classes = rng.uniform(0, 2, 8) * (np.arange(8) != 3), np.array([1.0, 2.0, 0.5])
+    problem = Problem(X, np.where(np.arange(8) == 5, -1, y), W, sample_weight=weights, class_weight=classes, ignore_index=-1)
+    e = np.exp(X @ W)
+    kept = np.arange(8) != 5
+    expected = log_loss(
+        y[kept], (e / e.sum(axis=1, keepdims=True))[kept], sample_weight=(weights * classes[y])[kept], labels=range(3)
+    )
+    assert oracle.truth(*problem.as_shares()).loss == pytest.approx(expected, rel=1e-14)
 
 
 def test_many_threads_may_ask_at_once():
@@ -69,18 +85,21 @@ def test_one_class_has_no_loss_and_a_class_ruled_out_no_share():
 
 
 @pytest.mark.parametrize("scale", [0.1, 10.0])
-def test_its_gradient_is_the_derivative_of_a_loss_written_otherwise(scale):
+@pytest.mark.parametrize("targets", [None, [[1.0, 0.0, 0.0], [0.25, 2.0, 0.5], [0.1, 0.2, 0.7]]])
+def test_its_gradient_is_the_derivative_of_a_loss_written_otherwise(scale, targets):
     """−log of the quotient itself, differentiated by mpmath's differences at twice the digits."""
     W, X, y = random_problem(N=3, D=2, K=3, scale=scale)
+    shares = np.eye(3)[y] if targets is None else np.array(targets)
+    y = y if targets is None else shares
     value, grad = oracle.evaluate_by_mpmath(W, X, y, 0.1, 0.2)
     with mpmath.workdps(100):
 
         def loss(*w):
             w = [w[3 * d : 3 * d + 3] for d in range(2)]
             total = mpmath.mpf(0)
-            for x, label in zip(X.tolist(), y.tolist(), strict=True):
+            for x, t in zip(X.tolist(), shares.tolist(), strict=True):
                 e = [mpmath.exp(x[0] * w[0][k] + x[1] * w[1][k]) for k in range(3)]
-                total -= mpmath.log(e[label] / sum(e))
+                total -= sum(t[k] * mpmath.log(e[k] / sum(e)) for k in range(3))
             flat = [v for row in w for v in row]
             return total / 3 + 0.1 * sum(map(abs, flat)) + 0.2 * sum(v * v for v in flat)
 

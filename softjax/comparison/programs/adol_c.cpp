@@ -4,7 +4,7 @@
 
 #include "loss.hpp"
 
-static double loss_and_grad(const pipe::Problem<double>& problem, std::size_t K, const std::vector<double>& W,
+static double loss_and_grad(const softjax::Problem<double>& problem, std::size_t K, const std::vector<double>& W,
                             std::vector<double>& grad) {
   const short tape = 1;
   // Buffers of operations, locations, constants and values that hold the whole tape: otherwise it goes to files.
@@ -22,4 +22,4 @@ static double loss_and_grad(const pipe::Problem<double>& problem, std::size_t K,
   return value;
 }
 
-int main() { return pipe::serve("ADOL-C", VERSION, {pipe::offer<double>(loss_and_grad)}); }
+int main() { return softjax::serve("ADOL-C", VERSION, {softjax::offer<double>(loss_and_grad)}); }
