@@ -27,7 +27,7 @@ def prepare(problem):
 
 def start(line):
     """A program that says hello, and then runs this line of Python for each question."""
-    hello = "sys.stdin.buffer.readline(); print('{\"dtypes\": [\"float32\"]}', flush=True)"
+    hello = 'sys.stdin.buffer.readline(); print(\'{"dtypes": ["float32"]}\', flush=True)'
     loop = f"for line in sys.stdin.buffer:\n    if b'\"do\"' in line: {line}"
     return sys.executable, "-c", f"import os, signal, sys\n{hello}\n{loop}"
 
@@ -103,7 +103,7 @@ def test_what_a_program_does_not_offer_is_not_offered():
 
 def test_the_time_is_that_of_the_programs_clock():
     problem = six_examples()
-    answers = "'{\"id\": 0, \"seconds\": 12.5}'"
+    answers = '\'{"id": 0, "seconds": 12.5}\''
     prepared = shared_pipe.prepare_program(problem, *start(f"print({answers}, flush=True)"))
     prepared.loss_and_grad(0)
     assert prepared.read_clock() == 12.5
@@ -219,7 +219,9 @@ def test_labels_that_are_no_class_are_refused_by_programs_in_c(name):
         assert type(raised.value).__name__ in ("std::out_of_range", "std::invalid_argument")
 
 
-@pytest.mark.parametrize("case", ["ordinary", "large-scores", "minus-inf-label", "batches", "X-integer", "reg-inf"])
+@pytest.mark.parametrize(
+    "case", ["ordinary", "large-scores", "minus-inf-label", "batches", "X-integer", "reg-inf"]
+)
 @pytest.mark.parametrize("name", ["c", "adol-c", "sacado"])
 def test_programs_in_c_are_right_at_the_limits(name, case):
     edge = EDGE_CASES[case]

@@ -73,7 +73,11 @@ def write_script(problem: Problem) -> str:
         parts["weight"] = "weights[i]"
     if problem.targets is not None:
         data, arrays = data + "«real» targets[] = %s;\n", arrays + ", write(T)"
-        parts |= {"check": "", "share": "targets[i * K + k] * (log(total) - s[k])", "target": "targets[i * K + k]"}
+        parts |= {
+            "check": "",
+            "share": "targets[i * K + k] * (log(total) - s[k])",
+            "target": "targets[i * K + k]",
+        }
     if problem.reg:
         data, arrays = data + "const «real» reg = %s;\n", arrays + ", reg"
     parts |= {"data": data, "arrays": arrays, "real": "float" if problem.dtype == "float32" else "double"}
