@@ -16,7 +16,8 @@ program = '''
 #include <vector>
 «include»
 using std::exp, std::log;
-const double inf = INFINITY, nan = NAN;
+#define inf INFINITY
+#define nan NAN
 const std::vector<«real»> X = %s, W = %s«names»;
 const std::vector<long> y = %s;
 const int N = %d, D = %d, K = %d;
