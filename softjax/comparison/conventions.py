@@ -87,8 +87,8 @@ def _weigh_within(problem: Problem, *, over_labels: bool) -> Problem:
 
     Ignored examples are left out of both.
     """
-    weights, K = problem.class_weight, problem.W.shape[1]
-    assert weights is not None
+    assert problem.class_weight is not None
+    weights, K = problem.class_weight.astype(np.float64), problem.W.shape[1]
     kept = np.ones(len(problem.X), bool)
     if problem.ignore_index is not None:
         kept = problem.y != problem.ignore_index
@@ -104,7 +104,8 @@ def _weigh_within(problem: Problem, *, over_labels: bool) -> Problem:
 
 def _weigh_by_targets(problem: Problem) -> Problem:
     """An example has the weight Σₖ w[k] t[k] of its smoothed target t."""
-    assert problem.targets is not None and problem.class_weight is not None
+    assert problem.targets is not None
+    assert problem.class_weight is not None
     return replace(problem, sample_weight=problem.targets @ problem.class_weight, class_weight=None)
 
 
@@ -140,9 +141,11 @@ IGNORED = (
 NUMPY_INDEX = "https://numpy.org/doc/stable/user/basics.indexing.html"
 TORCH_LOSS = "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html"
 TORCH_REFERENCE = "https://github.com/pytorch/pytorch/blob/main/torch/testing/_internal/common_nn.py"
-MINDSPORE_LOSS = "https://www.mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.cross_entropy.html"
-MINDSPORE_PRODUCT = "https://www.mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.matmul.html"
-PADDLE_LOSS = "https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/functional/cross_entropy_en.html"
+MINDSPORE_LOSS = "https://mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.cross_entropy.html"
+MINDSPORE_PRODUCT = "https://mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.matmul.html"
+PADDLE_LOSS = (
+    "https://paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/functional/cross_entropy_en.html"
+)
 TENSORFLOW_LOSS = "https://www.tensorflow.org/api_docs/python/tf/nn/sparse_softmax_cross_entropy_with_logits"
 TENSORFLOW_PRODUCT = "https://www.tensorflow.org/api_docs/python/tf/linalg/matmul"
 JAX_TAKE = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.take_along_axis.html"
@@ -153,7 +156,7 @@ OPTAX_LOSSES = "https://optax.readthedocs.io/en/latest/api/losses.html"
 MLX_INDEX = "https://ml-explore.github.io/mlx/build/html/usage/indexing.html"
 PYTENSOR_INDEX = "https://pytensor.readthedocs.io/en/latest/library/tensor/basic.html#indexing"
 PYTENSOR_UNSAFE = "https://pytensor.readthedocs.io/en/latest/faq.html#unsafe-rewrites"
-CASADI_INDEX = "https://web.casadi.org/docs/#getting-and-setting-elements-in-matrices"
+CASADI_INDEX = "https://github.com/casadi/casadi/blob/main/docs/users_guide/source/symbolic.rst"
 DRJIT_DEBUGGING = "https://drjit.readthedocs.io/en/latest/debug.html"
 TAICHI_DEBUGGING = "https://docs.taichi-lang.org/docs/debugging"
 WARP_DEBUGGING = "https://nvidia.github.io/warp/stable/user_guide/debugging.html"
@@ -324,7 +327,9 @@ CONVENTIONS: tuple[Convention, ...] = (
         change=_blank,
         rows=("optax-safe", "optax-safe-jit"),
     ),
-    *_state("MLX", MLX_INDEX, "indices are not checked: out of bounds is undefined behaviour", "anything", *BEYOND),
+    *_state(
+        "MLX", MLX_INDEX, "indices are not checked: out of bounds is undefined behaviour", "anything", *BEYOND
+    ),
     *_state("MLX", MLX_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end),
     *_state(
         "PyTensor",
@@ -334,7 +339,9 @@ CONVENTIONS: tuple[Convention, ...] = (
         *BEYOND,
         "label-count",
     ),
-    *_state("PyTensor", PYTENSOR_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end),
+    *_state(
+        "PyTensor", PYTENSOR_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end
+    ),
     *_state("CasADi", CASADI_INDEX, FROM_THE_END, "value", LAST, change=_count_from_end),
     *_state(
         "Dr.Jit",
