@@ -10,7 +10,7 @@ from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.judge import ROUNDINGS_ALLOWED
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
-from softjax.runs.files import write_text
+from softjax.runs.files import raise_as_input_error, write_text
 
 VERSION = 1  # changes when a field or the outcome of a case changes
 CASES = Path(__file__).with_name("cases.json")
@@ -23,7 +23,8 @@ def export_cases(path: Path) -> None:
 
     Raises `InputError` if the file cannot be written.
     """
-    write_text(path, CASES.read_text(encoding="utf-8"))
+    with raise_as_input_error(f"{path} cannot be written"):
+        write_text(path, CASES.read_text(encoding="utf-8"))
 
 
 def describe_cases() -> str:
