@@ -129,15 +129,6 @@ def _state(
 # Labels that are no index, not even counted from the end; and one that is, counted from the end.
 BEYOND = ("label-K", "label-minus-100", "label-minus-100-batch")
 LAST = "label-minus-1"
-IGNORED = (
-    "ignored",
-    "ignored-all",
-    "ignored-overflow",
-    "ignored-class-weight",
-    "ignored-smoothing",
-    "ignored-smoothing-class-weight",
-)
-
 NUMPY_INDEX = "https://numpy.org/doc/stable/user/basics.indexing.html"
 TORCH_LOSS = "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html"
 TORCH_REFERENCE = "https://github.com/pytorch/pytorch/blob/main/torch/testing/_internal/common_nn.py"
@@ -209,7 +200,14 @@ CONVENTIONS: tuple[Convention, ...] = (
         "ignored-smoothing-class-weight",
         change=lambda problem: _weigh_within(problem, over_labels=True),
     ),
-    *_state("PyTorch", TORCH_LOSS, "labels are required to be int64", "refused", "label-int32"),
+    *_state(
+        "PyTorch",
+        TORCH_LOSS,
+        "labels are required to be int64",
+        "refused",
+        "label-int32",
+        rows=("torch-eager", "torch-func"),  # torch.compile computes the value
+    ),
     *_state(
         "MindSpore",
         MINDSPORE_LOSS,
@@ -227,7 +225,6 @@ CONVENTIONS: tuple[Convention, ...] = (
         change=lambda problem: _weigh_within(problem, over_labels=False),
     ),
     *_state("MindSpore", MINDSPORE_LOSS, "labels must be int32", "refused", "label-uint8"),
-    *_state("MindSpore", MINDSPORE_LOSS, "scores must be float16 or float32", "refused", "float64"),
     *_state(
         "MindSpore",
         MINDSPORE_PRODUCT,
@@ -241,7 +238,11 @@ CONVENTIONS: tuple[Convention, ...] = (
         PADDLE_LOSS,
         "a negative ignore_index means that no label is ignored, and labels are 0..C − 1",
         "refused",
-        *IGNORED,
+        "ignored",
+        "ignored-all",
+        "ignored-overflow",
+        "ignored-smoothing",
+        "ignored-smoothing-class-weight",
     ),
     *_state(
         "PaddlePaddle",
@@ -350,6 +351,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "anything",
         *BEYOND,
         LAST,
+        "label-count",
     ),
     *_state(
         "Taichi",
@@ -380,7 +382,20 @@ CONVENTIONS: tuple[Convention, ...] = (
 
 _THINC = "https://github.com/explosion/thinc/pull/647"
 _STATSMODELS = "https://github.com/statsmodels/statsmodels/issues/3635"
-_PADDLE = "https://github.com/PaddlePaddle/Paddle/issues/47418"
+_PADDLE = "https://github.com/PaddlePaddle/Paddle/issues/47418"  # the mean counts ignored examples
+_PADDLE_CLIP = (
+    "https://github.com/PaddlePaddle/Paddle/issues/20994"  # scores 64 below the largest are cut off
+)
+_PADDLE_CLIPS = (
+    "large-scores",
+    "scores-3e38",
+    "minus-inf-other",
+    "minus-inf-label",
+    "K-2",
+    "smoothing-minus-inf",
+    "soft-0-minus-inf",
+    "inputs-large-scores",
+)
 _OPTAX = "https://github.com/google-deepmind/optax/pull/1762"
 _JAX = "https://github.com/jax-ml/jax/issues/278"
 
@@ -388,6 +403,7 @@ _JAX = "https://github.com/jax-ml/jax/issues/278"
 THREADS: dict[tuple[str, str], str] = {
     **{("thinc", case.name): _THINC for case in EDGE_CASES.values() if case.expected == "value"},
     **{("JAX", case): _JAX for case in BEYOND},
+    **{("PaddlePaddle", case): _PADDLE_CLIP for case in _PADDLE_CLIPS},
     ("MLX", "float64"): "https://github.com/ml-explore/mlx/issues/3047",
     ("Optax", "label-K"): "https://github.com/google-deepmind/optax/issues/1185",
     ("Optax", "minus-inf-forward"): _OPTAX,
@@ -396,6 +412,7 @@ THREADS: dict[tuple[str, str], str] = {
     ("PaddlePaddle", "ignored"): _PADDLE,
     ("PaddlePaddle", "ignored-all"): _PADDLE,
     ("PaddlePaddle", "ignored-overflow"): _PADDLE,
+    ("PaddlePaddle", "label-minus-100"): _PADDLE,
     ("PaddlePaddle", "label-minus-100-batch"): _PADDLE,
     ("PyTorch", "ignored-overflow"): "https://github.com/pytorch/pytorch/issues/11551",
     ("PyTorch", "ignored-smoothing"): "https://github.com/pytorch/pytorch/issues/73205",
