@@ -62,7 +62,10 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     else:
         _cells(axes, result, accuracy, norm)
     bar = figure.colorbar(_mappable(norm), ax=axes, extend="min" if finite.min() < low else "neither")
-    bar.set_label(f"{name_validation(result.config.folds)} accuracy" + (", mean over seeds" if len(result.seed) > 1 else ""))
+    bar.set_label(
+        f"{name_validation(result.config.folds)} accuracy"
+        + (", mean over seeds" if len(result.seed) > 1 else "")
+    )
     handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2.5, label="best")]
     if tied.sum() > 1:
         handles.append(

@@ -326,7 +326,13 @@ _TABLE = (
         "the loss is log(1 + exp(−z)) of z = s[y] − s[other], as in logistic regression",
         one_example([-50.0, 50.0]),
     ),
-    EdgeCase("sample-weight", "weights of examples", "value", "the mean is Σ w ℓ / Σ w", six_examples(sample_weight=WEIGHTS)),
+    EdgeCase(
+        "sample-weight",
+        "weights of examples",
+        "value",
+        "the mean is Σ w ℓ / Σ w",
+        six_examples(sample_weight=WEIGHTS),
+    ),
     EdgeCase(
         "sample-weight-0",
         "a weight of 0",
@@ -342,13 +348,15 @@ _TABLE = (
         six_examples(sample_weight=0 * WEIGHTS),
         judge_gradient=False,
     ),
-    EdgeCase("class-weight", "weights of classes", "value", CLASS_WEIGHTS, six_examples(class_weight=CLASSES)),
+    EdgeCase(
+        "class-weight", "weights of classes", "value", CLASS_WEIGHTS, six_examples(class_weight=CLASSES)
+    ),
     EdgeCase(
         "class-weight-0",
         "the weight of the only class that occurs is 0",
         "undefined",
         NO_WEIGHT,
-        six_examples(y=0 * y, class_weight=CLASSES * np.float32([0, 1, 1])),
+        six_examples(y=0 * y, class_weight=CLASSES * np.array([0, 1, 1], np.float32)),
         judge_gradient=False,
     ),
     EdgeCase("smoothing", "label smoothing, ε = 0.1", "value", SMOOTHED, six_examples(label_smoothing=0.1)),
@@ -366,7 +374,13 @@ _TABLE = (
         f"{CLASS_WEIGHTS}; {SMOOTHED}",
         six_examples(label_smoothing=0.1, class_weight=CLASSES),
     ),
-    EdgeCase("ignored", "two labels of six are ignored", "value", LEFT_OUT, six_examples(y=IGNORED, ignore_index=-100)),
+    EdgeCase(
+        "ignored",
+        "two labels of six are ignored",
+        "value",
+        LEFT_OUT,
+        six_examples(y=IGNORED, ignore_index=-100),
+    ),
     EdgeCase(
         "ignored-class",
         "the ignored label is a class",

@@ -59,7 +59,7 @@ def _write_values(case: EdgeCase) -> list[dict[str, Any]]:
     rounding = Rounding.of(case.problem.W.dtype)
     if case.derivative in ("gradient", "forward"):
         assert case.truth is not None
-        names = ("loss", "gradient")
+        names: tuple[str, ...] = ("loss", "gradient")
         values = [np.asarray(case.truth.loss), case.truth.grad]
         units = [np.asarray(case.truth.loss_unit), case.truth.grad_unit]
     else:

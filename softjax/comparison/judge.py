@@ -122,7 +122,7 @@ def judge_edge_case(
 ) -> dict[str, Any]:
     """The fields of the record of an edge case, whose arrays are the loss and gradient, or those of its derivative."""
     if case.derivative in ("gradient", "forward"):
-        return _judge_gradient(case, approximate, *arrays, gradient_only=gradient_only)
+        return _judge_gradient(case, approximate, gradient_only, *arrays)
     mode = MODES[case.derivative]
     shown = {"grad": np.asarray(arrays[-1], np.float64).tolist()}
     truths = [np.asarray(true) for true in mode.truth(case.problem)]
@@ -133,7 +133,7 @@ def judge_edge_case(
 
 
 def _judge_gradient(
-    case: EdgeCase, approximate: bool, loss: np.ndarray, grad: np.ndarray, gradient_only: bool
+    case: EdgeCase, approximate: bool, gradient_only: bool, loss: np.ndarray, grad: np.ndarray
 ) -> dict[str, Any]:
     shown = {"loss": float(loss) if loss.size == 1 else None, "grad": np.asarray(grad, np.float64).tolist()}
     if loss.size != 1 or grad.shape != case.problem.W.shape:

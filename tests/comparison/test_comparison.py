@@ -255,7 +255,11 @@ SCRIPTS = [
     *(("numpy-vectorized", case) for case in ("reg-negative", "label-minus-1", "N-0")),
     *(("numpy-loops", case) for case in ("label-K", "N-0")),
     *(("softjax-jvp-jit", case) for case in ("label-K", "reg-negative")),
-    *(("jax-grad-jit", "label-minus-1"), ("optax-safe-jit", "label-float"), ("torch-eager", "label-minus-100")),
+    *(
+        ("jax-grad-jit", "label-minus-1"),
+        ("optax-safe-jit", "label-float"),
+        ("torch-eager", "label-minus-100"),
+    ),
     *(("torch-func", "label-minus-100-batch"), ("autograd", "label-minus-1")),
 ]
 
@@ -266,7 +270,15 @@ def compare_quickly():
     These are edge cases that JAX compiles anew, and central differences of 30,730 weights.
     """
     seen = {*ORDINARY, *(case for _, _, case, _ in KNOWN), *(case for _, case in SCRIPTS)}
-    in_full = ("softjax", "softjax-jit", "numpy-loops", "numpy-vectorized", "torch-eager", "torch-func", "autograd")
+    in_full = (
+        "softjax",
+        "softjax-jit",
+        "numpy-loops",
+        "numpy-vectorized",
+        "torch-eager",
+        "torch-func",
+        "autograd",
+    )
     others = tuple(
         name
         for name, framework in FRAMEWORKS.items()

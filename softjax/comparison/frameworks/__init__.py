@@ -172,7 +172,9 @@ FRAMEWORKS = {
                 ("tensorflow", "TensorFlow backend", "tensorflow-cpu"),
             )
         ),
-        *_both("paddle", "PaddlePaddle", "PaddlePaddle", "paddlepaddle", compiler="to_static", suffix="static"),
+        *_both(
+            "paddle", "PaddlePaddle", "PaddlePaddle", "paddlepaddle", compiler="to_static", suffix="static"
+        ),
         *_both("mindspore", "MindSpore", "MindSpore", "mindspore", **_jit, compiles=True),
         *_both("mlx", "MLX", "MLX", "mlx", requires="mlx[cpu]", compiler="mx.compile", suffix="compile"),
         *_both("tinygrad", "tinygrad", "tinygrad", "tinygrad", compiler="TinyJit", suffix="jit"),
@@ -186,7 +188,9 @@ FRAMEWORKS = {
         Framework("algopy", "ALGOPY", "ALGOPY", "eager", "algopy"),
         Framework("gvar", "gvar", "gvar", "forward mode", "gvar"),
         Framework("ad", "ad", "ad", "forward mode", "ad"),
-        Framework("scikit-learn", "scikit-learn, HalfMultinomialLoss", "scikit-learn", "by hand", "scikit-learn"),
+        Framework(
+            "scikit-learn", "scikit-learn, HalfMultinomialLoss", "scikit-learn", "by hand", "scikit-learn"
+        ),
         Framework("statsmodels", "statsmodels, MNLogit", "statsmodels", "by hand", "statsmodels"),
         Framework("thinc", "thinc, the gradient alone", "thinc", "by hand", "thinc", gradient_only=True),
         Framework("tensorflow-js", "TensorFlow.js", "TensorFlow.js", "eager", program=programs.TENSORFLOW_JS),

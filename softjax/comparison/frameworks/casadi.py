@@ -35,9 +35,13 @@ def _write_loss(problem: Problem) -> list[str]:
         f"scores = ca.horzsplit((ca.DM({'X' if problem.X.ndim == 2 else 'X.reshape(-1, X.shape[-1])'}) @ S).T)",
     ]
     if problem.targets is None:
-        lines.append(f"losses = [ca.logsumexp(s) - s[k] for s, k in zip(scores, {labels}.ravel().tolist(), strict=True)]")
+        lines.append(
+            f"losses = [ca.logsumexp(s) - s[k] for s, k in zip(scores, {labels}.ravel().tolist(), strict=True)]"
+        )
     else:
-        lines.append("losses = [ca.dot(t, ca.logsumexp(s) - s) for s, t in zip(scores, T.tolist(), strict=True)]")
+        lines.append(
+            "losses = [ca.dot(t, ca.logsumexp(s) - s) for s, t in zip(scores, T.tolist(), strict=True)]"
+        )
     if problem.weights is None:
         lines.append("loss = sum(losses) / len(losses)")
     else:

@@ -58,7 +58,10 @@ def prepare(problem: Problem, backend: str) -> Prepared:
     return Prepared(
         place=place,
         loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (keras.ops.convert_to_numpy(result[0]), keras.ops.convert_to_numpy(result[1])),
+        to_numpy=lambda result: (
+            keras.ops.convert_to_numpy(result[0]),
+            keras.ops.convert_to_numpy(result[1]),
+        ),
         modes={"inputs": inputs},
     )
 
@@ -73,11 +76,15 @@ def _build_loss(problem: Problem, keras: Any) -> Callable[[Any], Any]:
         weights = keras.ops.convert_to_tensor(weights, dtype=problem.dtype)
     if sparse:
         y = keras.ops.convert_to_tensor(problem.y)
-        crossentropy = keras.losses.SparseCategoricalCrossentropy(ignore_class=problem.ignore_index, **options)
+        crossentropy = keras.losses.SparseCategoricalCrossentropy(
+            ignore_class=problem.ignore_index, **options
+        )
     else:
         y = keras.ops.convert_to_tensor(problem.y if problem.soft else problem.labels)
         y = y if problem.soft else keras.ops.one_hot(y, problem.W.shape[1], dtype=problem.dtype)
-        crossentropy = keras.losses.CategoricalCrossentropy(label_smoothing=problem.label_smoothing, **options)
+        crossentropy = keras.losses.CategoricalCrossentropy(
+            label_smoothing=problem.label_smoothing, **options
+        )
     return lambda scores: crossentropy(y, scores, sample_weight=weights)
 
 
