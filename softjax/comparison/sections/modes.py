@@ -1,25 +1,30 @@
-"""The section on derivative modes: relative errors."""
+"""The section on derivative modes: who offers them, and who is not right."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from softjax.comparison.modes import MODES
+from softjax.comparison.outcomes import find_level, list_libraries_run
 from softjax.comparison.records import Record
-from softjax.comparison.sections.cells import build_rows, format_outcome
+from softjax.comparison.sections.cells import format_number, join_rows
 from softjax.reports.markdown import render, table
 
 
 def write(records: Sequence[Record]) -> str:
     """The section as text."""
-    rows = build_rows(records, list(MODES), _format)
-    return render(
-        Path(__file__).with_suffix(".md"),
-        modes="; ".join(f"`{case.name}`: {case.what}" for case in MODES.values()),
-        table=table([("framework", *MODES), *rows], align="left"),
-    )
+    rows = [("derivative", "libraries that offer it", "rows right", "rows not right")]
+    for name, mode in MODES.items():
+        ran = [record for record in records if record.case == name and find_level(record) != "absent"]
+        right = [record for record in ran if record.status == "right"]
+        wrong = [record.framework for record in ran if record not in right]
+        libraries = len(list_libraries_run(ran))
+        rows.append((f"`{name}`: {mode.what}", str(libraries), f"{len(right)} of {len(ran)}", join_rows(wrong) or "–"))
+    libraries = len(list_libraries_run(records))
+    return render(Path(__file__).with_suffix(".md"), table=table(rows, align="left"), libraries=libraries)
 
 
-def _format(record: Record) -> str:
+def format_mode(record: Record) -> str:
+    """The cell of a derivative in a table: its relative error."""
     if record.relative_error is not None and record.status in ("right", "wrong"):
-        return f"{'**wrong** ' if record.status == 'wrong' else ''}{record.relative_error:.1e}"
-    return "–" if record.status == "not offered" else format_outcome(record)
+        return f"{'**wrong** ' if record.status == 'wrong' else ''}{format_number(record.relative_error, 2)}"
+    return "–" if record.status == "not offered" else record.error or record.status
