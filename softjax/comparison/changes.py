@@ -104,7 +104,7 @@ def _understand(file: Path, results: Any) -> Earlier:
     old = not any("library" in entry for entry in [*(entry for _, entry in entries), *results["speed"]])
 
     def rename(row: str) -> str:
-        return RENAMED.get(row, row) if old else row
+        return str(RENAMED.get(row, row) if old else row)
 
     return Earlier(
         file,
@@ -113,13 +113,13 @@ def _understand(file: Path, results: Any) -> Earlier:
             Key(
                 group,
                 rename(entry["framework"]),
-                entry["case"],
-                entry["dtype"] if group == "accuracy" else "",
+                str(entry["case"]),
+                str(entry["dtype"]) if group == "accuracy" else "",
             ): str(entry["status"])
             for group, entry in entries
         },
         {
-            (rename(entry["framework"]), entry["case"]): (
+            (rename(entry["framework"]), str(entry["case"])): (
                 float(entry["low_seconds"]),
                 float(entry["seconds"]),
                 float(entry["high_seconds"]),

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from softjax.comparison import pictures
-from softjax.comparison.conventions import CONVENTIONS
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.judge import ROUNDINGS_ALLOWED
@@ -78,7 +77,6 @@ def write(records: Sequence[Record]) -> str:
         total=len(cases),
         all_right=sum(_is_right_in_all(case, ran) for case in cases),
         roundings=f"{ROUNDINGS_ALLOWED:.0f}",
-        rules=len(CONVENTIONS),
         libraries=len(list_libraries_run(records)),
         table=_tabulate_worst(ran),
     )
