@@ -18,11 +18,11 @@ LEAST_SHOWN = 0.01  # roundings
 
 
 def write(records: Sequence[Record]) -> str:
-    """The section as text."""
-    picture = "![The worst entry of each row's gradients, by type](accuracy.png)"
+    """The section as text; empty if nothing was measured."""
+    if not _choose_judged(records):
+        return ""
     return render(
         Path(__file__).with_suffix(".md"),
-        picture=picture if _choose_judged(records) else "",
         table=table([_HEADER, *_summarize(records)], align="left"),
         cases=join_names(
             [describe_case(case) for name, case in ACCURACY.items() if any(r.case == name for r in records)],

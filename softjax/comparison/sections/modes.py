@@ -11,15 +11,16 @@ from softjax.reports.markdown import render, table
 
 
 def write(records: Sequence[Record]) -> str:
-    """The section as text."""
+    """The section as text; empty if no row ran."""
+    libraries = len(list_libraries_run(records))
+    if not libraries:
+        return ""
     rows = [("derivative", "libraries that offer it", "rows right", "rows not right")]
     for name, mode in MODES.items():
         ran = [record for record in records if record.case == name and find_level(record) != "absent"]
         right = [record for record in ran if record.status == "right"]
         wrong = [record.framework for record in ran if record not in right]
-        libraries = len(list_libraries_run(ran))
-        rows.append((f"`{name}`: {mode.what}", str(libraries), f"{len(right)} of {len(ran)}", join_rows(wrong) or "–"))
-    libraries = len(list_libraries_run(records))
+        rows.append((f"`{name}`: {mode.what}", str(len(list_libraries_run(ran))), f"{len(right)} of {len(ran)}", join_rows(wrong) or "–"))
     return render(Path(__file__).with_suffix(".md"), table=table(rows, align="left"), libraries=libraries)
 
 

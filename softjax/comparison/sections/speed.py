@@ -18,11 +18,11 @@ LEAST_MEMORY = 0.1  # MB: less is not told from nothing
 
 
 def write(speeds: Sequence[Speed]) -> str:
-    """The sections as text."""
+    """The sections as text; empty if nothing was measured."""
     measured = _choose_measured(speeds)
     folder = Path(__file__).parent
     if not measured:
-        return "## Speed\n\nNothing was measured."
+        return ""
     return "\n".join(
         (
             render(
@@ -82,7 +82,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
         Panel(f"memory, {title_size(case)}", "MB", collect(rows, case, "peak_bytes", 1e-6), least=LEAST_MEMORY)
         for case in dict.fromkeys((main, sizes[-1]))
     ]
-    title = "The first call with all compiling, by which rows are sorted, and peak memory above that before it"
+    title = "First call with all compiling, by which rows are sorted, and peak memory"
     picture = pictures.draw_dots(rows, [first, *memory], marked, title, value="first call; memory", before="import")
     picture.savefig(folder / "first_call.png", dpi=pictures.DPI)
 
