@@ -12,16 +12,21 @@ from softjax.reports.markdown import render, table
 
 def write(records: Sequence[Record]) -> str:
     """The section as text; empty if no row ran."""
-    libraries = len(list_libraries_run(records))
-    if not libraries:
+    ran = [record for record in records if find_level(record) != "absent"]
+    if not ran:
         return ""
-    rows = [("derivative", "libraries that offer it", "rows right", "rows not right")]
+    lines = [("derivative", "libraries that offer it", "rows right", "rows not right")]
     for name, mode in MODES.items():
-        ran = [record for record in records if record.case == name and find_level(record) != "absent"]
-        right = [record for record in ran if record.status == "right"]
-        wrong = [record.framework for record in ran if record not in right]
-        rows.append((f"`{name}`: {mode.what}", str(len(list_libraries_run(ran))), f"{len(right)} of {len(ran)}", join_rows(wrong) or "–"))
-    return render(Path(__file__).with_suffix(".md"), table=table(rows, align="left"), libraries=libraries)
+        of_mode = [record for record in ran if record.case == name]
+        wrong = [record.framework for record in of_mode if record.status != "right"]
+        right = f"{len(of_mode) - len(wrong)} of {len(of_mode)}"
+        libraries = str(len(list_libraries_run(of_mode)))
+        lines.append((f"`{name}`: {mode.what}", libraries, right, join_rows(wrong) or "–"))
+    return render(
+        Path(__file__).with_suffix(".md"),
+        table=table(lines, align="left"),
+        libraries=len(list_libraries_run(records)),
+    )
 
 
 def format_mode(record: Record) -> str:
