@@ -3,42 +3,61 @@
 import numpy as np
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
-from softjax.comparison.frameworks.shared_numpy import compute_exponentials
+from softjax.comparison.frameworks.shared_numpy import (
+    add_up,
+    compute_losses,
+    flatten_examples,
+    name_targets,
+    write_flat,
+    write_losses,
+    write_objective,
+    write_slope,
+)
 
 DTYPES = ("float64", "float32", "float16")
 
-SCRIPT = """\
-scores = X @ W
-shifted = scores - scores.max(axis=1, keepdims=True)
-e = np.exp(shifted)
-losses = np.log(e.sum(axis=1)) - shifted[np.arange(len(X)), y]
-Q = e / e.sum(axis=1, keepdims=True)
-Q[np.arange(len(X)), y] -= 1
-print(losses.mean()« + reg * (W * W).sum()», X.T @ (Q / len(X))« + 2 * reg * W»)
-"""
-
 
 def prepare(problem: Problem) -> Prepared:
-    """The gradient by hand, Xᵀ (p − onehot(y)) / N."""
-    X, y = problem.X, problem.y
+    """The gradient by hand, Xᵀ (p − onehot(y)) / N, and with respect to X, (p − onehot(y)) Wᵀ / N."""
+    X, t, w = flatten_examples(problem)
     rows = np.arange(len(X))
 
+    def differentiate(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The losses (N,), and the derivative of their mean with respect to the scores (N, K)."""
+        losses, Q, total = compute_losses(X, t, W)
+        Q /= total
+        if t.ndim == 1:
+            Q[rows, t] -= 1
+        else:
+            Q -= t
+        if w is None:
+            Q /= len(X)
+        else:
+            Q *= (w / w.sum())[:, None]
+        return losses, Q
+
     def loss_and_grad(W: np.ndarray) -> tuple[np.floating, np.ndarray]:
-        shifted, Q = compute_exponentials(problem, W)
-        total = Q.sum(axis=1)
-        losses = np.log(total) - shifted[rows, y]
-        value = problem.penalized(losses.mean(), lambda: np.abs(W).sum(), lambda: (W * W).sum())
-        Q /= total[:, None]
-        Q[rows, y] -= 1
-        Q /= len(X)
-        return value, problem.with_slope(X.T @ Q, W, np.sign)
+        losses, Q = differentiate(W)
+        return add_up(problem, losses, w, W), problem.with_slope(X.T @ Q, W, np.sign)
 
     return Prepared(
         place=np.array,
         loss_and_grad=loss_and_grad,
         to_numpy=lambda result: result,
+        modes={"inputs": lambda W: (differentiate(W)[1] @ W.T).reshape(problem.X.shape)},
         products=lambda W: X.T @ (X @ W),
     )
+
+
+def write_script(problem: Problem) -> str:
+    """The same formulas."""
+    t = name_targets(problem)
+    Q = "Q = e / total - T" if t == "T" else f"Q = e / total\nQ[np.arange(len(X)), {t}] -= 1"
+    share = "Q / len(X)" if problem.weights is None else "Q * (w / w.sum())[:, None]"
+    return f"""\
+{write_flat(problem)}{write_losses(problem)}{Q}
+print({write_objective(problem)}, X.T @ ({share}){write_slope(problem)})
+"""
 
 
 def count_operations(N: int, D: int, K: int) -> float:

@@ -10,88 +10,121 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import vectorize_graph
 from pytensor.tensor.special import log_softmax
 
-from softjax.comparison.frameworks.protocol import Prepared, Problem
+from softjax.comparison.frameworks.protocol import Mode, Prepared, Problem
 
 DTYPES = ("float64", "float32")
 
-SCRIPT = """\
-import pytensor, pytensor.tensor as pt
-from pytensor.tensor.special import log_softmax
-w = pt.matrix("W", dtype=W.dtype)
-log_p = log_softmax(pt.constant(X) @ w, axis=1)
-loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + pt.constant(reg, dtype=W.dtype) * (w**2).sum()»
-print(*pytensor.function([w], [loss, pytensor.grad(loss, w)])(W))
-"""
-FORWARD = """\
-import pytensor, pytensor.tensor as pt
-from pytensor.tensor.special import log_softmax
-w, v = pt.matrix("W", dtype=W.dtype), pt.matrix("V", dtype=W.dtype)
-log_p = log_softmax(pt.constant(X) @ w, axis=1)
-loss = -log_p[pt.arange(len(X)), pt.constant(y)].mean()« + pt.constant(reg, dtype=W.dtype) * (w**2).sum()»
-slope = pytensor.function([w, v], [loss, pytensor.gradient.pushforward(loss, w, v)])
-print([slope(W, V) for V in basis])
-"""
+Kinds = tuple[tuple[str, int], ...]  # the type and the number of axes of X, W, y or targets, and weights
 
 
 def prepare(problem: Problem) -> Prepared:
     """Symbolic reverse mode."""
-    X, y = problem.X, problem.y
-    types = (X.dtype.name, y.dtype.name, problem.dtype)
-    compiled = _compile(types, problem.l1, problem.l2)
+    data = [problem.X, problem.labels if problem.targets is None else problem.targets]
+    data += [] if problem.weights is None else [problem.weights]
+    kinds = tuple((a.dtype.name, a.ndim) for a in (problem.W, *data))
+    settings = (kinds, problem.targets is None, problem.l1, problem.l2)
+    compiled = _compile(*settings)
 
     def loss_and_grad(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        loss, grad = compiled(X, y, W)
+        loss, grad = compiled(W, *data)
         return loss, grad
 
-    def call_mode(name: str) -> Callable[..., Any]:
-        return lambda *arguments: _compile_mode(name, types, problem.l1, problem.l2)(X, y, *arguments)
+    def call_mode(name: Mode) -> Callable[..., Any]:
+        def call(W: np.ndarray, *others: np.ndarray) -> Any:
+            return _compile_mode(name, *settings)(W, *data, *others)
 
+        return call
+
+    names: tuple[Mode, ...] = ("forward", "hvp", "hessian", "per_example", "vmap", "inputs")
     return Prepared(
         place=np.array,
         loss_and_grad=loss_and_grad,
         to_numpy=lambda result: result,
-        modes={name: call_mode(name) for name in ("forward", "hvp", "hessian", "per_example", "vmap")},
+        modes={name: call_mode(name) for name in names},
     )
 
 
-_SHAPES = ((None, None), (None,), (None, None))
-
-
-def _write_loss(types: tuple[str, str, str], l1: float, l2: float) -> tuple[Any, ...]:
-    X, y, W = (pt.tensor(dtype=dtype, shape=shape) for dtype, shape in zip(types, _SHAPES, strict=True))
-    log_p = log_softmax(X @ W, axis=1)
-    losses = -log_p[pt.arange(y.shape[0]), y]
-    loss = losses.mean()
+def _write_loss(kinds: Kinds, labelled: bool, l1: float, l2: float) -> tuple[Any, ...]:
+    """The variables W and the data, the losses, and the objective."""
+    W, X, y, *weights = (pt.tensor(dtype=dtype, shape=(None,) * ndim) for dtype, ndim in kinds)
+    log_p = log_softmax(X @ W, axis=-1)
+    if not labelled:
+        losses = -(y * log_p).sum(axis=-1)
+    elif y.ndim == 1:
+        losses = -log_p[pt.arange(y.shape[0]), y]
+    else:
+        losses = -pt.take_along_axis(log_p, y[..., None], axis=-1)[..., 0]
+    loss = Problem.average(losses, weights[0] if weights else None, pt.mean, pt.sum)
     if l1:
-        loss = loss + pt.constant(l1, dtype=types[2]) * pt.abs(W).sum()
+        loss = loss + pt.constant(l1, dtype=W.dtype) * pt.abs(W).sum()
     if l2:
-        loss = loss + pt.constant(l2, dtype=types[2]) * (W**2).sum()
-    return X, y, W, losses, loss
+        loss = loss + pt.constant(l2, dtype=W.dtype) * (W**2).sum()
+    return W, [X, y, *weights], losses, loss
 
 
 @functools.cache
-def _compile(types: tuple[str, str, str], l1: float, l2: float) -> Any:
+def _compile(kinds: Kinds, labelled: bool, l1: float, l2: float) -> Any:
     """One function for every shape: compiling takes tens of seconds."""
-    X, y, W, _, loss = _write_loss(types, l1, l2)
-    return pytensor.function([X, y, W], [loss, pytensor.grad(loss, W)])
+    W, data, _, loss = _write_loss(kinds, labelled, l1, l2)
+    return pytensor.function([W, *data], [loss, pytensor.grad(loss, W)])
 
 
 @functools.cache
-def _compile_mode(name: str, types: tuple[str, str, str], l1: float, l2: float) -> Any:
-    X, y, W, losses, loss = _write_loss(types, l1, l2)
+def _compile_mode(name: Mode, kinds: Kinds, labelled: bool, l1: float, l2: float) -> Any:
+    W, data, losses, loss = _write_loss(kinds, labelled, l1, l2)
     grad = pytensor.grad(loss, W)
-    V = pt.matrix(dtype=types[2])
-    stack = pt.tensor3(dtype=types[2])
+    V = pt.matrix(dtype=W.dtype)
     gradient: Any = pytensor.gradient
     match name:
         case "forward":
-            inputs, output = [V], gradient.pushforward(loss, W, V)
+            return pytensor.function([W, *data, V], gradient.pushforward(loss, W, V))
         case "hvp":
-            inputs, output = [V], gradient.pushforward(grad, W, V)
+            return pytensor.function([W, *data, V], gradient.pushforward(grad, W, V))
         case "hessian":
-            inputs, output = [], gradient.jacobian(grad.flatten(), W).reshape((*W.shape, *W.shape))
+            output = gradient.jacobian(grad.flatten(), W).reshape((*W.shape, *W.shape))
         case "per_example":
-            inputs, output = [], gradient.jacobian(losses, W)
+            output = gradient.jacobian(losses, W)
+        case "inputs":
+            output = pytensor.grad(loss, data[0])
         case _:
-            return pytensor.function([X, y, stack], vectorize_graph([loss, grad], {W: stack}))
-    return pytensor.function([X, y, W, *inputs], output)
+            stack = pt.tensor3(dtype=W.dtype)
+            return pytensor.function([stack, *data], vectorize_graph([loss, grad], {W: stack}))
+    return pytensor.function([W, *data], output)
+
+
+def write_script(problem: Problem) -> str:
+    """The loss and its gradient, by pytensor.grad."""
+    return _write_start(problem) + "print(*pytensor.function([weight], [loss, pytensor.grad(loss, weight)])(W))\n"
+
+
+def write_forward(problem: Problem) -> str:
+    """The derivatives along `basis`, by pytensor.gradient.pushforward."""
+    return (
+        _write_start(problem)
+        + """\
+tangent = pt.matrix("V", dtype=W.dtype)
+slope = pytensor.function([weight, tangent], [loss, pytensor.gradient.pushforward(loss, weight, tangent)])
+print([slope(W, V) for V in basis])
+"""
+    )
+
+
+def _write_start(problem: Problem) -> str:
+    """Lines that define `loss` and `weight`."""
+    labels = "y" if problem.ignore_index is None else "labels"
+    if problem.targets is not None:
+        losses = "(pt.constant(T) * log_p).sum(axis=-1)"
+    elif problem.y.ndim == 1:
+        losses = f"log_p[pt.arange(len(X)), pt.constant({labels})]"
+    else:
+        losses = f"pt.take_along_axis(log_p, pt.constant({labels}[..., None]), axis=-1)"
+    mean = "losses.mean()" if problem.weights is None else "(pt.constant(w) * losses).sum() / w.sum()"
+    penalty = " + pt.constant(reg, dtype=W.dtype) * (weight**2).sum()" if problem.reg else ""
+    return f"""\
+import pytensor, pytensor.tensor as pt
+from pytensor.tensor.special import log_softmax
+weight = pt.matrix("W", dtype=W.dtype)
+log_p = log_softmax(pt.constant(X) @ weight, axis=-1)
+losses = -{losses}
+loss = {mean}{penalty}
+"""
