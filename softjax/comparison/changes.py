@@ -136,7 +136,9 @@ def find_changes(earlier: Earlier, comparison: Comparison, versions: Mapping[str
 
     - `versions`: by package, those of `comparison`.
     """
-    rows = {record.framework for record in (*comparison.records, *comparison.speeds)}
+    rows = {record.framework for record in comparison.records} | {
+        speed.framework for speed in comparison.speeds
+    }
     before = {*(key.row for key in earlier.statuses), *(row for row, _ in earlier.seconds)}
     return Changes(
         tuple(_compare_versions(earlier.versions, versions)),
@@ -147,9 +149,7 @@ def find_changes(earlier: Earlier, comparison: Comparison, versions: Mapping[str
     )
 
 
-def _compare_versions(
-    before: Mapping[str, str], after: Mapping[str, str]
-) -> Iterable[tuple[str, str, str]]:
+def _compare_versions(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[tuple[str, str, str]]:
     for package in sorted(before.keys() & after.keys()):
         if before[package] != after[package]:
             yield package, before[package], after[package]

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -17,7 +18,11 @@ from softjax.comparison.outcomes import LEVELS, Level
 WIDTH = 8.3  # inches: 830 pixels, so that 8 points are 11 pixels
 DPI = 200  # twice as many, for screens that have them
 ROW = 0.185  # inches
-BLUE, VERMILION = "#0072b2", "#d55e00"  # of Okabe and Ito's palette, whose colours differ for colour-blind readers too
+NARROWEST, WIDEST_CELL = 6.0, 0.6  # inches, of a table: its legend needs the former
+BLUE, VERMILION = (
+    "#0072b2",
+    "#d55e00",
+)  # of Okabe and Ito's palette, whose colours differ for colour-blind readers too
 SMALL, MEDIUM = 8, 9  # points
 
 
@@ -77,7 +82,7 @@ def draw_tallies(
         axes.barh(
             np.arange(len(rows)), lengths, left=left, height=0.86, color=look.color, edgecolor="white", lw=0.8
         )
-        for row in np.flatnonzero(lengths):
+        for row in np.flatnonzero(lengths).tolist():
             n = int(lengths[row])
             text = look.sign if n == 1 else f"{look.sign} {n}" if n > 4 else str(n)
             _write(axes, left[row] + n / 2, row, text, look.ink)
@@ -100,6 +105,7 @@ def draw_outcomes(
 ) -> Figure:
     """Draws a table of rows × cases, coloured by level, with a short text in each cell."""
     figure, (axes,) = _start(rows, marked, title, panels=1, extra=1.6)
+    figure.set_figwidth(max(NARROWEST, min(WIDTH, 1.8 + WIDEST_CELL * len(cases))))
     numbers = np.array([[LEVELS.index(level) for level in row] for row in levels])
     colors = ListedColormap([LOOKS[level].color for level in LEVELS])
     edges = np.arange(len(cases) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
@@ -131,28 +137,26 @@ def draw_ranges(
     - `ranges`: by panel, NaN where not measured; `lost`: whether a row has values that are not finite, too: ∞.
     """
     figure, panels = _start(rows, marked, title, panels=len(ranges))
-    handles = [
-        Line2D([], [], color=BLUE, marker="o", markersize=5, label="from the best to the worst case (dot)"),
-        Line2D([], [], color="0.5", linewidth=1, linestyle=":", label="1 rounding"),
-    ]
-    if any(one.any() for one in lost.values()):
-        handles.insert(
-            1, Line2D([], [], color=VERMILION, marker="$∞$", linestyle="", label="also NaN or ∞ in a case")
-        )
+    ours = np.isin(list(rows), list(marked))
     for axes, (name, ends) in zip(panels, ranges.items(), strict=True):
-        known = np.flatnonzero(np.isfinite(ends).all(axis=1))
+        known = np.isfinite(ends).all(axis=1)
         limits = _set_decades(axes, [1.0, *ends[known].ravel()], room=bool(lost[name].any()))
-        shown = np.clip(ends[known], limits[0], None)
-        axes.hlines(known, shown[:, 0], shown[:, 1], color=BLUE, linewidth=1.6)
-        axes.scatter(shown[:, 1], known, color=BLUE, s=22, zorder=3)
+        shown = np.clip(ends, limits[0], None)
+        for which, color, marker in ((known & ~ours, BLUE, "o"), (known & ours, VERMILION, "D")):
+            at = np.flatnonzero(which)
+            axes.hlines(at, shown[at, 0], shown[at, 1], color=color, linewidth=1.6)
+            axes.scatter(shown[at, 1], at, color=color, marker=marker, s=22, zorder=3)
         axes.axvline(1.0, color="0.5", linewidth=1, linestyle=":", zorder=0)
-        for row in np.flatnonzero(lost[name]):
-            axes.text(
-                0.99, row, "∞", transform=axes.get_yaxis_transform(), ha="right", va="center", color=VERMILION
-            )
+        edge = axes.get_yaxis_transform()
+        for row in np.flatnonzero(lost[name]).tolist():
+            axes.text(0.985, row, "∞", transform=edge, ha="right", va="center", in_layout=False)
         axes.set_title(name, fontsize=MEDIUM)
         axes.set_xlabel(label, fontsize=SMALL)
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL)
+    handles = [_dot(BLUE, "o", "from the best case to the worst (dot)"), _dot(VERMILION, "D", "softjax")]
+    if any(one.any() for one in lost.values()):
+        handles.append(_dot("black", "$∞$", "NaN or ∞ in some case"))
+    handles.append(Line2D([], [], color="0.5", linewidth=1, linestyle=":", label="1 rounding"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False, fontsize=SMALL)
     return figure
 
 
@@ -178,15 +182,22 @@ def draw_dots(
     for axes, panel in zip(drawn, panels, strict=True):
         _draw_panel(axes, panel, ours)
     spread = any(panel.spread is not None for panel in panels)
-    handles = [_dot(BLUE, "o", value + (", with quartiles" if spread else "")), _dot(VERMILION, "D", "softjax")]
+    handles = [
+        _dot(BLUE, "o", value + (", with quartiles" if spread else "")),
+        _dot(VERMILION, "D", "softjax"),
+    ]
     handles.append(Line2D([], [], color="none", marker="o", markersize=9, mec="black", label="the least"))
     if before:
         handles.append(Line2D([], [], color="none", marker="o", markersize=5, mec="0.35", label=before))
     if floor:
         handles.append(Line2D([], [], color="0.35", linestyle="--", linewidth=1, label=floor))
     if any((panel.values < panel.least).any() for panel in panels):
-        handles.append(Line2D([], [], color=BLUE, marker="<", linestyle="", markersize=5, label="less than the axis shows"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL)
+        handles.append(
+            Line2D(
+                [], [], color=BLUE, marker="<", linestyle="", markersize=5, label="less than the axis shows"
+            )
+        )
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=SMALL)
     return figure
 
 
@@ -202,6 +213,8 @@ def _draw_panel(axes: Axes, panel: Panel, ours: Bool[np.ndarray, " F"]) -> None:
         axes.hlines(rows[known], *spread, color="0.45", linewidth=1.4)
     axes.scatter(before, rows, facecolors="none", edgecolors="0.35", s=18, zorder=2)
     under = panel.values < panel.least
+    if under.any():
+        axes.set_xlim(left=panel.least / 1.4)
     for which, color, marker in (
         (known & ~ours & ~under, BLUE, "o"),
         (known & ours & ~under, VERMILION, "D"),
@@ -209,9 +222,11 @@ def _draw_panel(axes: Axes, panel: Panel, ours: Bool[np.ndarray, " F"]) -> None:
         (known & ours & under, VERMILION, "<"),
     ):
         axes.scatter(values[which], rows[which], color=color, marker=marker, s=22, zorder=3)
-    if known.any():
+    if known.any() and not under.any():  # what is less than the axis shows is not told apart
         least = int(np.nanargmin(panel.values))
-        axes.scatter(values[least], least, facecolors="none", edgecolors="black", s=75, linewidths=1.1, zorder=4)
+        axes.scatter(
+            values[least], least, facecolors="none", edgecolors="black", s=75, linewidths=1.1, zorder=4
+        )
     if np.isfinite(panel.floor):
         axes.axvline(panel.floor, color="0.35", linewidth=1, linestyle="--", zorder=1)
     axes.set_title(panel.title, fontsize=MEDIUM)
@@ -222,7 +237,9 @@ def _start(
     rows: Sequence[str], marked: Collection[str], title: str, panels: int, extra: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
     """A figure with panels that share the rows, from top to bottom. `extra` is more height, in inches."""
-    figure = Figure(figsize=(WIDTH, ROW * len(rows) + 1.45 + extra), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH, ROW * len(rows) + 1.45 + extra), layout=ConstrainedLayoutEngine(w_pad=0.09)
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=MEDIUM + 1, fontweight="bold")
     drawn = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     for axes in drawn:
@@ -236,8 +253,10 @@ def _start(
     return figure, drawn
 
 
-def _write(axes: Axes, x: float, y: float, text: str, color: str) -> None:
-    axes.text(x, y, text, ha="center", va="center_baseline", fontsize=SMALL - 0.5, color=color)
+def _write(axes: Axes, x: int | float, y: int | float, text: str, color: str) -> None:
+    axes.text(
+        x, y, text, ha="center", va="center_baseline", fontsize=SMALL - 0.5, color=color, in_layout=False
+    )
 
 
 def _add_legend(figure: Figure, levels: Sequence[Level]) -> None:
@@ -253,7 +272,9 @@ def _dot(color: str, marker: str, label: str) -> Line2D:
     return Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=label)
 
 
-def _set_decades(axes: Axes, values: Sequence[float] | Float[np.ndarray, " V"], room: bool = False) -> tuple[float, float]:
+def _set_decades(
+    axes: Axes, values: Sequence[float] | Float[np.ndarray, " V"], room: bool = False
+) -> tuple[float, float]:
     """Makes the axis logarithmic, of whole decades, four of them labelled; with `room`, of one more. Gives its limits."""
     positive = [value for value in values if 0 < value < np.inf] or [1.0]
     low, high = np.floor(np.log10(0.8 * min(positive))), np.ceil(np.log10(1.25 * max(positive)))

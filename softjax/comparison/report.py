@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -23,6 +22,7 @@ from softjax.comparison.sections import (
     upstream,
     verdict,
 )
+from softjax.comparison.sections.cells import join_parts
 from softjax.reports.environment import describe_environment
 from softjax.reports.markdown import render
 from softjax.runs.files import write_table, write_text
@@ -32,7 +32,7 @@ SUMMARY_HEADER = (
     "row",
     "version",
     "edge cases right",
-    "as documented",
+    "else as documented",
     "visibly wrong",
     "silently wrong",
     "crashed or hung",
@@ -77,7 +77,7 @@ def write_comparison(
         _draw(comparison, out)
         for name, text in _write_pages(comparison, run, changed).items():
             (out / name).parent.mkdir(exist_ok=True)
-            write_text(out / name, re.sub(r"\n{3,}", "\n\n", text))
+            write_text(out / name, text)
 
 
 def summary(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -100,14 +100,14 @@ def _summarize(row: str, comparison: Comparison, tally: Tally | None, fastest: f
     seconds = next(
         (s.seconds for s in comparison.speeds if (s.framework, s.case) == (row, "development")), None
     )
-    edge_cases = ("",) * 5
+    cells: tuple[str, ...] = ("",) * 5
     if tally is not None:
-        counts = (tally.by_rule, tally.counts["loud"], tally.counts["wrong"], tally.counts["dead"])
-        edge_cases = (f"{tally.right} of {tally.offered}", *(str(number or "") for number in counts))
+        counts = [str(tally.counts[level] or "") for level in ("documented", "loud", "wrong", "dead")]
+        cells = (f"{tally.right} of {tally.offered}", *counts)
     return (
         row,
         version,
-        *edge_cases,
+        *cells,
         f"{max(roundings):.3g}" if roundings else "",
         f"{seconds / fastest:.2f}" if seconds is not None else "",
     )
@@ -129,7 +129,9 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
 def _write_csv(path: Path, kind: type[Record | Speed], rows: Sequence[Record | Speed]) -> None:
     names = [field.name for field in fields(kind) if field.name not in ONLY_IN_JSON]
     head = [*names, "library", "way"]
-    write_table(path, [head, *([*(getattr(row, name) for name in names), *_place(row).values()] for row in rows)])
+    write_table(
+        path, [head, *([*(getattr(row, name) for name in names), *_place(row).values()] for row in rows)]
+    )
 
 
 def _place(record: Record | Speed) -> dict[str, str]:
@@ -146,9 +148,12 @@ def _make_json(record: Record | Speed) -> dict[str, Any]:
             return str(value)
         return [plain(part) for part in value] if isinstance(value, list) else value
 
-    values = {key: plain(value) for key, value in asdict(record).items() if value is not None and key != "group"}
-    documented = {"documented": record.documented} if getattr(record, "group", "") == "edge_cases" else {}
-    return values | _place(record) | documented
+    values = {
+        key: plain(value) for key, value in asdict(record).items() if value is not None and key != "group"
+    }
+    if isinstance(record, Record) and record.group == "edge_cases":
+        values["documented"] = record.documented
+    return values | _place(record)
 
 
 def _draw(comparison: Comparison, folder: Path) -> None:
@@ -167,24 +172,20 @@ def _write_pages(comparison: Comparison, run: dict[str, Any], changed: str) -> d
 
 
 def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> str:
-    sections = [
-        write(records)
-        for write, records in (
-            (edge_cases.write, comparison.of("edge_cases")),
-            (accuracy.write, comparison.of("accuracy")),
-            (speed.write, comparison.speeds),
-            (modes.write, comparison.of("modes")),
-        )
-        if records
-    ]
-    files = {"speed.csv": bool(comparison.speeds), "changes.csv": bool(changed), "run.json": True}
     picture = "![How many edge cases each row has right, and what the others are](conformance.png)"
+    parts = (
+        verdict.write(comparison),
+        picture if count(comparison.of("edge_cases")) else "",
+        changed,
+        edge_cases.write(comparison.of("edge_cases")),
+        accuracy.write(comparison.of("accuracy")),
+        speed.write(comparison.speeds),
+        modes.write(comparison.of("modes")),
+    )
+    files = {"speed.csv": bool(comparison.speeds), "changes.csv": bool(changed), "run.json": True}
     return render(
         Path(__file__).with_suffix(".md"),
-        verdict=verdict.write(comparison),
-        picture=picture if count(comparison.of("edge_cases")) else "",
-        changes=changed,
-        sections="\n".join(sections),
+        parts=join_parts(*parts),
         libraries=libraries.tabulate(comparison),
         command=run["command"],
         date=run["date"],

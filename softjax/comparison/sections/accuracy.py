@@ -10,7 +10,7 @@ from softjax.comparison import pictures
 from softjax.comparison.cases import ACCURACY, DTYPES, numpy_dtype
 from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.records import Record
-from softjax.comparison.sections.cells import describe_case, format_number, join_names
+from softjax.comparison.sections.cells import count_of, describe_case, format_number, join_names
 from softjax.gradcheck.rounding import Rounding
 from softjax.reports.markdown import render, table
 
@@ -69,7 +69,8 @@ def tabulate_row(records: Sequence[Record], row: str) -> str:
     if not dtypes:
         return ""
     body = [
-        (describe_case(ACCURACY[case]), *(_format(of_row.get((case, dtype))) for dtype in dtypes)) for case in cases
+        (describe_case(ACCURACY[case]), *(_format(of_row.get((case, dtype))) for dtype in dtypes))
+        for case in cases
     ]
     return table([("N × D × K", *dtypes), *body], align="left")
 
@@ -89,7 +90,9 @@ def _summarize(records: Sequence[Record]) -> list[tuple[str, ...]]:
         if ordered:
             median = format_number(float(np.median([worst[row] for row in ordered])), 2)
             ends = [f"{format_number(worst[row], 2)} (`{row}`)" for row in (ordered[0], ordered[-1])]
-            table_rows.append((dtype, str(len(rows)), median, *ends, f"{len(lost)} rows" if lost else "–"))
+            table_rows.append(
+                (dtype, str(len(rows)), median, *ends, count_of(len(lost), "row") if lost else "–")
+            )
     return table_rows
 
 

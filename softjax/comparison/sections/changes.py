@@ -6,7 +6,7 @@ from pathlib import Path
 from softjax.comparison.cases import ACCURACY
 from softjax.comparison.changes import Change, Changes, Earlier
 from softjax.comparison.edge_cases import EDGE_CASES
-from softjax.comparison.sections.cells import format_time, join_names, join_rows, title_size
+from softjax.comparison.sections.cells import count_of, format_time, join_rows, title_size
 from softjax.reports.markdown import render, table
 
 MOST_LINES = 12
@@ -15,12 +15,10 @@ HEADER = ("group", "row", "case", "dtype", "before", "after", "ratio")
 
 def write(changes: Changes, earlier: Earlier) -> str:
     """The section as text."""
-    versions = [f"{package} {before} → {after}" for package, before, after in changes.versions]
     return render(
         Path(__file__).with_suffix(".md"),
         source=earlier.source.as_posix(),
-        versions=f"Versions: {join_names(versions, most=len(versions))}." if versions else "All versions are the same.",
-        rows=_describe_rows(changes),
+        summary=_summarize(changes),
         outcomes=_tabulate_outcomes(changes.outcomes),
         speeds=_tabulate_speeds(changes.speeds),
     )
@@ -34,13 +32,13 @@ def list_lines(changes: Changes) -> Iterable[tuple[object, ...]]:
         yield key.group, key.row, key.case, key.dtype, change.before, change.after, change.ratio
 
 
-def _describe_rows(changes: Changes) -> str:
-    parts = [
-        f"Rows that {what}: {join_rows(rows)}."
-        for what, rows in (("are new", changes.new), ("are gone", changes.gone))
-        if rows
-    ]
-    return " ".join(parts)
+def _summarize(changes: Changes) -> str:
+    versions = [f"{package} {before} → {after}" for package, before, after in changes.versions]
+    lines = [f"Versions: {', '.join(versions)}." if versions else "All versions are the same."]
+    for what, rows in (("are new", changes.new), ("are gone", changes.gone)):
+        if rows:
+            lines.append(f"Rows that {what}: {join_rows(rows)}.")
+    return " ".join([*lines, "Times change with the machine, too."])
 
 
 def _tabulate_outcomes(changes: Sequence[Change]) -> str:
@@ -53,7 +51,7 @@ def _tabulate_outcomes(changes: Sequence[Change]) -> str:
     lines = [("case", "rows", "before → after")]
     for (case, before, after), rows in list(grouped.items())[:MOST_LINES]:
         lines.append((case, join_rows(rows), f"{before} → {after}"))
-    return f"{len(changes)} outcomes changed{_say_shown(len(grouped))}:\n\n{table(lines, align='left')}"
+    return f"{count_of(len(changes), 'outcome')} changed{_say_shown(len(grouped))}:\n\n{table(lines, align='left')}"
 
 
 def _name_case(change: Change) -> str:
@@ -65,7 +63,7 @@ def _name_case(change: Change) -> str:
 
 def _tabulate_speeds(changes: Sequence[Change]) -> str:
     if not changes:
-        return "No time changed by more than its quartiles tell."
+        return "No time changed by more than the quartiles tell."
     lines = [("row", "N × D × K", "before → after", "ratio")]
     for change in changes[:MOST_LINES]:
         size = title_size(change.key.case) if change.key.case in ACCURACY else change.key.case
@@ -73,10 +71,14 @@ def _tabulate_speeds(changes: Sequence[Change]) -> str:
         lines.append((f"`{change.key.row}`", size, times, f"{change.ratio:.2f} ×"))
     slower = sum(change.ratio is not None and change.ratio > 1 for change in changes)
     return (
-        f"{len(changes)} times changed by more than their quartiles tell, {slower} of them to slower"
+        f"{count_of(len(changes), 'time')} changed by more than the quartiles tell, {slower} of them to slower"
         f"{_say_shown(len(changes))}:\n\n{table(lines, align='left')}"
     )
 
 
 def _say_shown(number: int) -> str:
-    return f" (the first {MOST_LINES} lines; all are in [changes.csv](changes.csv))" if number > MOST_LINES else ""
+    return (
+        f" (the first {MOST_LINES} lines; all are in [changes.csv](changes.csv))"
+        if number > MOST_LINES
+        else ""
+    )

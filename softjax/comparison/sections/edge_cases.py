@@ -113,13 +113,13 @@ def draw(records: Sequence[Record], folder: Path) -> None:
     )
     figure.savefig(folder / "conformance.png", dpi=pictures.DPI)
     for kind in KINDS:
-        _draw_kind(kind, [tally.row for tally in tallies], records, folder)
+        rows = set(_choose_not_right(kind, records))
+        if rows:
+            _draw_kind(kind, [tally.row for tally in tallies if tally.row in rows], records, folder)
 
 
 def _draw_kind(kind: Kind, rows: Sequence[str], records: Sequence[Record], folder: Path) -> None:
     cases = [case for case in _choose_disputed(records) if find_kind(EDGE_CASES[case]) == kind]
-    if not cases:
-        return
     cells = {(record.framework, record.case): record for record in records}
     found = [[cells[row, case] for case in cases] for row in rows]
     figure = pictures.draw_outcomes(
@@ -137,8 +137,12 @@ def _write_kind(kind: Kind, cases: Sequence[str], records: Sequence[Record]) -> 
     disputed = [case for case in _choose_disputed(records) if case in cases]
     agreed = [case for case in cases if case not in disputed]
     parts = [f"## {kind.title}"]
-    if disputed:
+    not_right = _choose_not_right(kind, records)
+    if not_right:
         parts.append(f"![{kind.title}: the outcome of each row](edge_cases-{kind.name}.png)")
+    right = [row for row in count(records) if row not in not_right]
+    if right:
+        parts.append(f"Right in all of these cases that they offer: {join_rows(right, most=len(right))}.")
     if agreed:
         parts.append(f"All rows that offer them are right in: {', '.join(f'`{case}`' for case in agreed)}.")
     rows = [("case", "right", "not right")]
@@ -172,7 +176,9 @@ def _tabulate_worst(records: Sequence[Record]) -> str:
         for case in _list_cases(records)
     }
     worst = sorted(silent, key=lambda case: (-len(silent[case]), -len(visible[case])))
-    rows = [("case", "right is", "silently wrong", "of these as documented", "visibly not right")]
+    rows: list[tuple[str, ...]] = [
+        ("case", "right is", "silently wrong", "of these as documented", "visibly not right")
+    ]
     for case in worst[:SHOWN_CASES]:
         figures = len(silent[case]), sum(silent[case].values()), len(visible[case])
         rows.append((EDGE_CASES[case].what, DUE[EDGE_CASES[case].expected], *map(str, figures)))
@@ -196,12 +202,23 @@ def _is_right_in_all(case: str, records: Sequence[Record]) -> bool:
     return levels <= {"right", "absent"}
 
 
+def _choose_not_right(kind: Kind, records: Sequence[Record]) -> list[str]:
+    """The rows that are not right in some case of a kind."""
+    return list_rows(
+        record
+        for record in records
+        if find_level(record) not in ("right", "absent") and find_kind(EDGE_CASES[record.case]) == kind
+    )
+
+
 def _choose_marked(records: Sequence[Record]) -> list[str]:
     return group_rows(list_rows(records)).get("softjax", [])
 
 
 def _shorten(record: Record) -> str:
     """The cell of a picture: what was seen, where that says more than the sign of its level."""
-    if find_level(record) == "loud":
-        return "err" if record.status == "error" else name_non_finite(record)
-    return LOOKS[find_level(record)].sign
+    level = find_level(record)
+    if level not in ("loud", "documented"):
+        return LOOKS[level].sign
+    seen = {"error": "err", "wrong": LOOKS["wrong"].sign}.get(record.status) or name_non_finite(record)
+    return seen + (LOOKS["documented"].sign if level == "documented" else "")

@@ -16,7 +16,7 @@ from softjax.comparison.sections.cells import (
     describe_outcome,
     find_version,
     format_array,
-    join_names,
+    join_parts,
     join_rows,
     make_file_name,
 )
@@ -38,14 +38,25 @@ def tabulate(comparison: Comparison) -> str:
     """A line for each library: its version, its rows with their counts, and in how many cases it is silently wrong."""
     records = comparison.of("edge_cases")
     tallies = count(records)
-    lines = [("library", "version", "row: right, of those it offers (as documented)", "silently wrong")]
+    lines = [
+        (
+            "library",
+            "version",
+            "row: right, of those it offers (as documented)",
+            "silently wrong, not documented",
+        )
+    ]
     for library, rows in group_rows(list_rows((*comparison.records, *comparison.speeds))).items():
         version = find_version(comparison.versions, rows)
         if not version:
-            lines.append((library, f"not installed: `{FRAMEWORKS[rows[0]].install}`", join_rows(rows, most=9), ""))
+            lines.append(
+                (library, f"not installed: `{FRAMEWORKS[rows[0]].install}`", join_rows(rows, most=9), "")
+            )
             continue
         counts = [_count(row, tallies.get(row)) for row in rows]
-        wrong = {record.case for record in records if record.framework in rows and find_level(record) == "wrong"}
+        wrong = {
+            record.case for record in records if record.framework in rows and find_level(record) == "wrong"
+        }
         link = f"[{library}]({FOLDER}/{make_file_name(library)}.md)"
         lines.append((link, version, "<br>".join(counts), str(len(wrong)) if tallies else ""))
     return table(lines, align="left")
@@ -77,14 +88,13 @@ def _write_page(library: str, rows: Sequence[str], comparison: Comparison) -> st
         "Derivative modes": _tabulate_modes(comparison.of("modes"), rows),
         "Speed": f"In float32. Memory is the peak in the first two calls.\n\n{speeds}" if speeds else "",
     }
-    text = "\n\n".join(f"## {title}\n\n{part}" for title, part in parts.items() if part)
+    lines = "\n".join(_describe_row(row, count(records).get(row)) for row in rows)
+    sections = [f"## {title}\n\n{part}" for title, part in parts.items() if part]
     return render(
         Path(__file__).with_name("library.md"),
         library=library,
         version=find_version(comparison.versions, rows),
-        rows="\n".join(_describe_row(row, count(records).get(row)) for row in rows),
-        beware=_warn(records),
-        sections=text,
+        parts=join_parts(lines, _warn(records), *sections),
     )
 
 
@@ -94,7 +104,7 @@ def _describe_row(row: str, tally: Tally | None) -> str:
         return text
     text += f": right in {tally.right} of {tally.offered} edge cases; by what it documents in {tally.by_rule}"
     counts = {
-        "silently wrong in": tally.counts["wrong"],
+        "silently wrong, and not as documented, in": tally.counts["wrong"],
         "NaN, ∞ or an error in": tally.counts["loud"],
         "crashes or hangs in": tally.counts["dead"],
         "does not offer": tally.counts["absent"],
@@ -103,9 +113,11 @@ def _describe_row(row: str, tally: Tally | None) -> str:
 
 
 def _warn(records: Sequence[Record]) -> str:
-    cases = {record.case: None for record in records if find_level(record) == "wrong"}
-    shown = join_names([EDGE_CASES[case].what for case in cases], most=len(cases))
-    return f"Beware of wrong values without an error: {shown}." if shown else ""
+    parts = []
+    for level, also in (("wrong", ""), ("documented", " (as documented)")):
+        cases = {r.case: None for r in records if r.status == "wrong" and find_level(r) == level}
+        parts += [f"{EDGE_CASES[case].what}{also}" for case in cases]
+    return f"Beware of wrong values without an error: {'; '.join(parts)}." if parts else ""
 
 
 def _write_cases(records: Sequence[Record]) -> str:
@@ -113,7 +125,11 @@ def _write_cases(records: Sequence[Record]) -> str:
     parts = []
     for name, case in EDGE_CASES.items():
         of_case = [record for record in records if record.case == name]
-        shown = [r for r in of_case if find_level(r) not in ("right", "absent") or r.documented not in (None, "right")]
+        shown = [
+            r
+            for r in of_case
+            if find_level(r) not in ("right", "absent") or r.documented not in (None, "right")
+        ]
         if shown:
             parts.append(f"### `{name}`: {case.what}\n\n{_write_case(case, shown)}")
     return "\n\n".join(parts)
@@ -138,11 +154,11 @@ def write_rule(record: Record) -> str:
     convention = find_convention(record.framework, FRAMEWORKS[record.framework].library, record.case)
     if convention is None or record.documented is None:
         return ""
-    return f"Documented: {convention.says} ([source]({convention.source})). That gives {_describe_due(convention)}."
+    return f"Documented: {convention.says} ([source]({convention.source})). By that, right is {_describe_due(convention)}."
 
 
 def _describe_due(convention: Convention) -> str:
-    return "anything" if convention.outcome == "anything" else describe_right(convention.as_case())
+    return "whatever comes" if convention.outcome == "anything" else describe_right(convention.as_case())
 
 
 def write_script(script: str) -> str:
@@ -195,16 +211,25 @@ def _write_accuracy(records: Sequence[Record], rows: Sequence[str]) -> str:
     if not parts:
         return ""
     return "\n\n".join(
-        ["The error of the gradient's worst entry in roundings, and in brackets the relative error in norm.", *parts]
+        [
+            "The error of the gradient's worst entry in roundings, and in brackets the relative error in norm.",
+            *parts,
+        ]
     )
 
 
 def _tabulate_modes(records: Sequence[Record], rows: Sequence[str]) -> str:
     found: Mapping[tuple[str, str], Record] = {(record.framework, record.case): record for record in records}
     asked = [name for name in MODES if any(case == name for _, case in found)]
-    lines = [
-        (f"`{row}`", *(format_mode(found[row, name]) for name in asked)) for row in rows if (row, asked[0]) in found
-    ] if asked else []
+    lines = (
+        [
+            (f"`{row}`", *(format_mode(found[row, name]) for name in asked))
+            for row in rows
+            if (row, asked[0]) in found
+        ]
+        if asked
+        else []
+    )
     if not lines:
         return ""
     return f"Relative errors; a dash: not offered.\n\n{table([('way', *asked), *lines], align='left')}"

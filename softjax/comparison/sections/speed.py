@@ -10,10 +10,16 @@ from softjax.comparison import pictures
 from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.pictures import Panel
 from softjax.comparison.records import Speed
-from softjax.comparison.sections.cells import choose_sizes, format_time, join_rows, title_size
+from softjax.comparison.sections.cells import choose_sizes, format_time, join_parts, join_rows, title_size
 from softjax.reports.markdown import render, table
 
-BESIDE = ("softjax", "softjax-jit", "jax-grad-jit", "torch-eager", "numpy-vectorized")  # in the table, with the fastest
+BESIDE = (
+    "softjax",
+    "softjax-jit",
+    "jax-grad-jit",
+    "torch-eager",
+    "numpy-vectorized",
+)  # in the table, with the fastest
 LEAST_MEMORY = 0.1  # MB: less is not told from nothing
 
 
@@ -23,16 +29,13 @@ def write(speeds: Sequence[Speed]) -> str:
     folder = Path(__file__).parent
     if not measured:
         return ""
-    return "\n".join(
-        (
-            render(
-                folder / "speed.md",
-                table=_tabulate(measured, choose_sizes(speeds)),
-                products=_describe_products(measured),
-                not_run=_list_not_run(speeds),
-            ),
-            render(folder / "first_call.md", table=_tabulate_first_calls(measured)),
-        )
+    return join_parts(
+        render(
+            folder / "speed.md",
+            table=_tabulate(measured, choose_sizes(speeds)),
+            notes=join_parts(_describe_products(measured), _list_not_run(speeds)),
+        ),
+        render(folder / "first_call.md", table=_tabulate_first_calls(measured)),
     )
 
 
@@ -44,15 +47,16 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
     sizes = choose_sizes(measured)
     main = "development" if "development" in sizes else sizes[-1]
 
-    def sort(figure: str) -> list[str]:
-        """The rows by a figure at the main size; those that were not measured there come last."""
-        found = {speed.framework: getattr(speed, figure) for speed in measured if speed.case == main}
-        return sorted(list_rows(measured), key=lambda row: found.get(row, math.inf))
-
     def collect(rows: Sequence[str], case: str, figure: str, scale: float) -> np.ndarray:
         found = {speed.framework: getattr(speed, figure) for speed in measured if speed.case == case}
         values = [found.get(row) for row in rows]
         return np.array([math.nan if value is None else scale * value for value in values])
+
+    def sort(figure: str) -> list[str]:
+        """The rows by a figure at the main size; those that were not measured there come last."""
+        rows = list_rows(measured)
+        values = np.nan_to_num(collect(rows, main, figure, 1.0), nan=math.inf)
+        return [rows[i] for i in np.argsort(values, kind="stable")]
 
     rows = sort("seconds")
     steady = [
@@ -79,11 +83,15 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
         before=collect(rows, main, "import_seconds", 1.0),
     )
     memory = [
-        Panel(f"memory, {title_size(case)}", "MB", collect(rows, case, "peak_bytes", 1e-6), least=LEAST_MEMORY)
+        Panel(
+            f"memory, {title_size(case)}", "MB", collect(rows, case, "peak_bytes", 1e-6), least=LEAST_MEMORY
+        )
         for case in dict.fromkeys((main, sizes[-1]))
     ]
     title = "First call with all compiling, by which rows are sorted, and peak memory"
-    picture = pictures.draw_dots(rows, [first, *memory], marked, title, value="first call; memory", before="import")
+    picture = pictures.draw_dots(
+        rows, [first, *memory], marked, title, value="first call; memory", before="import"
+    )
     picture.savefig(folder / "first_call.png", dpi=pictures.DPI)
 
 
@@ -116,11 +124,15 @@ def find_floor(speeds: Sequence[Speed], case: str) -> float:
 def tabulate_rows(speeds: Sequence[Speed], rows: Sequence[str]) -> str:
     """A table of the speeds of some rows, a line for each row and size; empty if there are none."""
     found = {(speed.framework, speed.case): speed for speed in speeds}
-    lines = [("way", "N × D × K", "time (quartiles)", "× fastest", "first call", "import", "memory")]
+    lines: list[tuple[str, ...]] = [
+        ("way", "N × D × K", "time (quartiles)", "× fastest", "first call", "import", "memory")
+    ]
     for row in rows:
         for case in choose_sizes(speeds):
             if (row, case) in found:
-                lines.append((f"`{row}`", title_size(case), *_format(found[row, case], find_fastest(speeds, case))))
+                lines.append(
+                    (f"`{row}`", title_size(case), *_format(found[row, case], find_fastest(speeds, case)))
+                )
     return table(lines, align="left") if len(lines) > 1 else ""
 
 
@@ -144,19 +156,19 @@ def _choose_measured(speeds: Sequence[Speed]) -> list[Speed]:
 def _tabulate(measured: Sequence[Speed], sizes: Sequence[str]) -> str:
     """A line for each size: the fastest, what is not told apart from it, and how many times as long well-known rows take."""
     beside = [row for row in BESIDE if any(speed.framework == row for speed in measured)]
-    lines = [("N × D × K", "fastest", "not told apart", *(f"`{row}`" for row in beside), "least possible")]
+    lines = [("N × D × K", "fastest", *(f"`{row}`" for row in beside), "least possible")]
     for case in sizes:
         ranked = rank(measured, case)
         if ranked:
             fastest = find_fastest(measured, case)
             times = {speed.framework: speed.seconds or math.nan for speed in ranked}
-            ratios = [f"{times[row] / fastest:.2f} ×" if row in times else "–" for row in beside]
+            ratios = [f"{times[row] / fastest:.2f}" if row in times else "–" for row in beside]
             floor = find_floor(measured, case)
             lines.append(
                 (
                     title_size(case),
-                    f"`{ranked[0].framework}`, {format_time(fastest)}",
-                    join_rows(list_tied(ranked)) or "–",
+                    f"{format_time(fastest)} `{ranked[0].framework}`"
+                    + "".join(f", `{row}`" for row in list_tied(ranked)),
                     *ratios,
                     f"{format_time(floor)}" if math.isfinite(floor) else "",
                 )
@@ -168,21 +180,25 @@ def _list_not_run(speeds: Sequence[Speed]) -> str:
     """The rows that were not timed at a size, in a sentence for each; or that there are none."""
     parts = []
     for case in choose_sizes(speeds):
-        rows = [s.framework for s in speeds if s.case == case and s.status not in ("measured", "not installed")]
+        rows = [
+            s.framework for s in speeds if s.case == case and s.status not in ("measured", "not installed")
+        ]
         if rows:
             parts.append(f"{join_rows(rows)} at {title_size(case)}")
     return f"Not timed, because they would take too long or failed: {'; '.join(parts)}." if parts else ""
 
 
 def _tabulate_first_calls(measured: Sequence[Speed]) -> str:
-    """A line for each size: the median over the rows, and the ends."""
-    lines = [("N × D × K", "", "median of the rows", "least", "most")]
+    """Two lines for each size: the median over the rows, and the ends."""
+    lines: list[tuple[str, ...]] = [("N × D × K", "", "median of the rows", "least", "most")]
     for case in choose_sizes(measured):
-        for what, figure, write in (
-            ("import and first call", _add_import, format_time),
-            ("memory", lambda speed: speed.peak_bytes, _format_memory),
+        timed = [speed for speed in measured if speed.case == case]
+        starts = {s.framework: (s.import_seconds or 0.0) + (s.first_seconds or 0.0) for s in timed}
+        peaks = {s.framework: float(s.peak_bytes) for s in timed if s.peak_bytes is not None}
+        for what, found, write in (
+            ("import and first call", starts, format_time),
+            ("memory", peaks, _format_memory),
         ):
-            found = {s.framework: figure(s) for s in measured if s.case == case and figure(s) is not None}
             if found:
                 ordered = sorted(found, key=found.__getitem__)
                 ends = [f"{write(found[row])} (`{row}`)" for row in (ordered[0], ordered[-1])]
@@ -190,13 +206,7 @@ def _tabulate_first_calls(measured: Sequence[Speed]) -> str:
     return table(lines, align="left")
 
 
-def _add_import(speed: Speed) -> float | None:
-    if speed.first_seconds is None or speed.import_seconds is None:
-        return None
-    return speed.first_seconds + speed.import_seconds
-
-
-def _format_memory(peak: float | None) -> str:
+def _format_memory(peak: int | float | None) -> str:
     if peak is None:
         return ""
     megabytes = peak / 1e6
@@ -212,4 +222,6 @@ def _describe_products(measured: Sequence[Speed]) -> str:
         for speed in measured
         if speed.framework == "softjax" and speed.seconds and speed.products_seconds is not None
     ]
-    return f"Of the time of `softjax`, its two matrix products alone take {', '.join(shares)}." if shares else ""
+    return (
+        f"Of the time of `softjax`, its two matrix products alone take {', '.join(shares)}." if shares else ""
+    )

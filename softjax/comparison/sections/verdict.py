@@ -8,6 +8,7 @@ from softjax.comparison.outcomes import Tally, count, find_leaders, find_silent,
 from softjax.comparison.records import Comparison, Record, Speed
 from softjax.comparison.sections.cells import (
     choose_sizes,
+    count_of,
     format_time,
     join_names,
     join_rows,
@@ -55,7 +56,7 @@ def _count(tallies: Sequence[Tally]) -> str:
 
 
 def _describe_fastest(speeds: Sequence[Speed]) -> str:
-    parts, ratios = [], {}
+    parts, ours = [], []
     for case in choose_sizes(speeds):
         ranked = rank(speeds, case)
         if not ranked:
@@ -64,13 +65,12 @@ def _describe_fastest(speeds: Sequence[Speed]) -> str:
         also = f", not told apart from {join_rows(tied, most=3)}" if tied else ""
         best = ranked[0].seconds or 0.0
         parts.append(f"at {title_size(case)} `{ranked[0].framework}` ({format_time(best)}{also})")
-        for speed in ranked:
-            if FRAMEWORKS[speed.framework].library == "softjax":
-                ratios.setdefault(speed.framework, []).append(f"{(speed.seconds or 0.0) / best:.2f}")
+        softjax = [speed for speed in ranked if FRAMEWORKS[speed.framework].library == "softjax"]
+        if softjax:
+            ours.append(f"{(softjax[0].seconds or 0.0) / best:.2f} (`{softjax[0].framework}`)")
     text = "; ".join(parts)
-    if ratios:
-        ours = [f"`{row}` {', '.join(of_row)}" for row, of_row in ratios.items()]
-        text += f". Times that of the fastest: {'; '.join(ours)}"
+    if ours:
+        text += f". The fastest way of softjax takes {join_names(ours, most=len(ours))} times as long"
     return f"{text}."
 
 
@@ -84,11 +84,13 @@ def _describe_silent(records: Sequence[Record]) -> str:
         shown = []
         for case in worst:
             documented = sum(silent[case].values())
-            also = f", of which {documented} document it" if documented else ""
-            shown.append(f"{EDGE_CASES[case].what} ({len(silent[case])} libraries{also})")
-        text = f"{len(guilty)} of {len(libraries)} libraries give a finite wrong value, without an error, in some case"
-        text += f"; most for {'; '.join(shown)}."
+            also = f", {documented} as documented" if documented else ""
+            shown.append(
+                f"{EDGE_CASES[case].what} ({count_of(len(silent[case]), 'library', 'libraries')}{also})"
+            )
+        text = f"{len(guilty)} of {len(libraries)} libraries give finite wrong values, without an error, in some cases"
+        text += f"; most often for {'; '.join(shown)}."
     else:
-        text = f"none of {len(libraries)} libraries gives a finite wrong value without an error."
+        text = f"no library of {len(libraries)} gives a finite wrong value without an error."
     dead = list(dict.fromkeys(record.framework for record in records if record.status in ("crash", "hang")))
     return text + (f" The process of {join_rows(dead)} crashes or hangs in some case." if dead else "")
