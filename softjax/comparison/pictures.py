@@ -104,7 +104,7 @@ def draw_outcomes(
     title: str,
 ) -> Figure:
     """Draws a table of rows × cases, coloured by level, with a short text in each cell."""
-    figure, (axes,) = _start(rows, marked, title, panels=1, extra=1.6)
+    figure, (axes,) = _start(rows, marked, title, panels=1, extra=0.055 * max(map(len, cases)))
     figure.set_figwidth(max(NARROWEST, min(WIDTH, 1.8 + WIDEST_CELL * len(cases))))
     numbers = np.array([[LEVELS.index(level) for level in row] for row in levels])
     colors = ListedColormap([LOOKS[level].color for level in LEVELS])

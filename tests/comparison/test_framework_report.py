@@ -254,6 +254,20 @@ def test_the_verdict_names_the_way_of_calling_and_both_ways_of_counting():
     assert "a label of −100 (2 libraries, 1 as documented)" in beware
 
 
+def test_the_verdict_says_who_is_right_in_all_that_it_can_state():
+    records = (
+        edge("jax-grad", "label-K", "nan"),
+        edge("jax-grad", "soft", "right"),
+        edge("jax-grad", "ties", "right"),
+        edge("softjax", "label-K", "right", error="ValueError"),
+        edge("softjax", "soft", "not offered"),
+        edge("softjax", "ties", "not offered"),
+    )
+    right = verdict.write(Comparison(records, VERSIONS)).splitlines()[0]
+    assert "`jax-grad` (JAX, jax.grad, eager), in 2 of 3 edge cases" in right
+    assert "right in every case that it can state: `softjax` (1)" in right
+
+
 def test_the_verdict_does_not_tell_apart_what_the_quartiles_do_not():
     def time(row, seconds, low, high):
         return Speed(row, "development", "measured", seconds=seconds, low_seconds=low, high_seconds=high)

@@ -42,6 +42,11 @@ def _describe_right(tallies: Sequence[Tally]) -> str:
     others = [tally for tally in tallies if FRAMEWORKS[tally.row].library not in libraries]
     if others:
         text += f"; of the other libraries, {_count(find_leaders(others, lambda tally: tally.right))}"
+    faultless = [tally for tally in tallies if tally.right == tally.offered and tally not in leaders]
+    if faultless:
+        most = max(tally.right for tally in faultless)
+        rows = join_rows([tally.row for tally in faultless if tally.right == most])
+        text += f"; right in every case that it can state: {rows} ({most})"
     ours = [tally for tally in tallies if FRAMEWORKS[tally.row].library == "softjax"]
     if len(ours) > 1:
         scores = [f"{tally.right} of {tally.offered} as `{tally.row}`" for tally in ours]
@@ -84,7 +89,8 @@ def _describe_silent(records: Sequence[Record]) -> str:
         shown = []
         for case in worst:
             documented = sum(silent[case].values())
-            also = f", {documented} as documented" if documented else ""
+            share = "all" if documented == len(silent[case]) else documented
+            also = f", {share} as documented" if documented else ""
             shown.append(
                 f"{EDGE_CASES[case].what} ({count_of(len(silent[case]), 'library', 'libraries')}{also})"
             )
