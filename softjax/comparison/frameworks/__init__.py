@@ -4,7 +4,6 @@ A framework's file is imported only when the framework runs.
 """
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
