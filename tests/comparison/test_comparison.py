@@ -171,7 +171,7 @@ def test_what_is_not_installed_is_said_with_the_line_that_installs_it(monkeypatc
     comparison = compare(config)
     assert {record.status for record in comparison.records} == {"not installed"}
     assert comparison.records[0].message == 'pip install "mlx[cpu]"'
-    with pytest.raises(InputError, match="MLX is not installed"):
+    with pytest.raises(InputError, match="MLX, eager is not installed"):
         show("label-K", "mlx")
 
 
