@@ -258,6 +258,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "labels are int32, int64, float32 or float64",
         "refused",
         "label-uint8",
+        rows=("paddle",),  # to_static computes the value
     ),
     *_state("TensorFlow", TENSORFLOW_LOSS, "labels must be int32 or int64", "refused", "label-uint8"),
     *_state(

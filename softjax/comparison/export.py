@@ -67,7 +67,13 @@ def _write_values(case: EdgeCase) -> list[dict[str, Any]]:
         values = [np.asarray(true) for true in MODES[case.derivative].truth(case.problem)]
         units = [np.full(np.shape(true), np.abs(true).max(initial=0)) for true in values]
     allowed = [
-        np.where(np.isfinite(value), ROUNDINGS_ALLOWED * rounding.unit * unit + rounding.smallest, 0)
+        np.where(
+            np.isfinite(value),
+            ROUNDINGS_ALLOWED * rounding.unit * unit
+            + rounding.unit**2 * np.abs(np.where(np.isfinite(value), value, 0)).max(initial=0)
+            + rounding.smallest,
+            0,
+        )
         for value, unit in zip(values, units, strict=True)
     ]
     return [

@@ -99,7 +99,7 @@ def _judge_twice(job: Job, answer: dict[str, Any], arrays: tuple[np.ndarray, ...
     if figures["status"] not in ("right", "not offered", "not installed"):
         figures["script"] = answer.get("script")
     convention = find_convention(job.framework, framework.library, job.case)
-    if convention is None or figures["status"] in ("crash", "hang", "not offered", "not installed"):
+    if convention is None or figures["status"] in ("right", "crash", "hang", "not offered"):
         return figures
     if convention.outcome == "anything":
         return figures | {"documented": "right"}
@@ -152,13 +152,17 @@ def _judge_gradient(
 
 
 def _compare(case: EdgeCase, approximate: bool, parts: Iterable[tuple[np.ndarray, Any, Any]]) -> str:
-    """The status of values (value, true, unit): right to within the roundings allowed, not finite, or wrong."""
+    """The status of values (value, true, unit): right to within the roundings allowed, not finite, or wrong.
+
+    What is below u² of the largest entry counts as 0 (u is the unit roundoff).
+    """
     rounding = Rounding.of(case.problem.W.dtype)
     allowed_unit = ROUNDINGS_ALLOWED * _unit_of_method(rounding, approximate)
     right, useless = True, False
     for value, true, unit in parts:
         with np.errstate(all="ignore"):
-            allowed = allowed_unit * unit + rounding.smallest
+            largest = np.abs(np.where(np.isfinite(true), true, 0)).max(initial=0)
+            allowed = allowed_unit * unit + rounding.unit**2 * largest + rounding.smallest
             agrees = (value == true) | (np.abs(value - true) <= np.where(np.isfinite(true), allowed, 0))
         right &= bool(agrees.all())
         useless |= bool((~np.isfinite(value) & ~agrees).any())
