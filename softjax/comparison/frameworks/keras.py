@@ -49,19 +49,27 @@ def prepare(problem: Problem, backend: str) -> Prepared:
         with types():
             return value_and_grad(W)
 
+    def to_numpy(a: Any) -> np.ndarray:
+        a = keras.ops.cast(a, "float32") if problem.dtype == "bfloat16" else a  # TensorFlow: fails for a scalar
+        array: np.ndarray = keras.ops.convert_to_numpy(a)
+        return array
+
     def inputs(W: np.ndarray) -> np.ndarray:
         placed = place(W)
         with types():
-            grad: np.ndarray = keras.ops.convert_to_numpy(differentiate(lambda X: loss(placed, X))(X)[1])
-        return grad
+            return to_numpy(differentiate(lambda X: loss(placed, X))(X)[1])
 
     return Prepared(
         place=place,
         loss_and_grad=loss_and_grad,
+<<<<<<< HEAD
         to_numpy=lambda result: (
             keras.ops.convert_to_numpy(result[0]),
             keras.ops.convert_to_numpy(result[1]),
         ),
+=======
+        to_numpy=lambda result: (to_numpy(result[0]), to_numpy(result[1])),
+>>>>>>> a2
         modes={"inputs": inputs},
     )
 
