@@ -50,7 +50,9 @@ def prepare(problem: Problem, backend: str) -> Prepared:
             return value_and_grad(W)
 
     def to_numpy(a: Any) -> np.ndarray:
-        a = keras.ops.cast(a, "float32") if problem.dtype == "bfloat16" else a  # TensorFlow: fails for a scalar
+        a = (
+            keras.ops.cast(a, "float32") if problem.dtype == "bfloat16" else a
+        )  # TensorFlow: fails for a scalar
         array: np.ndarray = keras.ops.convert_to_numpy(a)
         return array
 
@@ -62,14 +64,7 @@ def prepare(problem: Problem, backend: str) -> Prepared:
     return Prepared(
         place=place,
         loss_and_grad=loss_and_grad,
-<<<<<<< HEAD
-        to_numpy=lambda result: (
-            keras.ops.convert_to_numpy(result[0]),
-            keras.ops.convert_to_numpy(result[1]),
-        ),
-=======
         to_numpy=lambda result: (to_numpy(result[0]), to_numpy(result[1])),
->>>>>>> a2
         modes={"inputs": inputs},
     )
 
