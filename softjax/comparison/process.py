@@ -30,6 +30,7 @@ CACHES = (
     "TORCHINDUCTOR_CACHE_DIR",
     "NUMBA_CACHE_DIR",
     "WARP_CACHE_PATH",
+    "DRJIT_CACHE_DIR",
 )
 SECONDS_TO_LEAVE = 2.0
 
@@ -46,6 +47,7 @@ class Process:
             folder = self.scratch.name
             settings |= dict.fromkeys(CACHES, folder) | {
                 "CACHEDB": f"{folder}/tinygrad.db",
+                "TI_OFFLINE_CACHE": "0",
                 "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor",
             }
         self.process = subprocess.Popen(

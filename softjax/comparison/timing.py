@@ -4,7 +4,8 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,13 +58,14 @@ def make_first_call(framework: Framework, problem: Problem) -> FirstCall:
         seconds = time.perf_counter() - start
         return seconds if prepared.read_clock is None else prepared.read_clock()
 
-    def products() -> float:
+    def time_products(compute: Callable[[Any], object]) -> float:
         W = next(weights)
         start = time.perf_counter()
-        prepared.products(W)
+        compute(W)
         return time.perf_counter() - start
 
-    return FirstCall(seconds, peak, call, products if prepared.products is not None else None)
+    products = None if prepared.products is None else partial(time_products, prepared.products)
+    return FirstCall(seconds, peak, call, products)
 
 
 def time_turn(call: Callable[[], float]) -> float:

@@ -38,10 +38,10 @@ def write_script(problem: Problem) -> str:
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations of a product that is recorded and read back; a call costs as much as 2,000 of them."""
-    return N * K * (D + 10.0) + 2e3
+    """Products that are recorded and read back. A call, and to ask for it, costs as much as 600 of them."""
+    return N * K * (D + 10.0) + 600
 
 
 def count_numbers(N: int, D: int, K: int) -> float:
-    """The tape, with about six numbers for each product."""
+    """The tape, with about six numbers for each product. It goes to files, in a folder for temporary files."""
     return 6.0 * N * D * K

@@ -9,7 +9,7 @@ from drjit.auto import ad
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
 
-DTYPES = ("float64", "float32", "float16")
+DTYPES = ("float64", "float32")
 
 
 def write_script(problem: Problem) -> str:
@@ -34,7 +34,7 @@ def _write_data(problem: Problem) -> list[str]:
     tensor = f"TensorXf{_SUFFIX[problem.dtype]}"
     return [
         f"import drjit as dr; from drjit.auto.ad import {tensor} as Tensor, UInt",
-        "X, W = Tensor(X), Tensor(W)",
+        "N, X, W = X[..., 0].size, Tensor(X), Tensor(W)",
     ]
 
 
@@ -46,7 +46,7 @@ def _write_loss(problem: Problem) -> list[str]:
     ]
     if problem.targets is None:
         labels = "labels" if problem.ignore_index is not None else "y"
-        index = f"dr.arange(UInt, {labels}.size) * W.shape[1] + UInt({labels}.ravel())"
+        index = f"dr.arange(UInt, N) * W.shape[1] + UInt({labels}.ravel())"
         lines.append(f"losses = -dr.gather(type(log_p.array), log_p.array, {index})")
     else:
         lines.append("losses = -dr.sum(Tensor(T) * log_p, axis=-1).array")
@@ -68,9 +68,8 @@ def prepare(problem: Problem) -> Prepared:
     Tensor = getattr(ad, f"TensorXf{_SUFFIX[problem.dtype]}")
     X = Tensor(problem.X)
     Float = type(X.array)
-    K = problem.W.shape[1]
-    labels = problem.labels.reshape(-1)
-    index = dr.arange(ad.UInt, labels.size) * K + ad.UInt(labels)
+    N, K = problem.X[..., 0].size, problem.W.shape[1]
+    index = dr.arange(ad.UInt, N) * K + ad.UInt(problem.labels.reshape(-1))
     targets = None if problem.targets is None else Tensor(problem.targets)
     weights = None if problem.weights is None else Float(problem.weights.reshape(-1))
 

@@ -94,7 +94,10 @@ def _compile_mode(name: Mode, kinds: Kinds, labelled: bool, l1: float, l2: float
 
 def write_script(problem: Problem) -> str:
     """The loss and its gradient, by pytensor.grad."""
-    return _write_start(problem) + "print(*pytensor.function([weight], [loss, pytensor.grad(loss, weight)])(W))\n"
+    return (
+        _write_start(problem)
+        + "print(*pytensor.function([weight], [loss, pytensor.grad(loss, weight)])(W))\n"
+    )
 
 
 def write_forward(problem: Problem) -> str:

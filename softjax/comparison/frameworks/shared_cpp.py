@@ -16,7 +16,8 @@ program = '''
 #include <vector>
 «include»
 using std::exp, std::log;
-const double inf = INFINITY, nan = NAN;
+#define inf INFINITY
+#define nan NAN
 const std::vector<«real»> X = %s, W = %s«names»;
 const std::vector<long> y = %s;
 const int N = %d, D = %d, K = %d;
@@ -63,7 +64,9 @@ def write_loss(problem: Problem) -> str:
     if problem.targets is not None:
         parts["example"] = "for (int k = 0; k < K; ++k) example += targets[i * K + k] * (log_total - s[k]);"
     if weighted:
-        parts["whole"] = "  «real» whole = 0;\n  for («real» weight : weights) whole += weight;\n  sum /= whole;\n"
+        parts["whole"] = (
+            "  «real» whole = 0;\n  for («real» weight : weights) whole += weight;\n  sum /= whole;\n"
+        )
     if problem.reg:
         parts["penalty"] = "  for (const T& w : W) sum += reg * (w * w);\n"
     return _fill(LOSS, parts)

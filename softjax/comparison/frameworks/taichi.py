@@ -8,7 +8,7 @@ import taichi as ti
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "float16")
 
 
 @ti.kernel
@@ -42,20 +42,26 @@ def sum_exponentials(scores: ti.template(), peaks: ti.template(), sums: ti.templ
 @no_type_check
 def pick_labels(
     scores: ti.template(), peaks: ti.template(), sums: ti.template(), y: ti.template(),
-    w: ti.template(), norm: float, loss: ti.template(),
+    w: ti.template(), total: ti.template(),
 ):  # fmt: skip
     for i in sums:
-        loss[None] += w[i] * (ti.log(sums[i]) + peaks[i] - scores[i, y[i]]) / norm
+        total[None] += w[i] * (ti.log(sums[i]) + peaks[i] - scores[i, y[i]])
 
 
 @ti.kernel
 @no_type_check
 def compare_targets(
     scores: ti.template(), peaks: ti.template(), sums: ti.template(), T: ti.template(),
-    w: ti.template(), norm: float, loss: ti.template(),
+    w: ti.template(), total: ti.template(),
 ):  # fmt: skip
     for i, k in scores:
-        loss[None] += w[i] * T[i, k] * (ti.log(sums[i]) + peaks[i] - scores[i, k]) / norm
+        total[None] += w[i] * T[i, k] * (ti.log(sums[i]) + peaks[i] - scores[i, k])
+
+
+@ti.kernel
+@no_type_check
+def divide(total: ti.template(), norm: float, loss: ti.template()):
+    loss[None] += total[None] / norm
 
 
 @ti.kernel
@@ -82,6 +88,7 @@ class _Fields(NamedTuple):
     scores: Any
     peaks: Any
     sums: Any
+    total: Any
     loss: Any
 
 
@@ -94,7 +101,7 @@ def prepare(problem: Problem) -> Prepared:
         fields.W.from_numpy(W)
         with ti.ad.Tape(fields.loss):
             _compute(problem, fields)
-        return fields.loss[None], fields.W.grad.to_numpy()
+        return fields.loss.to_numpy(), fields.W.grad.to_numpy()
 
     def forward(W: np.ndarray, V: np.ndarray) -> Any:
         fields = _place(problem, needs_dual=True)
@@ -113,7 +120,7 @@ def prepare(problem: Problem) -> Prepared:
     return Prepared(
         place=np.ravel,
         loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (np.asarray(result[0]), result[1].reshape(problem.W.shape)),
+        to_numpy=lambda result: (result[0], result[1].reshape(problem.W.shape)),
         modes={"forward": forward, "inputs": inputs},
     )
 
@@ -121,7 +128,7 @@ def prepare(problem: Problem) -> Prepared:
 def _place(problem: Problem, of_inputs: bool = False, **derivatives: bool) -> _Fields:
     real = getattr(ti, problem.dtype)
     D, K = problem.W.shape
-    N = problem.labels.size
+    N = problem.X[..., 0].size
     y = problem.labels.reshape(-1) if problem.targets is None else problem.targets.reshape(-1, K)
     weights = np.ones(N, problem.W.dtype) if problem.weights is None else problem.weights.reshape(-1)
     fields = _Fields(
@@ -132,6 +139,7 @@ def _place(problem: Problem, of_inputs: bool = False, **derivatives: bool) -> _F
         scores=ti.field(real, (N, K), **derivatives),
         peaks=ti.field(real, N),
         sums=ti.field(real, N, **derivatives),
+        total=ti.field(real, (), **derivatives),
         loss=ti.field(real, (), **derivatives),
     )
     fields.X.from_numpy(problem.X.reshape(-1, D))
@@ -141,12 +149,14 @@ def _place(problem: Problem, of_inputs: bool = False, **derivatives: bool) -> _F
 
 
 def _compute(problem: Problem, fields: _Fields) -> None:
-    X, W, y, w, scores, peaks, sums, loss = fields
+    X, W, y, w, scores, peaks, sums, total, loss = fields
     norm = float(y.shape[0] if problem.weights is None else problem.weights.sum())
+    total[None] = 0
     compute_scores(X, W, scores)
     ti.ad.no_grad(find_peaks)(scores, peaks)  # their derivatives cancel
     sum_exponentials(scores, peaks, sums)
-    (pick_labels if problem.targets is None else compare_targets)(scores, peaks, sums, y, w, norm, loss)
+    (pick_labels if problem.targets is None else compare_targets)(scores, peaks, sums, y, w, total)
+    divide(total, norm, loss)
     if problem.l1:
         add_abs(W, problem.l1, loss)
     if problem.l2:
@@ -167,7 +177,7 @@ def write_forward(problem: Problem) -> str:
     calls = _write_calls(problem).replace("    ", "        ")
     return f"""\
 {_write_start(problem, "needs_dual")}for V in basis:
-    loss.fill(0)
+    total.fill(0), loss.fill(0)
     with ti.ad.FwdMode(loss, W, seed=V.ravel().tolist()):
 {calls}    print(loss[None], loss.dual[None])
 """
@@ -177,7 +187,7 @@ def _write_start(problem: Problem, needs: str) -> str:
     """The start of scripts: the kernels that the problem takes, and its fields."""
     kernels = [compute_scores, find_peaks, sum_exponentials]
     kernels.append(pick_labels if problem.targets is None else compare_targets)
-    kernels += [add_squares] if problem.reg else []
+    kernels += [divide, add_squares] if problem.reg else [divide]
     sources = "\n".join(inspect.getsource(kernel).replace("@no_type_check\n", "") for kernel in kernels)
     labels = "labels" if problem.ignore_index is not None else "y"
     y = f"place({labels}.ravel(), ti.i32)" if problem.targets is None else "place(T.reshape(-1, K))"
@@ -190,10 +200,12 @@ def place(a, dtype=ti.{problem.dtype}, **options):
     field = ti.field(dtype, a.shape, **options)
     field.from_numpy(a)
     return field
-(D, K), N = W.shape, {labels}.size
+(D, K), N = W.shape, X[..., 0].size
 X, W, y = place(X.reshape(-1, D)), place(W.ravel(), {needs}=True), {y}
 weights, norm = place({weights}), {weights}.sum()
-scores, sums, loss = (ti.field(ti.{problem.dtype}, shape, {needs}=True) for shape in ((N, K), N, ()))
+scores, sums, total, loss = (
+    ti.field(ti.{problem.dtype}, shape, {needs}=True) for shape in ((N, K), N, (), ())
+)
 peaks = ti.field(ti.{problem.dtype}, N)
 """
 
@@ -204,7 +216,8 @@ def _write_calls(problem: Problem) -> str:
     compute_scores(X, W, scores)
     ti.ad.no_grad(find_peaks)(scores, peaks)
     sum_exponentials(scores, peaks, sums)
-    {kernel}(scores, peaks, sums, y, weights, norm, loss)
+    {kernel}(scores, peaks, sums, y, weights, total)
+    divide(total, norm, loss)
 {"    add_squares(W, reg, loss)" + chr(10) if problem.reg else ""}"""
 
 

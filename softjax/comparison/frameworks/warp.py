@@ -7,14 +7,18 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 import warp as wp
+import warp.autograd
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 def prepare(problem: Problem) -> Prepared:
-    """Reverse mode on the kernels, which are compiled once for each type."""
+    """Reverse mode on the kernels, which are compiled once for each type.
+
+    What a loop has summed up is used in another kernel: in its own, the derivatives would be infinite.
+    """
     real = getattr(wp, problem.dtype)
     kernels = _write_kernels(real)
     D, K = problem.W.shape
@@ -30,17 +34,22 @@ def prepare(problem: Problem) -> Prepared:
     w, norm = wp.array(weights, dtype=real), float(weights.sum())
 
     def compute_losses(W: Any, X: Any) -> Any:
-        scores = wp.empty((N, K), dtype=real, requires_grad=True)
-        peaks = wp.empty(N, dtype=real)
-        losses = wp.empty(N, dtype=real, requires_grad=True)
+        scores = wp.zeros((N, K), dtype=real, requires_grad=True)
+        peaks = wp.zeros(N, dtype=real)
+        sums = wp.zeros(N, dtype=real, requires_grad=True)
+        losses = wp.zeros(N, dtype=real, requires_grad=True)
         wp.launch(kernels.compute_scores, (N, K), [X, W], [scores])
         wp.launch(kernels.find_peaks, N, [scores], [peaks], record_tape=False)  # their derivatives cancel
-        wp.launch(kernels.compare_targets if soft else kernels.pick_labels, N, [scores, peaks, y], [losses])
+        wp.launch(kernels.sum_exponentials, N, [scores, peaks], [sums])
+        last = kernels.compare_targets if soft else kernels.pick_labels
+        wp.launch(last, N, [scores, peaks, sums, y], [losses])
         return losses
 
     def compute_loss(W: Any, X: Any) -> Any:
+        total = wp.zeros(1, dtype=real, requires_grad=True)
         loss = wp.zeros(1, dtype=real, requires_grad=True)
-        wp.launch(kernels.average, N, [compute_losses(W, X), w, norm], [loss])
+        wp.launch(kernels.add_losses, N, [compute_losses(W, X), w], [total])
+        wp.launch(kernels.divide, 1, [total, norm], [loss])
         if problem.l1:
             wp.launch(kernels.add_abs, D, [W, problem.l1], [loss])
         if problem.l2:
@@ -80,10 +89,11 @@ def prepare(problem: Problem) -> Prepared:
 class _Kernels(NamedTuple):
     compute_scores: Any
     find_peaks: Any
-    log_sum_exp: Any
+    sum_exponentials: Any
     pick_labels: Any
     compare_targets: Any
-    average: Any
+    add_losses: Any
+    divide: Any
     add_abs: Any
     add_squares: Any
 
@@ -108,39 +118,46 @@ def _write_kernels(real: Any) -> _Kernels:
             peak = wp.max(peak, scores[i, k])
         peaks[i] = peak
 
-    @wp.func
+    @wp.kernel(module="unique")
     @no_type_check
-    def log_sum_exp(scores: wp.array2d[real], i: int, peak: real):
+    def sum_exponentials(scores: wp.array2d[real], peaks: wp.array[real], sums: wp.array[real]):
+        i = wp.tid()
         total = real(0.0)
         for k in range(scores.shape[1]):
-            total += wp.exp(scores[i, k] - peak)
-        return wp.log(total) + peak
+            total += wp.exp(scores[i, k] - peaks[i])
+        sums[i] = total
 
     @wp.kernel(module="unique")
     @no_type_check
     def pick_labels(
-        scores: wp.array2d[real], peaks: wp.array[real], y: wp.array[int], losses: wp.array[real]
-    ):
+        scores: wp.array2d[real], peaks: wp.array[real], sums: wp.array[real],
+        y: wp.array[int], losses: wp.array[real],
+    ):  # fmt: skip
         i = wp.tid()
-        losses[i] = log_sum_exp(scores, i, peaks[i]) - scores[i, y[i]]
+        losses[i] = wp.log(sums[i]) + peaks[i] - scores[i, y[i]]
 
     @wp.kernel(module="unique")
     @no_type_check
     def compare_targets(
-        scores: wp.array2d[real], peaks: wp.array[real], T: wp.array2d[real], losses: wp.array[real]
-    ):
+        scores: wp.array2d[real], peaks: wp.array[real], sums: wp.array[real],
+        T: wp.array2d[real], losses: wp.array[real],
+    ):  # fmt: skip
         i = wp.tid()
-        log_sum = log_sum_exp(scores, i, peaks[i])
         loss = real(0.0)
         for k in range(scores.shape[1]):
-            loss += T[i, k] * (log_sum - scores[i, k])
+            loss += T[i, k] * (wp.log(sums[i]) + peaks[i] - scores[i, k])
         losses[i] = loss
 
     @wp.kernel(module="unique")
     @no_type_check
-    def average(losses: wp.array[real], w: wp.array[real], norm: real, loss: wp.array[real]):
+    def add_losses(losses: wp.array[real], w: wp.array[real], total: wp.array[real]):
         i = wp.tid()
-        wp.atomic_add(loss, 0, w[i] * losses[i] / norm)
+        wp.atomic_add(total, 0, w[i] * losses[i])
+
+    @wp.kernel(module="unique")
+    @no_type_check
+    def divide(total: wp.array[real], norm: real, loss: wp.array[real]):
+        loss[0] = total[0] / norm
 
     @wp.kernel(module="unique")
     @no_type_check
@@ -163,28 +180,32 @@ def _write_kernels(real: Any) -> _Kernels:
     return _Kernels(
         compute_scores,
         find_peaks,
-        log_sum_exp,
+        sum_exponentials,
         pick_labels,
         compare_targets,
-        average,
+        add_losses,
+        divide,
         add_abs,
         add_squares,
     )
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations. The launches of kernels count as 100,000."""
-    return 6.0 * N * D * K + 1e5
+    """Operations. The launches of kernels count as 200,000."""
+    return 6.0 * N * D * K + 2e5
 
 
 def write_script(problem: Problem) -> str:
     """The kernels, launched within a tape."""
     kernels = _write_kernels(getattr(wp, problem.dtype))
     last = kernels.pick_labels if problem.targets is None else kernels.compare_targets
-    used = [kernels.compute_scores, kernels.find_peaks, kernels.log_sum_exp, last, kernels.average]
-    used += [kernels.add_squares] if problem.reg else []
+    used = [kernels.compute_scores, kernels.find_peaks, kernels.sum_exponentials, last]
+    used += [kernels.add_losses, kernels.divide] + ([kernels.add_squares] if problem.reg else [])
     sources = "\n".join(
-        textwrap.dedent(inspect.getsource(kernel.func)).replace("@no_type_check\n", "") for kernel in used
+        textwrap.dedent(inspect.getsource(kernel.func))
+        .replace("@no_type_check\n", "")
+        .replace("  # fmt: skip", "")
+        for kernel in used
     )
     labels = "labels" if problem.ignore_index is not None else "y"
     if problem.targets is None:
@@ -197,17 +218,21 @@ def write_script(problem: Problem) -> str:
 import warp as wp
 real = wp.{problem.dtype}
 {sources}
-(D, K), N = W.shape, {labels}.size
+(D, K), N = W.shape, X[..., 0].size
 X, W = wp.array(X.reshape(-1, D), dtype=real), wp.array(W, dtype=real, requires_grad=True)
 y = {y}
 weights, norm = wp.array({weights}, dtype=real), {weights}.sum()
-scores, losses, loss = (wp.zeros(shape, dtype=real, requires_grad=True) for shape in ((N, K), N, 1))
+scores, sums, losses, total, loss = (
+    wp.zeros(shape, dtype=real, requires_grad=True) for shape in ((N, K), N, N, 1, 1)
+)
 peaks = wp.zeros(N, dtype=real)
 with wp.Tape() as tape:
     wp.launch(compute_scores, (N, K), [X, W], [scores])
     wp.launch(find_peaks, N, [scores], [peaks], record_tape=False)
-    wp.launch({last.key.split("__")[0]}, N, [scores, peaks, y], [losses])
-    wp.launch(average, N, [losses, weights, norm], [loss])
+    wp.launch(sum_exponentials, N, [scores, peaks], [sums])
+    wp.launch({last.func.__name__}, N, [scores, peaks, sums, y], [losses])
+    wp.launch(add_losses, N, [losses, weights], [total])
+    wp.launch(divide, 1, [total, norm], [loss])
 {penalty}tape.backward(loss)
 print(loss, W.grad)
 """

@@ -8,7 +8,7 @@
 
 // Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ + l1 Σ|W| + l2 ΣW² with ℓᵢ = −Σₖ tᵢₖ log softmax(X[i] W)[k], W (D × K).
 template <typename T, typename Real>
-T compute_loss(const pipe::Problem<Real>& problem, std::size_t K, const std::vector<T>& W) {
+T compute_loss(const softjax::Problem<Real>& problem, std::size_t K, const std::vector<T>& W) {
   using std::exp, std::fabs, std::log;
   const std::size_t N = problem.N, D = problem.D;
   Real whole = 0;
