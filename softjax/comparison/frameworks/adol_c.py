@@ -34,7 +34,7 @@ def prepare(problem: Problem) -> Prepared:
 
 def write_script(problem: Problem) -> str:
     """A program that its users would write."""
-    return write_cpp(problem, write_loss(problem) + MAIN, "#include <adolc/adolc.h>", "-ladolc")
+    return write_cpp(problem, write_loss(problem, "value") + MAIN, "#include <adolc/adolc.h>", "-ladolc")
 
 
 def count_operations(N: int, D: int, K: int) -> float:

@@ -31,7 +31,7 @@ def write_script(problem: Problem) -> str:
     """A program that its users would write."""
     return write_cpp(
         problem,
-        write_loss(problem) + MAIN,
+        write_loss(problem, "val") + MAIN,
         "#include <Sacado_trad.hpp>",
         *programs.SACADO_FLAGS,
         real="float" if problem.dtype == "float32" else "double",

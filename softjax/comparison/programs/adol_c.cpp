@@ -10,7 +10,7 @@ static double loss_and_grad(const softjax::Problem<double>& problem, std::size_t
   trace_on(tape, 1);  // 1: reverse mode will follow. A tape that is larger than its buffers goes to files.
   std::vector<adouble> w(W.size());
   for (std::size_t j = 0; j < W.size(); ++j) w[j] <<= W[j];
-  adouble loss = compute_loss(problem, K, w);
+  adouble loss = compute_loss(problem, K, w, [](const adouble& x) { return x.value(); });
   double value;
   loss >>= value;
   trace_off();

@@ -9,7 +9,7 @@ static Real loss_and_grad(const softjax::Problem<Real>& problem, std::size_t K, 
                           std::vector<Real>& grad) {
   using Active = Sacado::Rad::ADvar<Real>;
   const std::vector<Active> w(W.begin(), W.end());
-  Active loss = compute_loss(problem, K, w);
+  Active loss = compute_loss(problem, K, w, [](const Active& x) { return x.val(); });
   Active::Outvar_Gradcomp(loss);
   for (std::size_t j = 0; j < W.size(); ++j) grad[j] = w[j].adj();
   return loss.val();
