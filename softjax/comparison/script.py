@@ -77,7 +77,7 @@ def _write_data(problem: Problem, body: str) -> list[str]:
     lines += [
         f"{name} = {value!r}"
         for name, value in numbers.items()
-        if value and re.search(rf"(?<!\.)\b{name}\b(?!=)", body)
+        if value is not None and re.search(rf"(?<!\.)\b{name}\b(?!=)", body)
     ]
     if re.search(r"\bbasis\b", body):
         lines.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")
