@@ -57,6 +57,7 @@ class Process:
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
             env=os.environ | settings,
+            cwd=self.scratch.name,  # MindSpore leaves a folder where it runs
             start_new_session=True,  # its compilers end with it, and Ctrl-C reaches only this process
         )
         self.lines: queue.Queue[str] = queue.Queue()
