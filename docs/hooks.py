@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
@@ -23,10 +23,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the notebook, as tutorial.ipynb, and all files of the reports that the navigation names."""
     found = [("tutorial.ipynb", ROOT / "experiments")]
     for report in sorted(set(re.findall(r"reports/[^/']+", str(config.nav)))):
-        held = sorted(path for path in (ROOT / report).iterdir() if path.is_file())
+        held = sorted(path for path in (ROOT / report).rglob("*") if path.is_file())
         found += [(path.relative_to(ROOT).as_posix(), ROOT) for path in held]
     for name, folder in found:
-        files.append(File(name, str(folder), config.site_dir, config.use_directory_urls))
+        file = File(name, str(folder), config.site_dir, config.use_directory_urls)
+        if name not in str(config.nav):  # a page that a report links to
+            file.inclusion = InclusionLevel.NOT_IN_NAV
+        files.append(file)
     return files
 
 

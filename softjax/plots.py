@@ -17,6 +17,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
+from softjax.datasets.folds import name_validation
 from softjax.path.result import PathResult
 from softjax.ranges import spacing_of
 from softjax.training.result import SweepResult
@@ -61,7 +62,10 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     else:
         _cells(axes, result, accuracy, norm)
     bar = figure.colorbar(_mappable(norm), ax=axes, extend="min" if finite.min() < low else "neither")
-    bar.set_label("validation accuracy" + (", mean over seeds" if len(result.seed) > 1 else ""))
+    bar.set_label(
+        f"{name_validation(result.config.folds)} accuracy"
+        + (", mean over seeds" if len(result.seed) > 1 else "")
+    )
     handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2.5, label="best")]
     if tied.sum() > 1:
         handles.append(
@@ -207,7 +211,7 @@ def path(result: PathResult, title: str) -> Figure:
     )
     for name, values, color, line in (
         ("training", result.train_accuracy, "0.5", "--"),
-        ("validation", result.val_accuracy, BLUE, "-"),
+        (name_validation(result.config.folds), result.val_accuracy, BLUE, "-"),
         ("test", result.test_accuracy, "black", ":"),
     ):
         axes.plot(reg, values[order], marker=".", label=name, color=color, linestyle=line)

@@ -53,11 +53,8 @@ class AccuracyCase:
         problem = Problem(X.astype(type_), y, W.astype(type_), self.reg)
         if not self.weighted:
             return problem
-        weights = {
-            name: rng.uniform(0.5, 2, length).astype(type_)
-            for name, length in (("sample_weight", self.N), ("class_weight", self.K))
-        }
-        return replace(problem, **weights)
+        of_examples, of_classes = (rng.uniform(0.5, 2, length).astype(type_) for length in (self.N, self.K))
+        return replace(problem, sample_weight=of_examples, class_weight=of_classes)
 
     def truth(self, dtype: str) -> oracle.Truth:
         """The true loss and gradient of `problem(dtype)`."""

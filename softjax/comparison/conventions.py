@@ -87,8 +87,8 @@ def _weigh_within(problem: Problem, *, over_labels: bool) -> Problem:
 
     Ignored examples are left out of both.
     """
-    weights, K = problem.class_weight, problem.W.shape[1]
-    assert weights is not None
+    assert problem.class_weight is not None
+    weights, K = problem.class_weight.astype(np.float64), problem.W.shape[1]
     kept = np.ones(len(problem.X), bool)
     if problem.ignore_index is not None:
         kept = problem.y != problem.ignore_index
@@ -104,7 +104,8 @@ def _weigh_within(problem: Problem, *, over_labels: bool) -> Problem:
 
 def _weigh_by_targets(problem: Problem) -> Problem:
     """An example has the weight Σₖ w[k] t[k] of its smoothed target t."""
-    assert problem.targets is not None and problem.class_weight is not None
+    assert problem.targets is not None
+    assert problem.class_weight is not None
     return replace(problem, sample_weight=problem.targets @ problem.class_weight, class_weight=None)
 
 
@@ -128,21 +129,14 @@ def _state(
 # Labels that are no index, not even counted from the end; and one that is, counted from the end.
 BEYOND = ("label-K", "label-minus-100", "label-minus-100-batch")
 LAST = "label-minus-1"
-IGNORED = (
-    "ignored",
-    "ignored-all",
-    "ignored-overflow",
-    "ignored-class-weight",
-    "ignored-smoothing",
-    "ignored-smoothing-class-weight",
-)
-
 NUMPY_INDEX = "https://numpy.org/doc/stable/user/basics.indexing.html"
 TORCH_LOSS = "https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html"
 TORCH_REFERENCE = "https://github.com/pytorch/pytorch/blob/main/torch/testing/_internal/common_nn.py"
-MINDSPORE_LOSS = "https://www.mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.cross_entropy.html"
-MINDSPORE_PRODUCT = "https://www.mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.matmul.html"
-PADDLE_LOSS = "https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/functional/cross_entropy_en.html"
+MINDSPORE_LOSS = "https://mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.cross_entropy.html"
+MINDSPORE_PRODUCT = "https://mindspore.cn/docs/en/master/api_python/ops/mindspore.ops.matmul.html"
+PADDLE_LOSS = (
+    "https://paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/functional/cross_entropy_en.html"
+)
 TENSORFLOW_LOSS = "https://www.tensorflow.org/api_docs/python/tf/nn/sparse_softmax_cross_entropy_with_logits"
 TENSORFLOW_PRODUCT = "https://www.tensorflow.org/api_docs/python/tf/linalg/matmul"
 JAX_TAKE = "https://docs.jax.dev/en/latest/_autosummary/jax.numpy.take_along_axis.html"
@@ -153,7 +147,7 @@ OPTAX_LOSSES = "https://optax.readthedocs.io/en/latest/api/losses.html"
 MLX_INDEX = "https://ml-explore.github.io/mlx/build/html/usage/indexing.html"
 PYTENSOR_INDEX = "https://pytensor.readthedocs.io/en/latest/library/tensor/basic.html#indexing"
 PYTENSOR_UNSAFE = "https://pytensor.readthedocs.io/en/latest/faq.html#unsafe-rewrites"
-CASADI_INDEX = "https://web.casadi.org/docs/#getting-and-setting-elements-in-matrices"
+CASADI_INDEX = "https://github.com/casadi/casadi/blob/main/docs/users_guide/source/symbolic.rst"
 DRJIT_DEBUGGING = "https://drjit.readthedocs.io/en/latest/debug.html"
 TAICHI_DEBUGGING = "https://docs.taichi-lang.org/docs/debugging"
 WARP_DEBUGGING = "https://nvidia.github.io/warp/stable/user_guide/debugging.html"
@@ -206,7 +200,14 @@ CONVENTIONS: tuple[Convention, ...] = (
         "ignored-smoothing-class-weight",
         change=lambda problem: _weigh_within(problem, over_labels=True),
     ),
-    *_state("PyTorch", TORCH_LOSS, "labels are required to be int64", "refused", "label-int32"),
+    *_state(
+        "PyTorch",
+        TORCH_LOSS,
+        "labels are required to be int64",
+        "refused",
+        "label-int32",
+        rows=("torch-eager", "torch-func"),  # torch.compile computes the value
+    ),
     *_state(
         "MindSpore",
         MINDSPORE_LOSS,
@@ -224,7 +225,6 @@ CONVENTIONS: tuple[Convention, ...] = (
         change=lambda problem: _weigh_within(problem, over_labels=False),
     ),
     *_state("MindSpore", MINDSPORE_LOSS, "labels must be int32", "refused", "label-uint8"),
-    *_state("MindSpore", MINDSPORE_LOSS, "scores must be float16 or float32", "refused", "float64"),
     *_state(
         "MindSpore",
         MINDSPORE_PRODUCT,
@@ -238,7 +238,11 @@ CONVENTIONS: tuple[Convention, ...] = (
         PADDLE_LOSS,
         "a negative ignore_index means that no label is ignored, and labels are 0..C − 1",
         "refused",
-        *IGNORED,
+        "ignored",
+        "ignored-all",
+        "ignored-overflow",
+        "ignored-smoothing",
+        "ignored-smoothing-class-weight",
     ),
     *_state(
         "PaddlePaddle",
@@ -254,6 +258,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "labels are int32, int64, float32 or float64",
         "refused",
         "label-uint8",
+        rows=("paddle",),  # to_static computes the value
     ),
     *_state("TensorFlow", TENSORFLOW_LOSS, "labels must be int32 or int64", "refused", "label-uint8"),
     *_state(
@@ -324,7 +329,9 @@ CONVENTIONS: tuple[Convention, ...] = (
         change=_blank,
         rows=("optax-safe", "optax-safe-jit"),
     ),
-    *_state("MLX", MLX_INDEX, "indices are not checked: out of bounds is undefined behaviour", "anything", *BEYOND),
+    *_state(
+        "MLX", MLX_INDEX, "indices are not checked: out of bounds is undefined behaviour", "anything", *BEYOND
+    ),
     *_state("MLX", MLX_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end),
     *_state(
         "PyTensor",
@@ -334,7 +341,9 @@ CONVENTIONS: tuple[Convention, ...] = (
         *BEYOND,
         "label-count",
     ),
-    *_state("PyTensor", PYTENSOR_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end),
+    *_state(
+        "PyTensor", PYTENSOR_INDEX, f"as in NumPy, {FROM_THE_END}", "value", LAST, change=_count_from_end
+    ),
     *_state("CasADi", CASADI_INDEX, FROM_THE_END, "value", LAST, change=_count_from_end),
     *_state(
         "Dr.Jit",
@@ -343,6 +352,7 @@ CONVENTIONS: tuple[Convention, ...] = (
         "anything",
         *BEYOND,
         LAST,
+        "label-count",
     ),
     *_state(
         "Taichi",
@@ -373,7 +383,20 @@ CONVENTIONS: tuple[Convention, ...] = (
 
 _THINC = "https://github.com/explosion/thinc/pull/647"
 _STATSMODELS = "https://github.com/statsmodels/statsmodels/issues/3635"
-_PADDLE = "https://github.com/PaddlePaddle/Paddle/issues/47418"
+_PADDLE = "https://github.com/PaddlePaddle/Paddle/issues/47418"  # the mean counts ignored examples
+_PADDLE_CLIP = (
+    "https://github.com/PaddlePaddle/Paddle/issues/20994"  # scores 64 below the largest are cut off
+)
+_PADDLE_CLIPS = (
+    "large-scores",
+    "scores-3e38",
+    "minus-inf-other",
+    "minus-inf-label",
+    "K-2",
+    "smoothing-minus-inf",
+    "soft-0-minus-inf",
+    "inputs-large-scores",
+)
 _OPTAX = "https://github.com/google-deepmind/optax/pull/1762"
 _JAX = "https://github.com/jax-ml/jax/issues/278"
 
@@ -381,6 +404,7 @@ _JAX = "https://github.com/jax-ml/jax/issues/278"
 THREADS: dict[tuple[str, str], str] = {
     **{("thinc", case.name): _THINC for case in EDGE_CASES.values() if case.expected == "value"},
     **{("JAX", case): _JAX for case in BEYOND},
+    **{("PaddlePaddle", case): _PADDLE_CLIP for case in _PADDLE_CLIPS},
     ("MLX", "float64"): "https://github.com/ml-explore/mlx/issues/3047",
     ("Optax", "label-K"): "https://github.com/google-deepmind/optax/issues/1185",
     ("Optax", "minus-inf-forward"): _OPTAX,
@@ -389,6 +413,7 @@ THREADS: dict[tuple[str, str], str] = {
     ("PaddlePaddle", "ignored"): _PADDLE,
     ("PaddlePaddle", "ignored-all"): _PADDLE,
     ("PaddlePaddle", "ignored-overflow"): _PADDLE,
+    ("PaddlePaddle", "label-minus-100"): _PADDLE,
     ("PaddlePaddle", "label-minus-100-batch"): _PADDLE,
     ("PyTorch", "ignored-overflow"): "https://github.com/pytorch/pytorch/issues/11551",
     ("PyTorch", "ignored-smoothing"): "https://github.com/pytorch/pytorch/issues/73205",

@@ -182,6 +182,13 @@ _TABLE = (
         six_examples(y=np.array([0, 1, -100, 2, 1, 0])),
     ),
     EdgeCase(
+        "label-2-32",
+        "a label of 2³², which is 0 in int32",
+        "refused",
+        BAD_LABEL,
+        one_example([1.0, 0.5, 2.0], label=2**32),
+    ),
+    EdgeCase(
         "label-float",
         "labels as floats, one of them 0.5",
         "refused",
@@ -326,7 +333,13 @@ _TABLE = (
         "the loss is log(1 + exp(−z)) of z = s[y] − s[other], as in logistic regression",
         one_example([-50.0, 50.0]),
     ),
-    EdgeCase("sample-weight", "weights of examples", "value", "the mean is Σ w ℓ / Σ w", six_examples(sample_weight=WEIGHTS)),
+    EdgeCase(
+        "sample-weight",
+        "weights of examples",
+        "value",
+        "the mean is Σ w ℓ / Σ w",
+        six_examples(sample_weight=WEIGHTS),
+    ),
     EdgeCase(
         "sample-weight-0",
         "a weight of 0",
@@ -342,13 +355,22 @@ _TABLE = (
         six_examples(sample_weight=0 * WEIGHTS),
         judge_gradient=False,
     ),
-    EdgeCase("class-weight", "weights of classes", "value", CLASS_WEIGHTS, six_examples(class_weight=CLASSES)),
+    EdgeCase(
+        "sample-weight-0-overflow",
+        "a weight of 0 for an example whose scores overflow",
+        "value",
+        "an example of weight 0 counts as none",
+        six_examples(X=_overflow(2), sample_weight=WEIGHTS * (np.arange(6) != 2)),
+    ),
+    EdgeCase(
+        "class-weight", "weights of classes", "value", CLASS_WEIGHTS, six_examples(class_weight=CLASSES)
+    ),
     EdgeCase(
         "class-weight-0",
         "the weight of the only class that occurs is 0",
         "undefined",
         NO_WEIGHT,
-        six_examples(y=0 * y, class_weight=CLASSES * np.float32([0, 1, 1])),
+        six_examples(y=0 * y, class_weight=CLASSES * np.array([0, 1, 1], np.float32)),
         judge_gradient=False,
     ),
     EdgeCase("smoothing", "label smoothing, ε = 0.1", "value", SMOOTHED, six_examples(label_smoothing=0.1)),
@@ -366,13 +388,26 @@ _TABLE = (
         f"{CLASS_WEIGHTS}; {SMOOTHED}",
         six_examples(label_smoothing=0.1, class_weight=CLASSES),
     ),
-    EdgeCase("ignored", "two labels of six are ignored", "value", LEFT_OUT, six_examples(y=IGNORED, ignore_index=-100)),
+    EdgeCase(
+        "ignored",
+        "two labels of six are ignored",
+        "value",
+        LEFT_OUT,
+        six_examples(y=IGNORED, ignore_index=-100),
+    ),
     EdgeCase(
         "ignored-class",
         "the ignored label is a class",
         "value",
         LEFT_OUT,
         six_examples(ignore_index=2),
+    ),
+    EdgeCase(
+        "ignored-minus-1",
+        "two labels of six are ignored, which are −1",
+        "value",
+        LEFT_OUT,
+        six_examples(y=np.where(IGNORED < 0, -1, IGNORED), ignore_index=-1),
     ),
     EdgeCase(
         "ignored-all",
@@ -431,6 +466,13 @@ _TABLE = (
         "value",
         "exp(−∞) = 0: a class of probability 0 and target 0 adds nothing",
         replace(one_example([1.0, -INF, 2.0]), y=np.array([[0.25, 0.0, 0.75]], np.float32)),
+    ),
+    EdgeCase(
+        "soft-row-0",
+        "soft labels, one row of which is 0",
+        "value",
+        "the loss of the row is −Σₖ 0 log pₖ = 0, and so is its gradient; it is one of the N examples",
+        six_examples(y=SOFT * (np.arange(6) != 2).astype(np.float32)[:, None]),
     ),
     EdgeCase(
         "soft-smoothing",

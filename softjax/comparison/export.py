@@ -10,7 +10,7 @@ from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.judge import ROUNDINGS_ALLOWED
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
-from softjax.runs.files import write_text
+from softjax.runs.files import raise_as_input_error, write_text
 
 VERSION = 1  # changes when a field or the outcome of a case changes
 CASES = Path(__file__).with_name("cases.json")
@@ -23,7 +23,8 @@ def export_cases(path: Path) -> None:
 
     Raises `InputError` if the file cannot be written.
     """
-    write_text(path, CASES.read_text(encoding="utf-8"))
+    with raise_as_input_error(f"{path} cannot be written"):
+        write_text(path, CASES.read_text(encoding="utf-8"))
 
 
 def describe_cases() -> str:
@@ -58,7 +59,7 @@ def _write_values(case: EdgeCase) -> list[dict[str, Any]]:
     rounding = Rounding.of(case.problem.W.dtype)
     if case.derivative in ("gradient", "forward"):
         assert case.truth is not None
-        names = ("loss", "gradient")
+        names: tuple[str, ...] = ("loss", "gradient")
         values = [np.asarray(case.truth.loss), case.truth.grad]
         units = [np.asarray(case.truth.loss_unit), case.truth.grad_unit]
     else:
@@ -66,7 +67,13 @@ def _write_values(case: EdgeCase) -> list[dict[str, Any]]:
         values = [np.asarray(true) for true in MODES[case.derivative].truth(case.problem)]
         units = [np.full(np.shape(true), np.abs(true).max(initial=0)) for true in values]
     allowed = [
-        np.where(np.isfinite(value), ROUNDINGS_ALLOWED * rounding.unit * unit + rounding.smallest, 0)
+        np.where(
+            np.isfinite(value),
+            ROUNDINGS_ALLOWED * rounding.unit * unit
+            + rounding.unit**2 * np.abs(np.where(np.isfinite(value), value, 0)).max(initial=0)
+            + rounding.smallest,
+            0,
+        )
         for value, unit in zip(values, units, strict=True)
     ]
     return [

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from softjax.comparison.cases import ACCURACY, numpy_dtype
 from softjax.comparison.conventions import find_convention
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
-from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.frameworks import FRAMEWORKS, Framework
 from softjax.comparison.modes import MODES
 from softjax.comparison.oracle import Truth
 from softjax.comparison.records import Job, Record
@@ -95,32 +95,34 @@ def measure_errors(loss: np.ndarray, grad: np.ndarray, truth: Truth, dtype: str)
 def _judge_twice(job: Job, answer: dict[str, Any], arrays: tuple[np.ndarray, ...]) -> dict[str, Any]:
     """The fields of the record of an edge case: by the formula, and by what the library documents."""
     framework = FRAMEWORKS[job.framework]
-    figures = _judge_answer(EDGE_CASES[job.case], framework.approximate, answer, arrays)
+    figures = _judge_answer(EDGE_CASES[job.case], framework, answer, arrays)
     if figures["status"] not in ("right", "not offered", "not installed"):
         figures["script"] = answer.get("script")
     convention = find_convention(job.framework, framework.library, job.case)
-    if convention is None or figures["status"] in ("crash", "hang", "not offered", "not installed"):
+    if convention is None or figures["status"] in ("right", "crash", "hang", "not offered"):
         return figures
     if convention.outcome == "anything":
         return figures | {"documented": "right"}
-    by_rule = _judge_answer(convention.as_case(), framework.approximate, answer, arrays)
+    by_rule = _judge_answer(convention.as_case(), framework, answer, arrays)
     return figures | {"documented": by_rule["status"]}
 
 
 def _judge_answer(
-    case: EdgeCase, approximate: bool, answer: dict[str, Any], arrays: tuple[np.ndarray, ...]
+    case: EdgeCase, framework: Framework, answer: dict[str, Any], arrays: tuple[np.ndarray, ...]
 ) -> dict[str, Any]:
     if answer["status"] == "done":
-        return judge_edge_case(case, approximate, *arrays)
+        return judge_edge_case(case, framework.approximate, *arrays, gradient_only=framework.gradient_only)
     refused = answer["status"] == "error" and case.expected != "value"
     status = "right" if refused else answer["status"]
     return {"status": status, "error": answer.get("error"), "message": answer.get("message")}
 
 
-def judge_edge_case(case: EdgeCase, approximate: bool, *arrays: np.ndarray) -> dict[str, Any]:
+def judge_edge_case(
+    case: EdgeCase, approximate: bool, *arrays: np.ndarray, gradient_only: bool = False
+) -> dict[str, Any]:
     """The fields of the record of an edge case, whose arrays are the loss and gradient, or those of its derivative."""
     if case.derivative in ("gradient", "forward"):
-        return _judge_gradient(case, approximate, *arrays)
+        return _judge_gradient(case, approximate, gradient_only, *arrays)
     mode = MODES[case.derivative]
     shown = {"grad": np.asarray(arrays[-1], np.float64).tolist()}
     truths = [np.asarray(true) for true in mode.truth(case.problem)]
@@ -130,11 +132,14 @@ def judge_edge_case(case: EdgeCase, approximate: bool, *arrays: np.ndarray) -> d
     return {"status": _compare(case, approximate, zip(arrays, truths, units, strict=True))} | shown
 
 
-def _judge_gradient(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: np.ndarray) -> dict[str, Any]:
+def _judge_gradient(
+    case: EdgeCase, approximate: bool, gradient_only: bool, loss: np.ndarray, grad: np.ndarray
+) -> dict[str, Any]:
     shown = {"loss": float(loss) if loss.size == 1 else None, "grad": np.asarray(grad, np.float64).tolist()}
     if loss.size != 1 or grad.shape != case.problem.W.shape:
         return {"status": "wrong", "message": f"shapes {loss.shape}, {grad.shape}"} | shown
-    loss_finite, grad_finite = bool(np.isfinite(loss)), bool(np.isfinite(grad).all())
+    grad_finite = bool(np.isfinite(grad).all())
+    loss_finite = grad_finite if gradient_only else bool(np.isfinite(loss))
     if case.expected == "refused":
         return {"status": "wrong" if loss_finite else "nan"} | shown
     if case.expected == "undefined":
@@ -143,17 +148,21 @@ def _judge_gradient(case: EdgeCase, approximate: bool, loss: np.ndarray, grad: n
     assert case.truth is not None
     truth = case.truth
     parts = ((np.ravel(loss), truth.loss, truth.loss_unit), (grad, truth.grad, truth.grad_unit))
-    return {"status": _compare(case, approximate, parts)} | shown
+    return {"status": _compare(case, approximate, parts[1:] if gradient_only else parts)} | shown
 
 
 def _compare(case: EdgeCase, approximate: bool, parts: Iterable[tuple[np.ndarray, Any, Any]]) -> str:
-    """The status of values (value, true, unit): right to within the roundings allowed, not finite, or wrong."""
+    """The status of values (value, true, unit): right to within the roundings allowed, not finite, or wrong.
+
+    What is below u² of the largest entry counts as 0 (u is the unit roundoff).
+    """
     rounding = Rounding.of(case.problem.W.dtype)
     allowed_unit = ROUNDINGS_ALLOWED * _unit_of_method(rounding, approximate)
     right, useless = True, False
     for value, true, unit in parts:
         with np.errstate(all="ignore"):
-            allowed = allowed_unit * unit + rounding.smallest
+            largest = np.abs(np.where(np.isfinite(true), true, 0)).max(initial=0)
+            allowed = allowed_unit * unit + rounding.unit**2 * largest + rounding.smallest
             agrees = (value == true) | (np.abs(value - true) <= np.where(np.isfinite(true), allowed, 0))
         right &= bool(agrees.all())
         useless |= bool((~np.isfinite(value) & ~agrees).any())

@@ -1,175 +1,289 @@
-"""The pictures of a comparison."""
+"""The pictures of a comparison, drawn for a page that is 830 pixels wide. A row is a library and a way of calling it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-# From blue through grey to red: colour-blind readers can tell them apart, and the cells have words too.
-LEVELS = {
-    "right": ("#4393c3", "right, including a required error"),
-    "loud": (
-        "#fddbc7",
-        "NaN, ∞ or an error instead of the value (in italics: NaN instead of a required error)",
-    ),
-    "wrong": ("#d6604d", "a wrong value, without an error"),
-    "dead": ("#67001f", "the process crashed or hung"),
-    "absent": ("#f7f7f7", "not installed, or not offered"),
-}
-LEVEL_OF = {
-    "right": "right",
-    "nan": "loud",
-    "error": "loud",
-    "wrong": "wrong",
-    "crash": "dead",
-    "hang": "dead",
-}
-MARKERS = "osD^v<>P"
+from softjax.comparison.outcomes import LEVELS, Level
+
+WIDTH = 8.3  # inches: 830 pixels, so that 8 points are 11 pixels
+DPI = 200  # twice as many, for screens that have them
+ROW = 0.185  # inches
+NARROWEST, WIDEST_CELL = 6.0, 0.6  # inches, of a table: its legend needs the former
+BLUE, VERMILION = (
+    "#0072b2",
+    "#d55e00",
+)  # of Okabe and Ito's palette, whose colours differ for colour-blind readers too
+SMALL, MEDIUM = 8, 9  # points
 
 
-def draw_conformance(
-    statuses: Sequence[Sequence[str]],
-    texts: Sequence[Sequence[str]],
-    cases: Sequence[str],
-    frameworks: Sequence[str],
-    title: str,
+@dataclass(frozen=True)
+class Look:
+    """How a level looks: its colour, that of the sign on it, the sign, and its name in the legend."""
+
+    color: str
+    ink: str
+    sign: str
+    label: str
+
+
+LOOKS: dict[Level, Look] = {
+    "right": Look(BLUE, "white", "✓", "right, also by an error where one is due"),
+    "documented": Look("#a6d5f2", "black", "§", "not right by the formula, but as documented"),
+    "loud": Look("#f7e27a", "black", "!", "NaN, ∞ or an error instead of what is right"),
+    "wrong": Look(VERMILION, "white", "✗", "a finite value that is wrong"),
+    "dead": Look("black", "white", "†", "the process crashed or hung"),
+    "absent": Look("#f0f0f0", "0.45", "–", "not offered, or not run"),
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of dots, a dot a row, on a logarithmic axis.
+
+    **Fields:**
+
+    - `title`, `label`: of the panel and of its axis, with the unit; `values`: NaN where not measured.
+    - `spread`: the quartiles; `before`: a second value of each row, a hollow dot; `floor`: a line.
+    - `least`: what is less is drawn as an arrow at the left edge.
+    """
+
+    title: str
+    label: str
+    values: Float[np.ndarray, " F"]
+    spread: Float[np.ndarray, "2 F"] | None = None
+    before: Float[np.ndarray, " F"] | None = None
+    floor: float = float("nan")
+    least: float = 0.0
+
+
+def draw_tallies(
+    rows: Sequence[str], counts: Int[np.ndarray, "F L"], marked: Collection[str], title: str
 ) -> Figure:
-    """Draws a table of cases × frameworks, coloured by outcome."""
-    names = list(LEVELS)
-    levels = np.array([[names.index(LEVEL_OF.get(status, "absent")) for status in row] for row in statuses])
-    figure = Figure(figsize=(0.78 * len(frameworks) + 3.2, 0.27 * len(cases) + 2.4), layout="constrained")
-    axes = figure.subplots()
-    colors = ListedColormap([color for color, _ in LEVELS.values()])
-    axes.pcolormesh(levels, cmap=colors, vmin=-0.5, vmax=len(LEVELS) - 0.5, edgecolors="white", linewidth=1)
-    axes.invert_yaxis()
-    axes.set_xticks(
-        np.arange(len(frameworks)) + 0.5, frameworks, rotation=45, ha="left", rotation_mode="anchor"
-    )
-    axes.set_yticks(np.arange(len(cases)) + 0.5, cases)
-    axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+    """Draws a bar for each row, with a segment for each level.
+
+    **Arguments:**
+
+    - `rows`: names, from top to bottom; `counts`: of cases, by row and level; `marked`: the rows in bold type.
+    """
+    figure, (axes,) = _start(rows, marked, title, panels=1)
+    left = np.zeros(len(rows))
+    for level, lengths in zip(LEVELS, counts.T, strict=True):
+        look = LOOKS[level]
+        axes.barh(
+            np.arange(len(rows)), lengths, left=left, height=0.86, color=look.color, edgecolor="white", lw=0.8
+        )
+        for row in np.flatnonzero(lengths).tolist():
+            n = int(lengths[row])
+            text = look.sign if n == 1 else f"{look.sign} {n}" if n > 4 else str(n)
+            _write(axes, left[row] + n / 2, row, text, look.ink)
+        left += lengths
+    axes.set_xlim(0, max(1, left.max(initial=0)))
+    axes.set_xlabel("edge cases", fontsize=SMALL)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for i, j in np.ndindex(*levels.shape):
-        dark = names[levels[i, j]] in ("dead", "wrong", "right")
-        style = "italic" if statuses[i][j] == "nan" and texts[i][j].endswith("*") else "normal"
-        axes.text(
-            j + 0.5,
-            i + 0.5,
-            texts[i][j].rstrip("*"),
-            ha="center",
-            va="center",
-            fontsize=6.5,
-            style=style,
-            color="white" if dark else "0.25",
-        )
-    present = [
-        Patch(facecolor=LEVELS[name][0], label=LEVELS[name][1])
-        for k, name in enumerate(names)
-        if (levels == k).any()
-    ]
-    figure.legend(handles=present, loc="outside lower left", ncols=1, frameon=False, fontsize=8)
-    figure.suptitle(title)
+    _add_legend(figure, [level for level, lengths in zip(LEVELS, counts.T, strict=True) if lengths.any()])
     return figure
 
 
-def draw_accuracy(
-    errors: Mapping[str, Float[np.ndarray, "F C"]],
-    roundoff: Mapping[str, float],
-    frameworks: Sequence[str],
+def draw_outcomes(
+    rows: Sequence[str],
     cases: Sequence[str],
+    levels: Sequence[Sequence[Level]],
+    texts: Sequence[Sequence[str]],
+    marked: Collection[str],
     title: str,
 ) -> Figure:
-    """Draws the relative error of each framework's gradient, one panel a type, one marker a case."""
-    figure = Figure(figsize=(3.0 * len(errors) + 2.2, 0.26 * len(frameworks) + 2.0), layout="constrained")
-    panels = figure.subplots(1, len(errors), sharey=True, squeeze=False)[0]
-    rows = np.arange(len(frameworks))
-    for axes, (dtype, error) in zip(panels, errors.items(), strict=True):
-        for k, case in enumerate(cases):
-            shift = 0.5 * (k / max(1, len(cases) - 1) - 0.5)
-            axes.plot(
-                error[:, k], rows + shift, MARKERS[k % len(MARKERS)], markersize=4, label=case, alpha=0.85
-            )
-        axes.axvline(roundoff[dtype], color="0.4", linewidth=0.8, linestyle="--", zorder=0)
-        _set_decades(axes, [roundoff[dtype], *error[np.isfinite(error)]])
-        axes.set_title(dtype, fontsize=10)
-        axes.set_yticks(rows, frameworks)
-        axes.tick_params(labelsize=8)
-        axes.set_xlabel("relative error of the gradient", fontsize=8)
-        axes.grid(axis="y", color="0.93")
-        axes.set_axisbelow(True)
-    panels[0].invert_yaxis()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(8, len(cases)), frameon=False, fontsize=8
+    """Draws a table of rows × cases, coloured by level, with a short text in each cell."""
+    figure, (axes,) = _start(rows, marked, title, panels=1, extra=0.055 * max(map(len, cases)))
+    figure.set_figwidth(max(NARROWEST, min(WIDTH, 1.8 + WIDEST_CELL * len(cases))))
+    numbers = np.array([[LEVELS.index(level) for level in row] for row in levels])
+    colors = ListedColormap([LOOKS[level].color for level in LEVELS])
+    edges = np.arange(len(cases) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
+    axes.pcolormesh(
+        *edges, numbers, cmap=colors, vmin=-0.5, vmax=len(LEVELS) - 0.5, edgecolors="white", linewidth=0.8
     )
-    figure.suptitle(f"{title} (dashed: the type's unit roundoff)")
+    axes.set_xticks(np.arange(len(cases)), cases, rotation=90, fontsize=SMALL)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for i, j in np.ndindex(*numbers.shape):
+        _write(axes, j, i, texts[i][j], LOOKS[levels[i][j]].ink)
+    _add_legend(figure, [level for level in LEVELS if any(level in row for row in levels)])
+    return figure
+
+
+def draw_ranges(
+    rows: Sequence[str],
+    ranges: Mapping[str, Float[np.ndarray, "F 2"]],
+    lost: Mapping[str, Bool[np.ndarray, " F"]],
+    marked: Collection[str],
+    label: str,
+    title: str,
+) -> Figure:
+    """Draws one panel a type, and in it a line for each row, from its least to its largest value, with a dot there.
+
+    **Arguments:**
+
+    - `ranges`: by panel, NaN where not measured; `lost`: whether a row has values that are not finite, too: ∞.
+    """
+    figure, panels = _start(rows, marked, title, panels=len(ranges))
+    ours = np.isin(list(rows), list(marked))
+    for axes, (name, ends) in zip(panels, ranges.items(), strict=True):
+        known = np.isfinite(ends).all(axis=1)
+        limits = _set_decades(axes, [1.0, *ends[known].ravel()], room=bool(lost[name].any()))
+        shown = np.clip(ends, limits[0], None)
+        for which, color, marker in ((known & ~ours, BLUE, "o"), (known & ours, VERMILION, "D")):
+            at = np.flatnonzero(which)
+            axes.hlines(at, shown[at, 0], shown[at, 1], color=color, linewidth=1.6)
+            axes.scatter(shown[at, 1], at, color=color, marker=marker, s=22, zorder=3)
+        axes.axvline(1.0, color="0.5", linewidth=1, linestyle=":", zorder=0)
+        edge = axes.get_yaxis_transform()
+        for row in np.flatnonzero(lost[name]).tolist():
+            axes.text(0.985, row, "∞", transform=edge, ha="right", va="center", in_layout=False)
+        axes.set_title(name, fontsize=MEDIUM)
+        axes.set_xlabel(label, fontsize=SMALL)
+    handles = [_dot(BLUE, "o", "from the best case to the worst (dot)"), _dot(VERMILION, "D", "softjax")]
+    if any(one.any() for one in lost.values()):
+        handles.append(_dot("black", "$∞$", "NaN or ∞ in some case"))
+    handles.append(Line2D([], [], color="0.5", linewidth=1, linestyle=":", label="1 rounding"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False, fontsize=SMALL)
     return figure
 
 
 def draw_dots(
-    values: Mapping[str, Float[np.ndarray, " F"]],
-    spreads: Mapping[str, Float[np.ndarray, "2 F"]] | None,
-    floors: Mapping[str, float] | None,
-    frameworks: Sequence[str],
-    label: str,
+    rows: Sequence[str],
+    panels: Sequence[Panel],
+    marked: Collection[str],
     title: str,
+    *,
+    value: str,
+    before: str = "",
+    floor: str = "",
 ) -> Figure:
-    """Draws one panel a problem, one dot a framework, the least in red, on a logarithmic axis.
+    """Draws panels of dots beside one another, with a ring around the least dot of each.
 
     **Arguments:**
 
-    - `values`: by problem, NaN where not measured; `spreads`: their quartiles; `floors`: a line in each panel.
-    - `label`: of the axis, with the unit.
+    - `marked`: the rows in bold type, with dots of another colour and shape.
+    - `value`, `before`, `floor`: what dots, hollow dots and lines are, for the legend.
     """
-    figure = Figure(figsize=(2.7 * len(values) + 2.2, 0.26 * len(frameworks) + 1.9), layout="constrained")
-    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
-    rows = np.arange(len(frameworks))
-    for axes, (problem, lengths) in zip(panels, values.items(), strict=True):
-        known = np.isfinite(lengths) & (lengths > 0)
-        floor = np.nan if floors is None else floors[problem]
-        errors = None
-        if spreads is not None:
-            low, high = spreads[problem][:, known]
-            errors = np.maximum(0, np.stack([lengths[known] - low, high - lengths[known]]))
-        fastest = lengths[known].min() if known.any() else np.nan
-        axes.errorbar(lengths[known], rows[known], xerr=errors, fmt="none", ecolor="0.4", capsize=2)
-        colors = ["#d6604d" if value == fastest else "#2166ac" for value in lengths[known]]
-        axes.scatter(lengths[known], rows[known], color=colors, s=28, zorder=3)
-        _set_decades(axes, [*lengths[known], floor])
-        if np.isfinite(floor):
-            axes.axvline(floor, color="0.3", linewidth=1.0, linestyle="--")
-        axes.set_title(problem, fontsize=9)
-        axes.set_xlabel(label, fontsize=8)
-        axes.set_yticks(rows, frameworks)
-        axes.tick_params(labelsize=8)
-        axes.grid(color="0.93")
-        axes.set_axisbelow(True)
-        for row in rows[~known]:
-            axes.text(
-                0.03,
-                row,
-                "not measured",
-                transform=axes.get_yaxis_transform(),
-                fontsize=6.5,
-                va="center",
-                color="0.5",
+    figure, drawn = _start(rows, marked, title, panels=len(panels))
+    ours = np.isin(list(rows), list(marked))
+    for axes, panel in zip(drawn, panels, strict=True):
+        _draw_panel(axes, panel, ours)
+    spread = any(panel.spread is not None for panel in panels)
+    handles = [
+        _dot(BLUE, "o", value + (", with quartiles" if spread else "")),
+        _dot(VERMILION, "D", "softjax"),
+    ]
+    handles.append(Line2D([], [], color="none", marker="o", markersize=9, mec="black", label="the least"))
+    if before:
+        handles.append(Line2D([], [], color="none", marker="o", markersize=5, mec="0.35", label=before))
+    if floor:
+        handles.append(Line2D([], [], color="0.35", linestyle="--", linewidth=1, label=floor))
+    if any((panel.values < panel.least).any() for panel in panels):
+        handles.append(
+            Line2D(
+                [], [], color=BLUE, marker="<", linestyle="", markersize=5, label="less than the axis shows"
             )
-    panels[0].invert_yaxis()
-    figure.suptitle(title)
+        )
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=SMALL)
     return figure
 
 
-def _set_decades(axes: Axes, values: Sequence[float]) -> None:
-    """Makes the axis logarithmic, of whole decades, at most eight of them labelled."""
+def _draw_panel(axes: Axes, panel: Panel, ours: Bool[np.ndarray, " F"]) -> None:
+    known = np.isfinite(panel.values)
+    values = np.maximum(panel.values, panel.least)
+    spread = np.empty((2, 0)) if panel.spread is None else panel.spread[:, known]
+    before = np.full(len(values), np.nan) if panel.before is None else np.maximum(panel.before, panel.least)
+    seen = np.concatenate([values[known], before[np.isfinite(before)], spread.ravel(), [panel.floor]])
+    _set_decades(axes, seen)
+    rows = np.arange(len(values))
+    if spread.size:
+        axes.hlines(rows[known], *spread, color="0.45", linewidth=1.4)
+    axes.scatter(before, rows, facecolors="none", edgecolors="0.35", s=18, zorder=2)
+    under = panel.values < panel.least
+    if under.any():
+        axes.set_xlim(left=panel.least / 1.4)
+    for which, color, marker in (
+        (known & ~ours & ~under, BLUE, "o"),
+        (known & ours & ~under, VERMILION, "D"),
+        (known & ~ours & under, BLUE, "<"),
+        (known & ours & under, VERMILION, "<"),
+    ):
+        axes.scatter(values[which], rows[which], color=color, marker=marker, s=22, zorder=3)
+    if known.any() and not under.any():  # what is less than the axis shows is not told apart
+        least = int(np.nanargmin(panel.values))
+        axes.scatter(
+            values[least], least, facecolors="none", edgecolors="black", s=75, linewidths=1.1, zorder=4
+        )
+    if np.isfinite(panel.floor):
+        axes.axvline(panel.floor, color="0.35", linewidth=1, linestyle="--", zorder=1)
+    axes.set_title(panel.title, fontsize=MEDIUM)
+    axes.set_xlabel(panel.label, fontsize=SMALL)
+
+
+def _start(
+    rows: Sequence[str], marked: Collection[str], title: str, panels: int, extra: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels that share the rows, from top to bottom. `extra` is more height, in inches."""
+    figure = Figure(
+        figsize=(WIDTH, ROW * len(rows) + 1.45 + extra), layout=ConstrainedLayoutEngine(w_pad=0.09)
+    )
+    figure.suptitle(title, x=0.01, ha="left", fontsize=MEDIUM + 1, fontweight="bold")
+    drawn = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
+    for axes in drawn:
+        axes.set_yticks(np.arange(len(rows)), rows, fontsize=SMALL)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params(labelsize=SMALL, length=0)
+        axes.grid(axis="y", color="0.92")
+        axes.set_axisbelow(True)
+    for label, row in zip(drawn[0].get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row in marked else "normal")
+    return figure, drawn
+
+
+def _write(axes: Axes, x: int | float, y: int | float, text: str, color: str) -> None:
+    axes.text(
+        x, y, text, ha="center", va="center_baseline", fontsize=SMALL - 0.5, color=color, in_layout=False
+    )
+
+
+def _add_legend(figure: Figure, levels: Sequence[Level]) -> None:
+    looks = [LOOKS[level] for level in levels]
+    handles = [
+        Patch(facecolor=look.color, edgecolor="0.6", linewidth=0.5, label=f"{look.sign}  {look.label}")
+        for look in looks
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=SMALL)
+
+
+def _dot(color: str, marker: str, label: str) -> Line2D:
+    return Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=label)
+
+
+def _set_decades(
+    axes: Axes, values: Sequence[float] | Float[np.ndarray, " V"], room: bool = False
+) -> tuple[float, float]:
+    """Makes the axis logarithmic, of whole decades, four of them labelled; with `room`, of one more. Gives its limits."""
     positive = [value for value in values if 0 < value < np.inf] or [1.0]
-    limits = 10 ** np.floor(np.log10(0.8 * min(positive))), 10 ** np.ceil(np.log10(1.25 * max(positive)))
+    low, high = np.floor(np.log10(0.8 * min(positive))), np.ceil(np.log10(1.25 * max(positive)))
+    if room:
+        high += 0.15 * (high - low)
+    limits = float(10**low), float(10**high)
     axes.set_xlim(limits)  # first: without positive limits or data the axis cannot be logarithmic
     axes.set_xscale("log")
     axes.set_xlim(limits)
-    axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    return limits

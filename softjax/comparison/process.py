@@ -30,6 +30,7 @@ CACHES = (
     "TORCHINDUCTOR_CACHE_DIR",
     "NUMBA_CACHE_DIR",
     "WARP_CACHE_PATH",
+    "DRJIT_CACHE_DIR",
 )
 SECONDS_TO_LEAVE = 2.0
 
@@ -46,6 +47,7 @@ class Process:
             folder = self.scratch.name
             settings |= dict.fromkeys(CACHES, folder) | {
                 "CACHEDB": f"{folder}/tinygrad.db",
+                "TI_OFFLINE_CACHE": "0",
                 "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor",
             }
         self.process = subprocess.Popen(
@@ -55,6 +57,7 @@ class Process:
             stderr=subprocess.DEVNULL,
             encoding="utf-8",
             env=os.environ | settings,
+            cwd=self.scratch.name,  # MindSpore leaves a folder where it runs
             start_new_session=True,  # its compilers end with it, and Ctrl-C reaches only this process
         )
         self.lines: queue.Queue[str] = queue.Queue()

@@ -1,91 +1,113 @@
-"""The report of a comparison: its text, its pictures, and its figures as JSON and CSV."""
+"""The report of a comparison: its pages, its pictures, and its figures as JSON and CSV."""
 
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from softjax.comparison.changes import Earlier, find_changes
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.frameworks import FRAMEWORKS
-from softjax.comparison.pictures import LEVEL_OF
+from softjax.comparison.outcomes import Tally, count, list_rows
 from softjax.comparison.records import Comparison, Record, Speed
-from softjax.comparison.sections import accuracy, edge_cases, modes, speed
-from softjax.comparison.sections.cells import list_frameworks
+from softjax.comparison.sections import (
+    accuracy,
+    changes,
+    edge_cases,
+    libraries,
+    modes,
+    speed,
+    upstream,
+    verdict,
+)
+from softjax.comparison.sections.cells import join_parts
 from softjax.reports.environment import describe_environment
-from softjax.reports.markdown import render, table
+from softjax.reports.markdown import render
 from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 
 SUMMARY_HEADER = (
-    "framework",
+    "row",
     "version",
     "edge cases right",
+    "else as documented",
     "visibly wrong",
     "silently wrong",
     "crashed or hung",
     "worst entry, roundings",
     "development, × fastest",
 )
+ONLY_IN_JSON = ("script",)
 
 
 def write_comparison(
-    comparison: Comparison, config: CompareConfig, folder: RunFolder, *, command: str
+    comparison: Comparison,
+    config: CompareConfig,
+    folder: RunFolder,
+    *,
+    command: str,
+    earlier: Earlier | None = None,
 ) -> None:
-    """Writes README.md, results.json, results.csv, run.json and the pictures. If one fails, none is written.
+    """Writes README.md, the other pages, results.json, results.csv, run.json and the pictures. If one fails, none is written.
 
     **Arguments:**
 
     - `comparison`, `config`: the records, and the options of the comparison.
     - `folder`: the folder of the report.
     - `command`: the command line that regenerates the report.
+    - `earlier`: an earlier comparison: the report says what changed since.
 
     Raises `InputError` if the folder exists or cannot be written.
     """
     duration = {"seconds": round(comparison.seconds, 1), "resumed": comparison.resumed}
     run = {"command": command, "config": asdict(config)} | duration | describe_environment()
     versions = run["versions"] | {
-        FRAMEWORKS[name].distribution: version for name, version in comparison.versions.items()
+        FRAMEWORKS[name].package: version for name, version in comparison.versions.items() if version
     }
     with folder.write() as out:
         _write_results(comparison, versions, out)
         write_text(out / "run.json", json.dumps(run | {"versions": versions}, indent=2) + "\n")
-        if comparison.of("edge_cases"):
-            edge_cases.draw(comparison.of("edge_cases"), out)
-        accuracy.draw(comparison.of("accuracy"), out)
-        speed.draw(comparison.speeds, out)
-        write_text(out / "README.md", _write_readme(comparison, run))
+        changed = ""
+        if earlier is not None:
+            found = find_changes(earlier, comparison, versions)
+            write_table(out / "changes.csv", changes.list_lines(found))
+            changed = changes.write(found, earlier)
+        _draw(comparison, out)
+        for name, text in _write_pages(comparison, run, changed).items():
+            (out / name).parent.mkdir(exist_ok=True)
+            write_text(out / name, text)
 
 
 def summary(comparison: Comparison) -> list[tuple[str, ...]]:
-    """A header and one row per framework: its edge cases by outcome, and the worst entry of its gradients in roundings."""
+    """A header and a line for each row: its edge cases by outcome, and the worst entry of its gradients in roundings."""
     fastest = speed.find_fastest(comparison.speeds, "development")
-    names = list_frameworks((*comparison.records, *comparison.speeds))
-    return [SUMMARY_HEADER, *(_summarize(name, comparison, fastest) for name in names)]
+    tallies = count(comparison.of("edge_cases"))
+    rows = list_rows((*comparison.records, *comparison.speeds))
+    return [SUMMARY_HEADER, *(_summarize(row, comparison, tallies.get(row), fastest) for row in rows)]
 
 
-def _summarize(name: str, comparison: Comparison, fastest: float) -> tuple[str, ...]:
-    version = comparison.versions[name]
+def _summarize(row: str, comparison: Comparison, tally: Tally | None, fastest: float) -> tuple[str, ...]:
+    version = comparison.versions[row]
     if version is None:
-        return (name, "not installed", *[""] * 5, FRAMEWORKS[name].install)
-    records = [record for record in comparison.records if record.framework == name]
-    levels = Counter(
-        LEVEL_OF.get(record.status, "absent") for record in records if record.group == "edge_cases"
-    )
-    total = sum(levels.values()) - levels["absent"]
-    roundings = [r.roundings for r in records if r.status == "measured" and r.roundings is not None]
+        return (row, "not installed", *[""] * 6, FRAMEWORKS[row].install)
+    roundings = [
+        record.roundings
+        for record in comparison.of("accuracy")
+        if record.framework == row and record.status == "measured" and record.roundings is not None
+    ]
     seconds = next(
-        (s.seconds for s in comparison.speeds if (s.framework, s.case) == (name, "development")), None
+        (s.seconds for s in comparison.speeds if (s.framework, s.case) == (row, "development")), None
     )
+    cells: tuple[str, ...] = ("",) * 5
+    if tally is not None:
+        counts = [str(tally.counts[level] or "") for level in ("documented", "loud", "wrong", "dead")]
+        cells = (f"{tally.right} of {tally.offered}", *counts)
     return (
-        name,
+        row,
         version,
-        f"{levels['right']} of {total}" if total else "",
-        str(levels["loud"] or ""),
-        str(levels["wrong"] or ""),
-        str(levels["dead"] or ""),
+        *cells,
         f"{max(roundings):.3g}" if roundings else "",
         f"{seconds / fastest:.2f}" if seconds is not None else "",
     )
@@ -97,9 +119,7 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
         group: [_make_json(record) for record in comparison.of(group)]
         for group in ("accuracy", "edge_cases", "modes")
     }
-    groups["speed"] = [
-        {key: value for key, value in asdict(one).items() if value is not None} for one in comparison.speeds
-    ]
+    groups["speed"] = [_make_json(one) for one in comparison.speeds]
     write_text(folder / "results.json", json.dumps(groups | {"versions": versions}, indent=1) + "\n")
     _write_csv(folder / "results.csv", Record, comparison.records)
     if comparison.speeds:
@@ -107,52 +127,73 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
 
 
 def _write_csv(path: Path, kind: type[Record | Speed], rows: Sequence[Record | Speed]) -> None:
-    names = [field.name for field in fields(kind)]
-    write_table(path, [names, *([getattr(row, name) for name in names] for row in rows)])
+    names = [field.name for field in fields(kind) if field.name not in ONLY_IN_JSON]
+    head = [*names, "library", "way"]
+    write_table(
+        path, [head, *([*(getattr(row, name) for name in names), *_place(row).values()] for row in rows)]
+    )
 
 
-def _make_json(record: Record) -> dict[str, Any]:
-    """The fields of a record that have a value. NaN and ∞ are texts, because JSON lacks them."""
+def _place(record: Record | Speed) -> dict[str, str]:
+    """Whose row it is, and which way of calling it."""
+    framework = FRAMEWORKS[record.framework]
+    return {"library": framework.library, "way": framework.way}
+
+
+def _make_json(record: Record | Speed) -> dict[str, Any]:
+    """The fields that have a value, with library and way. NaN and ∞ are texts, because JSON lacks them."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
         return [plain(part) for part in value] if isinstance(value, list) else value
 
-    return {
+    values = {
         key: plain(value) for key, value in asdict(record).items() if value is not None and key != "group"
     }
+    if isinstance(record, Record) and record.group == "edge_cases":
+        values["documented"] = record.documented
+    return values | _place(record)
 
 
-def _write_readme(comparison: Comparison, run: dict[str, Any]) -> str:
-    header = render(
+def _draw(comparison: Comparison, folder: Path) -> None:
+    edge_cases.draw(comparison.of("edge_cases"), folder)
+    accuracy.draw(comparison.of("accuracy"), folder)
+    speed.draw(comparison.speeds, folder)
+
+
+def _write_pages(comparison: Comparison, run: dict[str, Any], changed: str) -> dict[str, str]:
+    """The text of each page, by the name of its file."""
+    pages = {"README.md": _write_readme(comparison, run, changed)} | libraries.write_pages(comparison)
+    if comparison.of("edge_cases"):
+        pages[edge_cases.PAGE] = edge_cases.write_page(comparison.of("edge_cases"))
+        pages |= upstream.write_pages(comparison)
+    return pages
+
+
+def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> str:
+    picture = "![How many edge cases each row has right, and what the others are](conformance.png)"
+    parts = (
+        verdict.write(comparison),
+        picture if count(comparison.of("edge_cases")) else "",
+        changed,
+        edge_cases.write(comparison.of("edge_cases")),
+        accuracy.write(comparison.of("accuracy")),
+        speed.write(comparison.speeds),
+        modes.write(comparison.of("modes")),
+    )
+    files = {"speed.csv": bool(comparison.speeds), "changes.csv": bool(changed), "run.json": True}
+    return render(
         Path(__file__).with_suffix(".md"),
+        parts=join_parts(*parts),
+        libraries=libraries.tabulate(comparison),
         command=run["command"],
         date=run["date"],
         duration=_describe_duration(comparison),
         python=run["versions"]["python"],
-        frameworks=_tabulate_frameworks(comparison),
+        files="".join(f", [{name}]({name})" for name, written in files.items() if written),
         **{name: run["device"][name] for name in ("machine", "cpu_cores", "platform")},
     )
-    parts = [header]
-    if comparison.of("edge_cases"):
-        parts.append(edge_cases.write(comparison.of("edge_cases")))
-    if comparison.of("accuracy"):
-        parts.append(accuracy.write(comparison.of("accuracy")))
-    if comparison.speeds:
-        parts.append(speed.write(comparison.speeds))
-    if comparison.of("modes"):
-        parts.append(modes.write(comparison.of("modes")))
-    return "\n".join(parts)
-
-
-def _tabulate_frameworks(comparison: Comparison) -> str:
-    rows = [("name", "framework", "package", "version")]
-    for name in list_frameworks((*comparison.records, *comparison.speeds)):
-        framework = FRAMEWORKS[name]
-        version = comparison.versions[name] or f"not installed: `{framework.install}`"
-        rows.append((f"`{name}`", framework.title, framework.distribution, version))
-    return table(rows, align="left")
 
 
 def _describe_duration(comparison: Comparison) -> str:

@@ -42,7 +42,7 @@ def write_script(framework: Framework, case: EdgeCase) -> str | None:
     if not hasattr(module, writer):
         return None
     try:
-        body = getattr(module, writer)(case.problem, **framework.options)
+        body: str = getattr(module, writer)(case.problem, **framework.options)
     except NotOffered:
         return None
     lines = [
@@ -53,7 +53,7 @@ def write_script(framework: Framework, case: EdgeCase) -> str | None:
     ]
     if case.problem.dtype == "float64" and framework.library in ("JAX", "Optax", "softjax"):
         lines.insert(2, 'import jax; jax.config.update("jax_enable_x64", True)')
-    return "\n".join(lines) + "\n" + body
+    return "\n".join(lines) + f"\n{body}"
 
 
 def _write_data(problem: Problem, body: str) -> list[str]:
@@ -67,7 +67,7 @@ def _write_data(problem: Problem, body: str) -> list[str]:
             "sample_weight": problem.sample_weight,
             "class_weight": problem.class_weight,
         }.items()
-        if array is not None and re.search(rf"\b{name}\b(?!=)", body)
+        if array is not None and re.search(rf"(?<!\.)\b{name}\b(?!=)", body)
     }
     literals = {name: _literal(array) for name, array in arrays.items()}
     lines = [f"{', '.join(literals)} = {', '.join(literals.values())}"]
@@ -75,7 +75,9 @@ def _write_data(problem: Problem, body: str) -> list[str]:
         lines = [f"{name} = {literal}" for name, literal in literals.items()]
     numbers = {name: getattr(problem, name) for name in ("reg", "label_smoothing", "ignore_index")}
     lines += [
-        f"{name} = {value!r}" for name, value in numbers.items() if value and re.search(rf"\b{name}\b(?!=)", body)
+        f"{name} = {value!r}"
+        for name, value in numbers.items()
+        if value is not None and re.search(rf"(?<!\.)\b{name}\b(?!=)", body)
     ]
     if re.search(r"\bbasis\b", body):
         lines.append("basis = np.eye(W.size, dtype=W.dtype).reshape(-1, *W.shape)")

@@ -37,9 +37,7 @@ def measure_speeds(case: str, names: Sequence[str], config: CompareConfig) -> di
     - `case`: a name in `ACCURACY`; `names`: the frameworks; `config`: has the time limit and the number of rounds.
     """
     missing = [name for name in names if FRAMEWORKS[name].version is None]
-    speeds = {
-        name: Speed(name, case, "not installed", message=FRAMEWORKS[name].install) for name in missing
-    }
+    speeds = {name: Speed(name, case, "not installed", message=FRAMEWORKS[name].install) for name in missing}
     installed = [name for name in names if name not in speeds]
     groups = -(-len(installed) // TOGETHER)
     for group in range(groups):  # every third, say, so that the ways of a library are spread

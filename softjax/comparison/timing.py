@@ -4,7 +4,8 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class FirstCall(NamedTuple):
 
     - `seconds`: of the first loss and gradient, with all tracing and compiling.
     - `peak`: the highest memory in the first two calls above that before them, in bytes; None where the system
-      does not tell.
+      does not tell, and for a program that runs beside this process.
     - `call`: a loss and gradient; `products`: their two matrix products alone, where the framework's file has them.
       Each takes the next of several sets of weights.
     """
@@ -42,7 +43,8 @@ def make_first_call(framework: Framework, problem: Problem) -> FirstCall:
     prepared.loss_and_grad(prepared.place(problem.W))
     seconds = time.perf_counter() - start
     prepared.loss_and_grad(prepared.place(problem.W))
-    peak = max(0, _read_memory("VmHWM") - baseline) if baseline else None
+    beside = prepared.read_clock is not None  # its memory is not that of this process
+    peak = max(0, _read_memory("VmHWM") - baseline) if baseline and not beside else None
 
     count = 2 if problem.W.size > 10**6 else 8
     weights = itertools.cycle(
@@ -57,13 +59,14 @@ def make_first_call(framework: Framework, problem: Problem) -> FirstCall:
         seconds = time.perf_counter() - start
         return seconds if prepared.read_clock is None else prepared.read_clock()
 
-    def products() -> float:
+    def time_products(compute: Callable[[Any], object]) -> float:
         W = next(weights)
         start = time.perf_counter()
-        prepared.products(W)
+        compute(W)
         return time.perf_counter() - start
 
-    return FirstCall(seconds, peak, call, products if prepared.products is not None else None)
+    products = None if prepared.products is None else partial(time_products, prepared.products)
+    return FirstCall(seconds, peak, call, products)
 
 
 def time_turn(call: Callable[[], float]) -> float:

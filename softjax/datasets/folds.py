@@ -9,6 +9,11 @@ from softjax.datasets.dataset import Dataset, Split
 from softjax.errors import InputError
 
 
+def name_validation(num_folds: int) -> str:
+    """The name of what the configuration is chosen by: validation, or with folds cross-validation."""
+    return "cross-validation" if num_folds else "validation"
+
+
 def merge_parts(dataset: Dataset) -> Dataset:
     """The data set with its training and validation examples together, as both its training and its validation split."""
     parts = (dataset.train, dataset.val)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from softjax import plots
+from softjax.datasets.folds import name_validation
 from softjax.errors import InputError
 from softjax.path.result import PathResult
 from softjax.reports.path import describe_convergence, path_rows
@@ -157,7 +158,7 @@ def _describe_folds(result: SweepResult | PathResult) -> str:
 def _describe_accuracies(result: SweepResult | PathResult, over_seeds: str) -> list[str]:
     """The accuracies of the best on the two splits that are not trained on, with their intervals."""
     lines = []
-    validation = "cross-validation" if result.config.folds else "validation"
+    validation = name_validation(result.config.folds)
     for split, name in (("val", validation), ("test", "test")):
         accuracy = np.mean(getattr(result, f"{split}_accuracy")[result.best])
         ends = interval(getattr(result, f"{split}_interval")[result.best])

@@ -7,6 +7,7 @@ from typing import Any
 
 from softjax import plots
 from softjax.datasets.dataset import Dataset
+from softjax.datasets.folds import name_validation
 from softjax.path.result import PathResult, Reason
 from softjax.ranges import format_range
 from softjax.reports.analysis import analyze_path
@@ -66,7 +67,8 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
         figures={
             "path": (
                 plots.path(result, f"{dataset.title}: accuracy along the regularization path"),
-                "Accuracy against penalty strength, with the 95 % interval of the validation accuracy."
+                "Accuracy against penalty strength, with the 95 % interval of the "
+                f"{name_validation(config.folds)} accuracy."
                 + ("" if result.converged.all() else " Open markers: not converged."),
             )
         },
@@ -82,6 +84,7 @@ def _write_sections(result: PathResult) -> str:
     return render(
         TEMPLATE,
         rows=table(path_rows(result)),
+        validation=name_validation(result.config.folds),
         tied=int(result.tied.sum()),
         num_regs=len(result.reg),
         converged=describe_convergence(result),
@@ -107,7 +110,7 @@ def describe_convergence(result: PathResult) -> str:
 def path_rows(result: PathResult) -> list[tuple[str, ...]]:
     """A table of all penalty strengths of a path: a header row, and one row of text each."""
     header = (
-        "reg", "objective", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy",
+        "reg", "objective", "train accuracy", f"{name_validation(result.config.folds)} accuracy", "95 % interval", "tied", "test accuracy",
         "converged", "gradient norm", "gap", "Newton steps", "passes", "arithmetic",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = [

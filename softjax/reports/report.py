@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from softjax import plots
 from softjax.classifier.file import NAME
 from softjax.datasets.dataset import Dataset
+from softjax.datasets.folds import name_validation
 from softjax.datasets.preprocess import Preprocessing, constant_features
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
@@ -146,6 +147,7 @@ def _write_readme(
         TEMPLATE,
         title=contents.title,
         summary=contents.summary,
+        validation=name_validation(config["folds"]),
         chosen=" averaged over the seeds" if of_sweep and config["num_seeds"] > 1 else "",
         whose=f"; the classifier is that of seed {best['seed']}" if of_sweep else "",
         best=table([("", ""), *contents.best_rows, nll]),
@@ -231,7 +233,7 @@ def accuracy_rows(
     found: Mapping[str, Any], dataset: Dataset, prefix: str, over_seeds: str, folds: int = 0
 ) -> list[tuple[str, str]]:
     """The accuracies on the three splits, with their intervals. With folds the first two are one."""
-    names = {"train": "training", "val": "cross-validation" if folds else "validation", "test": "test"}
+    names = {"train": "training", "val": name_validation(folds), "test": "test"}
     sizes = {split: len(getattr(dataset, split)) for split in names}
     if folds:
         sizes |= dict.fromkeys(("train", "val"), sizes["train"] + sizes["val"])

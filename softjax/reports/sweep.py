@@ -9,6 +9,7 @@ import numpy as np
 
 from softjax import plots
 from softjax.datasets.dataset import Dataset
+from softjax.datasets.folds import name_validation
 from softjax.ranges import format_range
 from softjax.reports.analysis import analyze_sweep
 from softjax.reports.hints import list_hints, make_hints
@@ -58,6 +59,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
     """
     seconds = time_intervals(result)
     config, best = result.config, _describe_best(result)
+    validation = name_validation(config.folds)
     over_seeds = f", mean over {config.num_seeds} seeds" if config.num_seeds > 1 else ""
     contents = ReportContents(
         title=f"Sweep on {dataset.title}",
@@ -74,8 +76,8 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
         seconds=seconds,
         figures={
             "heat_map": (
-                plots.heat_map(result, f"{dataset.title}: validation accuracy"),
-                "Validation accuracy of every configuration.",
+                plots.heat_map(result, f"{dataset.title}: {validation} accuracy"),
+                f"{validation.capitalize()} accuracy of every configuration.",
             ),
             "loss_curves": (
                 plots.loss_curves(result, f"{dataset.title}: training objective"),
@@ -120,6 +122,7 @@ def _write_sections(result: SweepResult) -> str:
         TEMPLATE,
         shown=min(ROWS_SHOWN, len(result.reg)),
         cells=table(best_cells(result)),
+        validation=name_validation(config.folds),
         tied=int(result.tied.sum()),
         num_configs=len(result.reg),
         spread=spread,
@@ -166,7 +169,8 @@ def best_cells(result: SweepResult, most: int = ROWS_SHOWN) -> list[tuple[str, .
 
     means = np.where(result.steps == result.steps.max(), result.val_accuracy.mean(axis=1), np.nan)
     order = np.argsort(-np.where(np.isnan(means), -np.inf, means), kind="stable")
-    header = ("lr", "reg", "train accuracy", "validation accuracy", "95 % interval", "tied", "test accuracy")
+    validation = f"{name_validation(result.config.folds)} accuracy"
+    header = ("lr", "reg", "train accuracy", validation, "95 % interval", "tied", "test accuracy")
     rows: list[tuple[str, ...]] = [
         (
             f"{result.learning_rate[c]:.6g}",

@@ -59,7 +59,9 @@ def main():
         try:
             match question["do"]:
                 case "hello":
-                    write_answer({"name": "NumPy", "version": np.__version__, "dtypes": ["float64", "float32"]})
+                    write_answer(
+                        {"name": "NumPy", "version": np.__version__, "dtypes": ["float64", "float32"]}
+                    )
                 case "prepare":
                     function, placed = prepare(question, arrays), []
                     write_answer({"done": True})

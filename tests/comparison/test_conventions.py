@@ -34,8 +34,11 @@ def test_a_convention_is_about_a_case_and_rows_of_its_library(convention):
 @each
 def test_a_convention_names_its_rule_and_the_page_with_it(convention):
     source = urlsplit(convention.source)
-    assert source.scheme == "https" and source.netloc and source.path
-    assert convention.says and not convention.says.endswith(".")
+    assert source.scheme == "https"
+    assert source.netloc
+    assert source.path
+    assert convention.says
+    assert not convention.says.endswith(".")
 
 
 @each
@@ -45,10 +48,10 @@ def test_the_documented_outcome_is_another_than_the_right_one(convention):
         assert convention.problem is None
         assert convention.outcome != case.expected
         return
-    assert convention.problem.W.shape == case.problem.W.shape
     assert documented.truth.grad.shape == case.problem.W.shape
     if case.expected == "value":
-        assert not np.isclose(documented.truth.loss, case.truth.loss, rtol=1e-3)
+        right = np.array(case.truth.loss, np.float32), case.truth.grad.astype(np.float32)
+        assert judge_edge_case(documented, False, *right)["status"] == "wrong"
 
 
 def test_at_most_one_convention_holds_for_a_row_and_case():
@@ -59,7 +62,8 @@ def test_at_most_one_convention_holds_for_a_row_and_case():
 
 @pytest.mark.parametrize(("library", "case"), THREADS)
 def test_a_thread_is_about_a_case_of_a_library(library, case):
-    assert library in LIBRARIES and case in EDGE_CASES
+    assert library in LIBRARIES
+    assert case in EDGE_CASES
     address = urlsplit(THREADS[library, case])
     assert (address.scheme, address.netloc) == ("https", "github.com")
     assert address.path.split("/")[3] in ("issues", "pull")
@@ -67,7 +71,8 @@ def test_a_thread_is_about_a_case_of_a_library(library, case):
 
 def test_a_convention_is_found_for_its_rows_only():
     found = find_convention("numpy-vectorized", "NumPy", "label-minus-1")
-    assert found is not None and "from the end" in found.says
+    assert found is not None
+    assert "from the end" in found.says
     assert find_convention("numpy-loops", "NumPy", "label-minus-1") is None
     assert find_convention("torch-eager", "PyTorch", "ordinary") is None
 
@@ -75,8 +80,8 @@ def test_a_convention_is_found_for_its_rows_only():
 def test_a_rule_of_nan_is_about_the_loss():
     case = find_convention("torch-eager", "PyTorch", "label-minus-100").as_case()
     grad = np.zeros(case.problem.W.shape, np.float32)
-    assert judge_edge_case(case, False, np.float32(np.nan), grad)["status"] == "right"
-    assert judge_edge_case(case, False, np.float32(0), grad)["status"] == "wrong"
+    assert judge_edge_case(case, False, np.array(np.nan), grad)["status"] == "right"
+    assert judge_edge_case(case, False, np.array(0.0), grad)["status"] == "wrong"
 
 
 def compute_documented(row, library, case):
@@ -138,4 +143,5 @@ def test_a_row_of_zeros_counts_as_an_example_without_loss():
     others = [0, 1, 3, 4, 5]
     assert loss == pytest.approx(surprise[others, problem.y[others]].sum() / 6, rel=1e-12)
     truth = find_convention("optax-safe", "Optax", "label-K").as_case().truth
-    assert truth.loss == 0 and not truth.grad.any()
+    assert truth.loss == 0
+    assert not truth.grad.any()

@@ -59,7 +59,7 @@ def check_against_oracle(framework, problem):
     if framework.approximate:
         unit **= 2 / 3
     assert grad.shape == problem.W.shape
-    assert abs(float(loss) - truth.loss) < 10 * unit * truth.loss_unit
+    assert framework.gradient_only or abs(float(loss) - truth.loss) < 10 * unit * truth.loss_unit
     assert (np.abs(grad.astype(float) - truth.grad) < 10 * unit * truth.grad_unit).all()
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from sklearn.metrics import log_loss
 
 from softjax.comparison import oracle
@@ -45,11 +44,16 @@ def test_a_problem_with_weights_is_the_weighted_mean_of_scikit_learn():
     rng = np.random.default_rng(5)
     X, W, y = rng.normal(size=(8, 4)), rng.normal(size=(4, 3)), rng.integers(0, 3, 8)
     weights, classes = rng.uniform(0, 2, 8) * (np.arange(8) != 3), np.array([1.0, 2.0, 0.5])
-    problem = Problem(X, np.where(np.arange(8) == 5, -1, y), W, sample_weight=weights, class_weight=classes, ignore_index=-1)
+    problem = Problem(
+        X, np.where(np.arange(8) == 5, -1, y), W, sample_weight=weights, class_weight=classes, ignore_index=-1
+    )
     e = np.exp(X @ W)
     kept = np.arange(8) != 5
     expected = log_loss(
-        y[kept], (e / e.sum(axis=1, keepdims=True))[kept], sample_weight=(weights * classes[y])[kept], labels=range(3)
+        y[kept],
+        (e / e.sum(axis=1, keepdims=True))[kept],
+        sample_weight=(weights * classes[y])[kept],
+        labels=range(3),
     )
     assert oracle.truth(*problem.as_shares()).loss == pytest.approx(expected, rel=1e-14)
 

@@ -1,6 +1,6 @@
 """The edge cases of cases.json in PyTorch, as a framework's own test suite would hold them. It imports only NumPy and torch.
 
-    CASES=cases.json pytest torch_cases.py
+CASES=cases.json pytest torch_cases.py
 """
 
 import json
@@ -28,7 +28,9 @@ def compute(case):
     if case["ignore_index"] is not None:
         options["ignore_index"] = case["ignore_index"]
     weights = read(case["sample_weight"])
-    losses = torch.nn.functional.cross_entropy(X @ W, y, **options, reduction="mean" if weights is None else "none")
+    losses = torch.nn.functional.cross_entropy(
+        X @ W, y, **options, reduction="mean" if weights is None else "none"
+    )
     loss = losses if weights is None else (weights * losses).sum() / weights.sum()
     if case["reg"]:
         loss = loss + float(case["reg"]) * (W * W).sum()
@@ -36,7 +38,9 @@ def compute(case):
     return loss.detach().numpy(), W.grad.numpy()
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES if case["derivative"] == "gradient"])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["name"]) for case in CASES if case["derivative"] == "gradient"]
+)
 def test_the_outcome_is_the_right_one(case):
     if case["expected"] == "refused":
         with pytest.raises(Exception):  # noqa: B017, PT011 - any error refuses

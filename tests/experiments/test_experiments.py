@@ -113,6 +113,15 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
             ["scikit-learn newton-cholesky, each strength from 0", "softjax, second call", "| 0 of 20 |"],
         ),
         (
+            "cross_validation.py",
+            ["--problems", "wine", "--limit", "120"],
+            [
+                "**softjax** SoftmaxClassifierCV",
+                "LogisticRegressionCV, newton-cholesky",
+                "| wine, 178 × 13, 3 classes | 20 |",
+            ],
+        ),
+        (
             "scaling.py",
             ["--dataset", "digits", "--devices", "1", "2", "--rounds", "1"],
             ["| 2 | nothing |", "| all-reduce |", "**Predicted, not measured**"],

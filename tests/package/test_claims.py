@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import convergence
+import cross_validation
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -102,3 +103,12 @@ def test_times_to_convergence_are_those_of_the_run():
     assert set(reasons) == {""}
     gaps = [found["softjax"]["gap"] for found in measured.values()]
     assert max(gaps) <= 1.1e-6  # in float64, of weights that were rounded to float32 on the two largest
+
+
+def test_times_of_cross_validation_are_those_of_the_run():
+    run = json.loads((ROOT / "reports" / "cross_validation" / "run.json").read_text())
+    rows = cross_validation.summarize(run["measured"], run["config"]["limit"])
+    assert len(rows) == 1 + len(run["measured"])
+    for page in ("docs/results.md", "reports/cross_validation/README.md"):
+        for row in rows:
+            assert f"| {' | '.join(row)} |" in claimed_in(page), page

@@ -22,6 +22,9 @@ def test_a_report_says_what_was_cross_validated(tmp_path, capsys, options, rows)
     text = (out / "README.md").read_text()
     assert "training accuracy (1,527 examples" in text  # 1,257 and 270
     assert "cross-validation accuracy (1,527 examples" in text
+    assert "the highest cross-validation accuracy" in text
+    assert "difference in cross-validation accuracy" in " ".join(text.split())
+    assert "| cross-validation accuracy |" in text  # the table's header
     assert "test accuracy (270 examples" in text
     with (out / "folds.csv").open(newline="") as file:
         found = list(csv.DictReader(file))

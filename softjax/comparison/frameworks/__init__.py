@@ -4,7 +4,6 @@ A framework's file is imported only when the framework runs.
 """
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -30,6 +29,7 @@ class Framework:
     - `options`: keyword arguments of the file's functions, which tell the ways apart.
     - `program`: for a library of another language: tells its version, None if it is missing, and how it is installed.
     - `compiles`: whether the first call takes tens of seconds. A quick comparison leaves such frameworks out.
+    - `gradient_only`: whether the library's loss is another quantity, so that only the gradient is judged.
     - `approximate`: whether the method is only accurate to u^⅔ (u is the unit roundoff), and is judged by that.
     """
 
@@ -43,6 +43,7 @@ class Framework:
     options: dict[str, Any] = field(default_factory=dict)
     program: programs.Program | None = None
     compiles: bool = False
+    gradient_only: bool = False
     approximate: bool = False
 
     @property
@@ -170,7 +171,9 @@ FRAMEWORKS = {
                 ("tensorflow", "TensorFlow backend", "tensorflow-cpu"),
             )
         ),
-        *_both("paddle", "PaddlePaddle", "PaddlePaddle", "paddlepaddle", compiler="to_static", suffix="static"),
+        *_both(
+            "paddle", "PaddlePaddle", "PaddlePaddle", "paddlepaddle", compiler="to_static", suffix="static"
+        ),
         *_both("mindspore", "MindSpore", "MindSpore", "mindspore", **_jit, compiles=True),
         *_both("mlx", "MLX", "MLX", "mlx", requires="mlx[cpu]", compiler="mx.compile", suffix="compile"),
         *_both("tinygrad", "tinygrad", "tinygrad", "tinygrad", compiler="TinyJit", suffix="jit"),
@@ -184,9 +187,11 @@ FRAMEWORKS = {
         Framework("algopy", "ALGOPY", "ALGOPY", "eager", "algopy"),
         Framework("gvar", "gvar", "gvar", "forward mode", "gvar"),
         Framework("ad", "ad", "ad", "forward mode", "ad"),
-        Framework("scikit-learn", "scikit-learn, HalfMultinomialLoss", "scikit-learn", "by hand", "scikit-learn"),
+        Framework(
+            "scikit-learn", "scikit-learn, HalfMultinomialLoss", "scikit-learn", "by hand", "scikit-learn"
+        ),
         Framework("statsmodels", "statsmodels, MNLogit", "statsmodels", "by hand", "statsmodels"),
-        Framework("thinc", "thinc, CategoricalCrossentropy", "thinc", "by hand", "thinc"),
+        Framework("thinc", "thinc, the gradient alone", "thinc", "by hand", "thinc", gradient_only=True),
         Framework("tensorflow-js", "TensorFlow.js", "TensorFlow.js", "eager", program=programs.TENSORFLOW_JS),
         Framework("adol-c", "ADOL-C", "ADOL-C", "eager", program=programs.ADOL_C),
         Framework("sacado", "Sacado", "Sacado", "eager", program=programs.SACADO),

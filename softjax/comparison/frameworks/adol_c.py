@@ -34,14 +34,14 @@ def prepare(problem: Problem) -> Prepared:
 
 def write_script(problem: Problem) -> str:
     """A program that its users would write."""
-    return write_cpp(problem, write_loss(problem) + MAIN, "#include <adolc/adolc.h>", "-ladolc")
+    return write_cpp(problem, write_loss(problem, "value") + MAIN, "#include <adolc/adolc.h>", "-ladolc")
 
 
 def count_operations(N: int, D: int, K: int) -> float:
-    """Operations of a product that is recorded and read back; a call costs as much as 2,000 of them."""
-    return N * K * (D + 10.0) + 2e3
+    """Products that are recorded and read back. A call, and to ask for it, costs as much as 600 of them."""
+    return N * K * (D + 10.0) + 600
 
 
 def count_numbers(N: int, D: int, K: int) -> float:
-    """The tape, with about six numbers for each product."""
+    """The tape, with about six numbers for each product. It goes to files, in a folder for temporary files."""
     return 6.0 * N * D * K

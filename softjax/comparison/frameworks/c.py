@@ -30,7 +30,7 @@ long y[] = %s;
     }
     for (int k = 0; k < K; k++) total += exp(s[k] -= most);
     «check»for (int k = 0; k < K; k++) {
-      example += «share»;
+      «example»
       for (int d = 0; d < D; d++) grad[d * K + k] += X[i * D + d] * «weight» / whole * (exp(s[k]) / total - «target»);
     }
     loss += «weight» * example;
@@ -40,7 +40,7 @@ long y[] = %s;
   for (int j = 0; j < D * K; j++) printf(" %%.9g", grad[j]);
 }
 ''' % (X.size // len(W), *W.shape, write(X), write(W), write(«labels»)«arrays»)
-subprocess.run(["gcc", "-x", "c", "-", "-lm"], input=program, text=True, check=True)
+subprocess.run(["gcc", "-O3", "-march=native", "-x", "c", "-", "-lm"], input=program, text=True, check=True)
 subprocess.run("./a.out", check=True)
 """
 PENALTY = "  for (int j = 0; j < D * K; j++) loss += reg * W[j] * W[j], grad[j] += 2 * reg * W[j];\n"
@@ -62,7 +62,7 @@ def write_script(problem: Problem) -> str:
     parts = {
         "weight": "1",
         "check": "if (y[i] < 0 || y[i] >= K) return 1;\n    ",
-        "share": "(k == y[i]) * (log(total) - s[k])",
+        "example": "if (k == y[i]) example = log(total) - s[k];",
         "target": "(k == y[i])",
         "penalty": PENALTY if problem.reg else "",
         "labels": "y" if problem.ignore_index is None and not problem.soft else "labels",
@@ -73,7 +73,11 @@ def write_script(problem: Problem) -> str:
         parts["weight"] = "weights[i]"
     if problem.targets is not None:
         data, arrays = data + "«real» targets[] = %s;\n", arrays + ", write(T)"
-        parts |= {"check": "", "share": "targets[i * K + k] * (log(total) - s[k])", "target": "targets[i * K + k]"}
+        parts |= {
+            "check": "",
+            "example": "example += targets[i * K + k] * (log(total) - s[k]);",
+            "target": "targets[i * K + k]",
+        }
     if problem.reg:
         data, arrays = data + "const «real» reg = %s;\n", arrays + ", reg"
     parts |= {"data": data, "arrays": arrays, "real": "float" if problem.dtype == "float32" else "double"}

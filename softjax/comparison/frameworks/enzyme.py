@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from enzyme_ad.jax import enzyme_jax_ir
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
-from softjax.comparison.frameworks.shared_jax import Value, ValueAndGrad, prepare_jax, write_tangents
+from softjax.comparison.frameworks.shared_jax import Value, ValueAndGrad, prepare_jax
 from softjax.comparison.frameworks.shared_numpy import name_targets, write_objective
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = ("float64", "float32", "bfloat16")
 
 
 def prepare(problem: Problem) -> Prepared:
@@ -41,28 +41,39 @@ def prepare(problem: Problem) -> Prepared:
 
 def write_script(problem: Problem) -> str:
     """Reverse mode."""
-    return _write_loss(problem) + "print(*jax.jit(jax.value_and_grad(loss))(jnp.asarray(W)))\n"
+    return f"{_write_loss(problem)}print(*jax.jit(jax.value_and_grad(loss))({_name_arguments(problem)}))\n"
 
 
 def write_forward(problem: Problem) -> str:
     """Forward mode."""
-    return _write_loss(problem) + write_tangents(True)
+    arguments = _name_arguments(problem)
+    return f"""\
+{_write_loss(problem)}@jax.jit
+def slope(V):
+    return jax.jvp(lambda W: loss({arguments}), (W,), (V,))[1]
+print(loss({arguments}), [slope(jnp.asarray(V)) for V in basis])
+"""
 
 
 def _write_loss(problem: Problem) -> str:
-    t = name_targets(problem)
+    t, arguments = name_targets(problem), _name_arguments(problem)
     losses = (
         "-(T * log_p).sum(axis=-1)"
         if t == "T"
-        else f"-jnp.take_along_axis(log_p, jnp.asarray({t})[..., None], axis=-1)[..., 0]"
+        else f"-jnp.take_along_axis(log_p, {t}[..., None], axis=-1)[..., 0]"
     )
     wide = 'jax.config.update("jax_enable_x64", True)\n' if problem.dtype == "float64" else ""
     return f"""\
 import jax, jax.numpy as jnp
 from enzyme_ad.jax import enzyme_jax_ir
 {wide}@enzyme_jax_ir()
-def loss(W):
-    log_p = jax.nn.log_softmax(jnp.asarray(X) @ W)
+def loss({arguments}):
+    log_p = jax.nn.log_softmax(X @ W)
     losses = {losses}
     return {write_objective(problem)}
+{arguments} = map(jnp.asarray, ({arguments}))
 """
+
+
+def _name_arguments(problem: Problem) -> str:
+    return f"W, X, {name_targets(problem)}{'' if problem.weights is None else ', w'}"

@@ -11,7 +11,7 @@ DTYPES = ("float64",)
 
 def prepare(problem: Problem) -> Prepared:
     """gvar.valder makes the variables, GVar.deriv reads the derivatives."""
-    loss = Objective(problem, Library(exp=gv.exp, log=gv.log, values=gv.mean))
+    loss = Objective(problem, Library(exp=gv.exp, log=gv.log, values=gv.mean, abs=gv.fabs))
 
     def loss_and_grad(W: np.ndarray) -> tuple[float, np.ndarray]:
         value = loss(W)
@@ -42,9 +42,9 @@ def write_script(problem: Problem) -> str:
     return f"""\
 import gvar as gv
 from gvar import exp, log, mean as values
-{write_loss(problem)}w = gv.valder(W)
-result = loss(w)
-print(result.mean, result.deriv(w))
+{write_loss(problem)}v = gv.valder(W)
+result = loss(v)
+print(result.mean, result.deriv(v))
 """
 
 

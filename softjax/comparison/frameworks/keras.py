@@ -49,16 +49,22 @@ def prepare(problem: Problem, backend: str) -> Prepared:
         with types():
             return value_and_grad(W)
 
+    def to_numpy(a: Any) -> np.ndarray:
+        a = (
+            keras.ops.cast(a, "float32") if problem.dtype == "bfloat16" else a
+        )  # TensorFlow: fails for a scalar
+        array: np.ndarray = keras.ops.convert_to_numpy(a)
+        return array
+
     def inputs(W: np.ndarray) -> np.ndarray:
         placed = place(W)
         with types():
-            grad: np.ndarray = keras.ops.convert_to_numpy(differentiate(lambda X: loss(placed, X))(X)[1])
-        return grad
+            return to_numpy(differentiate(lambda X: loss(placed, X))(X)[1])
 
     return Prepared(
         place=place,
         loss_and_grad=loss_and_grad,
-        to_numpy=lambda result: (keras.ops.convert_to_numpy(result[0]), keras.ops.convert_to_numpy(result[1])),
+        to_numpy=lambda result: (to_numpy(result[0]), to_numpy(result[1])),
         modes={"inputs": inputs},
     )
 
@@ -73,11 +79,15 @@ def _build_loss(problem: Problem, keras: Any) -> Callable[[Any], Any]:
         weights = keras.ops.convert_to_tensor(weights, dtype=problem.dtype)
     if sparse:
         y = keras.ops.convert_to_tensor(problem.y)
-        crossentropy = keras.losses.SparseCategoricalCrossentropy(ignore_class=problem.ignore_index, **options)
+        crossentropy = keras.losses.SparseCategoricalCrossentropy(
+            ignore_class=problem.ignore_index, **options
+        )
     else:
         y = keras.ops.convert_to_tensor(problem.y if problem.soft else problem.labels)
         y = y if problem.soft else keras.ops.one_hot(y, problem.W.shape[1], dtype=problem.dtype)
-        crossentropy = keras.losses.CategoricalCrossentropy(label_smoothing=problem.label_smoothing, **options)
+        crossentropy = keras.losses.CategoricalCrossentropy(
+            label_smoothing=problem.label_smoothing, **options
+        )
     return lambda scores: crossentropy(y, scores, sample_weight=weights)
 
 

@@ -65,14 +65,18 @@ def find_adol_c() -> str | None:
         return None
     library = Path(_ask("g++", "-print-file-name=libadolc.so") or "")
     about = library.parent / "pkgconfig" / "adolc.pc"
-    found = re.search(r"^Version: *(\S+)", about.read_text(encoding="utf-8"), re.M) if about.exists() else None
+    found = (
+        re.search(r"^Version: *(\S+)", about.read_text(encoding="utf-8"), re.M) if about.exists() else None
+    )
     return found[1] if found else "unknown"
 
 
 @functools.cache
 def find_sacado() -> str | None:
     """The version of Trilinos, of which Sacado is a part."""
-    text = "#if __has_include(<Sacado_trad.hpp>)\n#include <Trilinos_version.h>\nTRILINOS_VERSION_STRING\n#endif"
+    text = (
+        "#if __has_include(<Sacado_trad.hpp>)\n#include <Trilinos_version.h>\nTRILINOS_VERSION_STRING\n#endif"
+    )
     return _preprocess(text, *SACADO_FLAGS).strip('"') or None
 
 

@@ -51,7 +51,7 @@ def _write_loss(kinds: Kinds, labelled: bool, l1: float, l2: float) -> tuple[Any
     if not labelled:
         losses = -(y * log_p).sum(axis=-1)
     elif y.ndim == 1:
-        losses = -log_p[pt.arange(y.shape[0]), y]
+        losses = -log_p[pt.arange(X.shape[0]), y]
     else:
         losses = -pt.take_along_axis(log_p, y[..., None], axis=-1)[..., 0]
     loss = Problem.average(losses, weights[0] if weights else None, pt.mean, pt.sum)
@@ -94,7 +94,10 @@ def _compile_mode(name: Mode, kinds: Kinds, labelled: bool, l1: float, l2: float
 
 def write_script(problem: Problem) -> str:
     """The loss and its gradient, by pytensor.grad."""
-    return _write_start(problem) + "print(*pytensor.function([weight], [loss, pytensor.grad(loss, weight)])(W))\n"
+    return (
+        _write_start(problem)
+        + "print(*pytensor.function([weight], [loss, pytensor.grad(loss, weight)])(W))\n"
+    )
 
 
 def write_forward(problem: Problem) -> str:

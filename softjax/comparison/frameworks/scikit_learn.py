@@ -31,7 +31,7 @@ def prepare(problem: Problem) -> Prepared:
     def loss_and_grad(coef: np.ndarray) -> tuple[float, np.ndarray]:
         loss, grad = objective.loss_gradient(coef, X, y, w, l2)
         if problem.l1:
-            loss, grad = loss + problem.l1 * np.abs(coef).sum(), grad + problem.l1 * np.sign(coef)
+            loss, grad = loss + problem.l1 * float(np.abs(coef).sum()), grad + problem.l1 * np.sign(coef)
         return loss, grad
 
     def hvp(W: np.ndarray, V: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ program = '''
 #include <vector>
 «include»
 using std::exp, std::log;
-const double inf = INFINITY, nan = NAN;
+#define inf INFINITY
+#define nan NAN
 const std::vector<«real»> X = %s, W = %s«names»;
 const std::vector<long> y = %s;
 const int N = %d, D = %d, K = %d;
@@ -33,10 +34,12 @@ template <typename T> T loss(const std::vector<T>& W) {
     std::vector<T> s(K);
     for (int k = 0; k < K; ++k) s[k] = 0;
     for (int d = 0; d < D; ++d) for (int k = 0; k < K; ++k) s[k] += X[i * D + d] * W[d * K + k];
-    T most = s[0], total = 0;
-    for (int k = 1; k < K; ++k) if (s[k] > most) most = s[k];
+    «real» most = s[0].«value»();
+    for (int k = 1; k < K; ++k) if (s[k].«value»() > most) most = s[k].«value»();
+    T total = 0;
     for (int k = 0; k < K; ++k) { s[k] -= most; total += exp(s[k]); }
-    T log_total = log(total), example = 0;
+    const T log_total = log(total);
+    T example = 0;
     «example»
     sum += «weight»example;
   }
@@ -51,19 +54,25 @@ def build_cpp(name: str, *flags: str, version: str | None) -> Path:
     return build(name, ("g++", "-std=c++17", *FLAGS, source, "-o", "program", *flags), version=version)
 
 
-def write_loss(problem: Problem) -> str:
-    """A function template of C++ that computes the objective at W, in the words of `SCRIPT`."""
+def write_loss(problem: Problem, value: str) -> str:
+    """A function template of C++ that computes the objective at W, in the words of `SCRIPT`.
+
+    `value` is the name of the method that reads the value of a number of the library.
+    """
     weighted = problem.weights is not None
     parts = {
         "example": "example = log_total - s.at(y[i]);",
         "weight": "weights[i] * " if weighted else "",
         "whole": "  sum /= N;\n",
         "penalty": "",
+        "value": value,
     }
     if problem.targets is not None:
         parts["example"] = "for (int k = 0; k < K; ++k) example += targets[i * K + k] * (log_total - s[k]);"
     if weighted:
-        parts["whole"] = "  «real» whole = 0;\n  for («real» weight : weights) whole += weight;\n  sum /= whole;\n"
+        parts["whole"] = (
+            "  «real» whole = 0;\n  for («real» weight : weights) whole += weight;\n  sum /= whole;\n"
+        )
     if problem.reg:
         parts["penalty"] = "  for (const T& w : W) sum += reg * (w * w);\n"
     return _fill(LOSS, parts)

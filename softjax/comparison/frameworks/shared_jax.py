@@ -114,12 +114,12 @@ def _derive_modes(
     }
 
 
-def write_loss(problem: Problem, lines: str, imports: str = "", data: str = "") -> str:
-    """Lines of a script that define `loss`, the objective of W. `lines` compute `losses` from W, `data` what they use."""
+def write_loss(problem: Problem, lines: str, imports: str = "") -> str:
+    """Lines of a script that define `loss`, the objective of W. `lines` compute `losses` from W."""
     body = "".join(f"    {line}\n" for line in lines.splitlines())
     return f"""\
 import jax, jax.numpy as jnp{imports}
-{data}def loss(W):
+def loss(W):
 {body}    return {write_objective(problem)}
 """
 

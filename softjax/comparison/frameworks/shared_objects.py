@@ -21,12 +21,13 @@ class Library:
 
     **Fields:**
 
-    - `exp`, `log`: entry by entry. `values`: the values in float64, without derivatives.
+    - `exp`, `log`, `abs`: entry by entry. `values`: the values in float64, without derivatives.
     """
 
     exp: Callable[[Any], Any]
     log: Callable[[Any], Any]
     values: Callable[[Any], np.ndarray]
+    abs: Callable[[Any], Any] = np.abs
 
 
 class Objective:
@@ -50,7 +51,7 @@ class Objective:
     def __call__(self, W: Any, X: Any = None) -> Any:
         """The objective; of other features than those of the problem if `X` (N, D) is given."""
         mean = self.problem.average(self.losses(W, X), self.weights, np.mean, np.sum)
-        return self.problem.penalized(mean, lambda: np.abs(W).sum(), lambda: (W * W).sum())
+        return self.problem.penalized(mean, lambda: self.library.abs(W).sum(), lambda: (W * W).sum())
 
 
 def write_loss(problem: Problem) -> str:

@@ -70,7 +70,9 @@ def build(name: str, *steps: tuple[str, ...], version: str | None = None) -> Pat
 def _find_error(text: str) -> str:
     """The first line of a compiler or linker that says what is wrong, or the last one."""
     lines = text.strip().split("\n")
-    return next((line for line in lines if re.search("error:|cannot find|undefined reference", line)), lines[-1])
+    return next(
+        (line for line in lines if re.search("error:|cannot find|undefined reference", line)), lines[-1]
+    )
 
 
 def _run(command: tuple[str, ...], folder: str) -> subprocess.CompletedProcess[str]:

@@ -90,9 +90,7 @@ def differentiate_backward(
     return loss_and_grad
 
 
-def differentiate_inputs(
-    loss: Callable[..., torch.Tensor], data: Data
-) -> Callable[[np.ndarray], np.ndarray]:
+def differentiate_inputs(loss: Callable[..., torch.Tensor], data: Data) -> Callable[[np.ndarray], np.ndarray]:
     """The gradient with respect to X, by `backward()`, as a function of the weights (D, K) in NumPy."""
 
     def inputs(W: np.ndarray) -> np.ndarray:
@@ -120,7 +118,9 @@ def to_numpy(t: torch.Tensor) -> np.ndarray:
 
 def write_objective(problem: Problem, decorator: str = "") -> str:
     """The start of scripts: the objective of weights (K, D)."""
-    scores, y = ("(X @ weight.T).flatten(0, -2)", "y.flatten()") if problem.X.ndim > 2 else ("X @ weight.T", "y")
+    scores, y = (
+        ("(X @ weight.T).flatten(0, -2)", "y.flatten()") if problem.X.ndim > 2 else ("X @ weight.T", "y")
+    )
     options = [scores, y]
     if problem.class_weight is not None and problem.sample_weight is None:
         options.append("weight=torch.tensor(class_weight)")

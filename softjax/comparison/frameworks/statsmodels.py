@@ -25,12 +25,11 @@ def prepare(problem: Problem) -> Prepared:
     (D, K), N = problem.W.shape, len(X)
     endog = t if t.ndim > 1 else pd.Series(pd.Categorical(t, categories=range(K)))
     model = MNLogit(endog, X.astype(np.float64))
-    contrast = np.vstack([-np.ones(K - 1), np.eye(K - 1)])  # the derivative of the parameters
 
     def spread(score: np.ndarray) -> np.ndarray:
         """The gradient (..., D, K) from a score (..., (K − 1) D)."""
         rows = score.reshape(*score.shape[:-1], K - 1, D).swapaxes(-1, -2)
-        return -rows @ contrast.T
+        return np.concatenate([rows.sum(axis=-1, keepdims=True), -rows], axis=-1)
 
     def loss_and_grad(W: np.ndarray) -> tuple[np.floating, np.ndarray]:
         params = _shift(W)
@@ -43,6 +42,7 @@ def prepare(problem: Problem) -> Prepared:
         return loss, problem.with_slope(spread(score), W, np.sign)
 
     def hessian(W: np.ndarray) -> np.ndarray:
+        contrast = np.vstack([-np.ones(K - 1), np.eye(K - 1)])  # the derivative of the parameters
         blocks = model.hessian(_shift(W)).reshape(K - 1, D, K - 1, D)
         curvature = np.einsum("kj,jdme,lm->dkel", contrast, blocks, contrast) / -N
         return curvature + 2 * problem.l2 * np.eye(W.size).reshape(curvature.shape)
@@ -79,11 +79,6 @@ value, score = {results}
 rows = score.reshape(W.shape[1] - 1, W.shape[0])
 print(-value{penalty}, -np.vstack([-rows.sum(axis=0), rows]).T{write_slope(problem)})
 """
-
-
-def count_operations(N: int, D: int, K: int) -> float:
-    """Operations. The calls of one gradient count as ten million."""
-    return 4.0 * N * D * K + 1e7
 
 
 def count_numbers(N: int, D: int, K: int) -> float:

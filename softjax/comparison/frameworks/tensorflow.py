@@ -70,7 +70,9 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
 
     def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: np.ndarray) -> Any:
-            return tf.nest.map_structure(lambda t: t.numpy(), transform(function)(*map(tf.constant, arguments)))
+            return tf.nest.map_structure(
+                lambda t: t.numpy(), transform(function)(*map(tf.constant, arguments))
+            )
 
         return call
 
@@ -121,6 +123,10 @@ def _write_loss(problem: Problem, indent: str) -> str:
     call = f"sparse_softmax_cross_entropy_with_logits(labels={labels}, logits=tf.constant(X) @ W)"
     if problem.targets is not None:
         call = "softmax_cross_entropy_with_logits(labels=T, logits=tf.constant(X) @ W)"
-    mean = "tf.reduce_mean(losses)" if problem.weights is None else "tf.reduce_sum(w * losses) / tf.reduce_sum(w)"
+    mean = (
+        "tf.reduce_mean(losses)"
+        if problem.weights is None
+        else "tf.reduce_sum(w * losses) / tf.reduce_sum(w)"
+    )
     penalty = " + reg * tf.reduce_sum(W * W)" if problem.reg else ""
     return f"losses = tf.nn.{call}\n{indent}loss = {mean}{penalty}"

@@ -17,7 +17,7 @@ const X = tf.tensor({json.dumps(X.ravel().tolist())}, {json.dumps(X.shape)})
 const targets = «targets»
 const loss = W => tf.losses.softmaxCrossEntropy(targets, tf.matMul(X, W)«options»)«penalty»
 const {{value, grad}} = tf.valueAndGrad(loss)(tf.tensor({json.dumps(W.ravel().tolist())}, {json.dumps(W.shape)}))
-console.log(value.arraySync(), JSON.stringify(grad.arraySync()))
+console.log(value.dataSync()[0], String(grad.dataSync()))
 '''
 subprocess.run(["node", "--eval", program], check=True)
 """
@@ -37,7 +37,7 @@ def write_script(problem: Problem) -> str:
         targets = "tf.tensor({json.dumps(y.ravel().tolist())}, {json.dumps(y.shape)})"
     else:
         name = "y" if problem.ignore_index is None else "labels"
-        kind = ', "int32"' if problem.y.dtype.kind in "iu" else ""
+        kind = ', undefined, "int32"' if problem.y.dtype.kind in "iu" else ""
         targets = f"tf.oneHot(tf.tensor({{{name}.tolist()}}{kind}), {{W.shape[1]}})"
     if problem.weights is not None or problem.label_smoothing:
         weights = "undefined" if problem.weights is None else "tf.tensor({json.dumps(w.tolist())})"

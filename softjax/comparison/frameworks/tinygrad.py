@@ -18,22 +18,24 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
     """Lazy: the loss and its gradient are one graph, computed when realized."""
     X, y = _to_tensor(problem.X).realize(), _to_tensor(problem.y).realize()
     name, weighted = _choose_loss(problem)
-    weights = _to_tensor(problem.weights).realize() if weighted else None
+    weights = _to_tensor(problem.weights).flatten().realize() if weighted else None
     class_weight = _to_tensor(problem.class_weight).realize() if name == "nll_loss" else None
     reduction = "none" if weighted else "mean"
 
     def cross_entropy(scores: Any) -> Any:
+        if name == "sparse_categorical_crossentropy":
+            ignored = -1 if problem.ignore_index is None else problem.ignore_index
+            return scores.sparse_categorical_crossentropy(y, ignored, problem.label_smoothing, reduction)
+        # the other two have the classes on axis 1
+        scores, targets = scores.flatten(0, -2), y.flatten(0, scores.ndim - 2)
         if name == "nll_loss":
-            return scores.log_softmax().nll_loss(y, class_weight, problem.ignore_index)
-        if name == "cross_entropy":
-            return scores.cross_entropy(y, reduction, problem.label_smoothing)
-        ignored = -1 if problem.ignore_index is None else problem.ignore_index
-        return scores.sparse_categorical_crossentropy(y, ignored, problem.label_smoothing, reduction)
+            return scores.log_softmax().nll_loss(targets, class_weight, problem.ignore_index)
+        return scores.cross_entropy(targets, reduction, problem.label_smoothing)
 
     def loss(w: Any, X: Any = X) -> Any:
         value = cross_entropy(X @ w)
         if weighted:
-            value = problem.average(value, weights, Tensor.mean, Tensor.sum)
+            value = problem.average(value.flatten(), weights, Tensor.mean, Tensor.sum)
         return problem.penalized(value, lambda: w.abs().sum(), lambda: (w * w).sum())
 
     def value_and_grad(w: Any) -> tuple[Any, Any]:
@@ -84,7 +86,10 @@ def _to_numpy(t: Any) -> np.ndarray:
 def write_script(problem: Problem, compiled: bool) -> str:
     """The loss and its gradient, by Tensor.gradient."""
     name, weighted = _choose_loss(problem)
-    options = ["Tensor(y)"]
+    scores, y = "(Tensor(X) @ W)", "Tensor(y)"
+    if problem.X.ndim > 2 and name != "sparse_categorical_crossentropy":
+        scores, y = f"{scores}.flatten(0, -2)", f"{y}.flatten(0, X.ndim - 2)"
+    options = [y]
     if name == "nll_loss":
         name = "log_softmax().nll_loss"
         options.append("weight=Tensor(class_weight)")
@@ -94,7 +99,7 @@ def write_script(problem: Problem, compiled: bool) -> str:
         options.append("label_smoothing=label_smoothing")
     if weighted:
         options.append('reduction="none"')
-    lines = [f"loss = (Tensor(X) @ W).{name}({', '.join(options)})"]
+    lines = [f"loss = {scores}.{name}({', '.join(options)})"]
     if weighted:
         lines.append("loss = (Tensor(w) * loss).sum() / Tensor(w).sum()")
     if problem.reg:

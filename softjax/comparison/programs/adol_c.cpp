@@ -4,15 +4,13 @@
 
 #include "loss.hpp"
 
-static double loss_and_grad(const pipe::Problem<double>& problem, std::size_t K, const std::vector<double>& W,
+static double loss_and_grad(const softjax::Problem<double>& problem, std::size_t K, const std::vector<double>& W,
                             std::vector<double>& grad) {
   const short tape = 1;
-  // Buffers of operations, locations, constants and values that hold the whole tape: otherwise it goes to files.
-  const unsigned products = static_cast<unsigned>((problem.N + 2) * (problem.D + 4) * K + 1000);
-  trace_on(tape, 1, 3 * products, 9 * products, 3 * products, 3 * products);  // 1: reverse mode will follow
+  trace_on(tape, 1);  // 1: reverse mode will follow. A tape that is larger than its buffers goes to files.
   std::vector<adouble> w(W.size());
   for (std::size_t j = 0; j < W.size(); ++j) w[j] <<= W[j];
-  adouble loss = compute_loss(problem, K, w);
+  adouble loss = compute_loss(problem, K, w, [](const adouble& x) { return x.value(); });
   double value;
   loss >>= value;
   trace_off();
@@ -22,4 +20,4 @@ static double loss_and_grad(const pipe::Problem<double>& problem, std::size_t K,
   return value;
 }
 
-int main() { return pipe::serve("ADOL-C", VERSION, {pipe::offer<double>(loss_and_grad)}); }
+int main() { return softjax::serve("ADOL-C", VERSION, {softjax::offer<double>(loss_and_grad)}); }

@@ -10,7 +10,7 @@ extern "C" Function<float> loss_and_grad_float;
 extern "C" Function<double> loss_and_grad_double;
 
 template <typename Real, Function<Real> function>
-static Real loss_and_grad(const pipe::Problem<Real>& problem, std::size_t K, const std::vector<Real>& W,
+static Real loss_and_grad(const softjax::Problem<Real>& problem, std::size_t K, const std::vector<Real>& W,
                           std::vector<Real>& grad) {
   static std::vector<Real> scores;
   scores.resize(problem.N * K);
@@ -21,7 +21,7 @@ static Real loss_and_grad(const pipe::Problem<Real>& problem, std::size_t K, con
 }
 
 int main() {
-  return pipe::serve("C", __VERSION__,
-                     {pipe::offer<float>(loss_and_grad<float, loss_and_grad_float>),
-                      pipe::offer<double>(loss_and_grad<double, loss_and_grad_double>)});
+  return softjax::serve("C", __VERSION__,
+                     {softjax::offer<float>(loss_and_grad<float, loss_and_grad_float>),
+                      softjax::offer<double>(loss_and_grad<double, loss_and_grad_double>)});
 }

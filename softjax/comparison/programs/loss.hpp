@@ -7,8 +7,10 @@
 #include "pipe.hpp"
 
 // Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ + l1 Σ|W| + l2 ΣW² with ℓᵢ = −Σₖ tᵢₖ log softmax(X[i] W)[k], W (D × K).
-template <typename T, typename Real>
-T compute_loss(const pipe::Problem<Real>& problem, std::size_t K, const std::vector<T>& W) {
+//
+// `value` reads the value of a T: the largest score, which keeps exp from overflowing, is a constant.
+template <typename T, typename Real, typename Value>
+T compute_loss(const softjax::Problem<Real>& problem, std::size_t K, const std::vector<T>& W, Value value) {
   using std::exp, std::fabs, std::log;
   const std::size_t N = problem.N, D = problem.D;
   Real whole = 0;
@@ -19,11 +21,12 @@ T compute_loss(const pipe::Problem<Real>& problem, std::size_t K, const std::vec
     for (std::size_t d = 0; d < D; ++d)
       for (std::size_t k = 0; k < K; ++k) s[k] += problem.X[i * D + d] * W[d * K + k];
 
-    T most = s[0], total = 0;
+    Real most = value(s[0]);
     for (std::size_t k = 1; k < K; ++k)
-      if (s[k] > most) most = s[k];
+      if (value(s[k]) > most) most = value(s[k]);
+    T total = 0;
     for (std::size_t k = 0; k < K; ++k) {
-      s[k] -= most;  // exp of what is left does not overflow
+      s[k] -= most;
       total += exp(s[k]);
     }
     T log_total = log(total);

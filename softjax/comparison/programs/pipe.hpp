@@ -1,6 +1,6 @@
 // The protocol of docs/guide/comparison_protocol.md for programs in C++, on little-endian machines.
 //
-// A program offers a function for each type that its library has, and hands these to `pipe::serve`.
+// A program offers a function for each type that its library has, and hands these to `softjax::serve`.
 #pragma once
 
 #include <cxxabi.h>
@@ -21,7 +21,7 @@
 #include <typeinfo>
 #include <vector>
 
-namespace pipe {
+namespace softjax {
 
 // A value of JSON: the text of a string, number or word; the items of a list; or the fields of an object.
 struct Json {
@@ -258,4 +258,4 @@ inline int serve(const std::string& name, const std::string& version, const std:
   return 0;
 }
 
-}  // namespace pipe
+}  // namespace softjax

@@ -1,4 +1,4 @@
-"""The section on accuracy: by size, by scale of the scores, and by type."""
+"""The section on accuracy: the worst entry of each row's gradients, by type."""
 
 import math
 from collections.abc import Sequence
@@ -7,84 +7,126 @@ from pathlib import Path
 import numpy as np
 
 from softjax.comparison import pictures
-from softjax.comparison.cases import ACCURACY, DTYPES, SIZES, numpy_dtype
-from softjax.comparison.frameworks import FRAMEWORKS
+from softjax.comparison.cases import ACCURACY, DTYPES, numpy_dtype
+from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.records import Record
-from softjax.comparison.sections.cells import build_rows, format_number, list_frameworks
+from softjax.comparison.sections.cells import count_of, describe_case, format_number, join_names
 from softjax.gradcheck.rounding import Rounding
 from softjax.reports.markdown import render, table
 
-SCALES = ("scores-1e-4", "scores-1e-2", "development", "scores-1e2", "scores-1e4")
+LEAST_SHOWN = 0.01  # roundings
 
 
 def write(records: Sequence[Record]) -> str:
-    """The section as text."""
-    tables = _tabulate_sizes(records) + _tabulate_scales(records)
-    if _choose_measured(records):
-        tables = ["![Relative error of each framework's gradient](accuracy.png)", *tables]
-    return render(Path(__file__).with_suffix(".md"), tables="\n\n".join(tables))
+    """The section as text; empty if nothing was measured."""
+    if not _choose_judged(records):
+        return ""
+    return render(
+        Path(__file__).with_suffix(".md"),
+        table=table([_HEADER, *_summarize(records)], align="left"),
+        cases=join_names(
+            [describe_case(case) for name, case in ACCURACY.items() if any(r.case == name for r in records)],
+            most=len(ACCURACY),
+        ),
+    )
 
 
 def draw(records: Sequence[Record], folder: Path) -> None:
-    """Draws the relative errors, accuracy.png, if any were measured."""
-    measured = _choose_measured(records)
-    if not measured:
+    """Draws accuracy.png, if anything was measured: each row's errors in roundings, from the best case to the worst."""
+    judged = _choose_judged(records)
+    if not judged:
         return
-    names = list_frameworks(measured)
-    cases = [case for case in ACCURACY if any(record.case == case for record in measured)]
-    dtypes = [dtype for dtype in DTYPES if any(record.dtype == dtype for record in measured)]
-    units = {dtype: _unit_roundoff(dtype) for dtype in dtypes}
-    errors = {dtype: np.full((len(names), len(cases)), np.nan) for dtype in dtypes}
-    for record in measured:
-        # An error of 0 has no place on a logarithmic axis.
-        error = max(record.relative_error or 0.0, 1e-3 * units[record.dtype])
-        place = names.index(record.framework), cases.index(record.case)
-        errors[record.dtype][place] = error if math.isfinite(error) else np.nan
-    titles = [FRAMEWORKS[name].title for name in names]
-    figure = pictures.draw_accuracy(errors, units, titles, cases, "Accuracy of the gradient")
-    figure.savefig(folder / "accuracy.png", dpi=150)
+    dtypes = [dtype for dtype in DTYPES if any(record.dtype == dtype for record in judged)]
+    sorted_by = "float32" if "float32" in dtypes else dtypes[0]
+    rows = sorted(list_rows(judged), key=lambda row: _find_worst(judged, row, sorted_by))
+    ranges, lost = {}, {}
+    for dtype in dtypes:
+        of_rows = [_list_roundings(judged, row, dtype) for row in rows]
+        ends = [(min(values), max(values)) if values else (math.nan, math.nan) for values in of_rows]
+        title = f"{dtype}, u = {format_number(_unit_roundoff(dtype), 2)}"
+        ranges[title] = np.maximum(np.array(ends), LEAST_SHOWN)
+        lost[title] = np.array([bool(_list_lost(judged, row, dtype)) for row in rows])
+    figure = pictures.draw_ranges(
+        rows,
+        ranges,
+        lost,
+        group_rows(rows).get("softjax", []),
+        "roundings",
+        "Error of the gradient's worst entry, in roundings of the type",
+    )
+    figure.savefig(folder / "accuracy.png", dpi=pictures.DPI)
 
 
-def _choose_measured(records: Sequence[Record]) -> list[Record]:
+def tabulate_row(records: Sequence[Record], row: str) -> str:
+    """A table of one row's errors by case and type; empty if it ran none."""
+    of_row = {(record.case, record.dtype): record for record in records if record.framework == row}
+    dtypes = [
+        dtype
+        for dtype in DTYPES
+        if any(r.dtype == dtype and r.status not in ("not offered", "not installed") for r in of_row.values())
+    ]
+    cases = [case for case in ACCURACY if any(case == asked for asked, _ in of_row)]
+    if not dtypes:
+        return ""
+    body = [
+        (describe_case(ACCURACY[case]), *(_format(of_row.get((case, dtype))) for dtype in dtypes))
+        for case in cases
+    ]
+    return table([("N × D × K", *dtypes), *body], align="left")
+
+
+_HEADER = ("type", "rows that ran", "median", "least", "most", "not finite")
+
+
+def _summarize(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """For each type, the rows' worst errors in roundings."""
+    judged = _choose_judged(records)
+    table_rows = []
+    for dtype in DTYPES:
+        rows = list_rows(record for record in judged if record.dtype == dtype)
+        worst = {row: _find_worst(judged, row, dtype) for row in rows}
+        ordered = sorted((row for row in rows if math.isfinite(worst[row])), key=worst.__getitem__)
+        lost = [row for row in rows if _list_lost(judged, row, dtype)]
+        if ordered:
+            median = format_number(float(np.median([worst[row] for row in ordered])), 2)
+            ends = [f"{format_number(worst[row], 2)} (`{row}`)" for row in (ordered[0], ordered[-1])]
+            table_rows.append(
+                (dtype, str(len(rows)), median, *ends, count_of(len(lost), "row") if lost else "–")
+            )
+    return table_rows
+
+
+def _choose_judged(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.status in ("measured", "nan")]
 
 
-def _tabulate_sizes(records: Sequence[Record]) -> list[str]:
-    cases = _choose(records, SIZES)
-    return ["### Sizes", *_tabulate(records, cases, [ACCURACY[case].title for case in cases])]
+def _list_roundings(records: Sequence[Record], row: str, dtype: str) -> list[float]:
+    return [
+        record.roundings
+        for record in records
+        if (record.framework, record.dtype, record.status) == (row, dtype, "measured")
+        and record.roundings is not None
+        and math.isfinite(record.roundings)
+    ]
 
 
-def _tabulate_scales(records: Sequence[Record]) -> list[str]:
-    cases = _choose(records, SCALES)
-    if cases in ([], ["development"]):
-        return []
-    heads = [f"scores ~ {ACCURACY[case].scale:g}" for case in cases]
-    return ["### Score scales, N = 500, D = 3073, K = 10", *_tabulate(records, cases, heads)]
+def _list_lost(records: Sequence[Record], row: str, dtype: str) -> list[str]:
+    """The cases in which the loss or gradient of a row is not finite."""
+    return [r.case for r in records if (r.framework, r.dtype, r.status) == (row, dtype, "nan")]
 
 
-def _choose(records: Sequence[Record], cases: Sequence[str]) -> list[str]:
-    return [case for case in cases if any(record.case == case for record in records)]
+def _find_worst(records: Sequence[Record], row: str, dtype: str) -> float:
+    return max(_list_roundings(records, row, dtype), default=math.inf)
 
 
-def _tabulate(records: Sequence[Record], cases: list[str], heads: list[str]) -> list[str]:
-    """A table for each type in which a framework ran."""
-    parts = []
-    ran = [r for r in records if r.case in cases and r.status not in ("not offered", "not installed")]
-    for dtype in DTYPES:
-        of_type = [record for record in ran if record.dtype == dtype]
-        if of_type:
-            rows = build_rows(of_type, cases, _format)
-            parts.append(f"**{dtype}** (unit roundoff {_unit_roundoff(dtype):.1e})")
-            parts.append(table([("framework", *heads), *rows], align="left"))
-    return parts
-
-
-def _format(record: Record) -> str:
+def _format(record: Record | None) -> str:
+    if record is None:
+        return ""
     if record.status == "measured":
-        return f"{record.relative_error:.1e} / {record.roundings:.2g}"
-    if record.status != "nan":
-        return record.status
-    return f"not finite (loss {format_number(record.loss)})" if record.message is None else record.message
+        return f"{format_number(record.roundings, 2)} ({format_number(record.relative_error, 2)})"
+    if record.status == "nan":
+        return f"not finite (loss {format_number(record.loss)})"
+    return f"not run ({record.message})" if record.status == "not run" else record.error or record.status
 
 
 def _unit_roundoff(dtype: str) -> float:
