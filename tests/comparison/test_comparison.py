@@ -225,22 +225,17 @@ SCRIPTS = [
 def compare_quickly():
     """The quick comparison of what is installed, less what takes long and no test looks at.
 
-    These are edge cases that JAX compiles anew, and central differences of 30,730 weights.
+    These are edge cases that JAX compiles anew, JAX's ways that compile nothing, and central differences of 30,730 weights.
     """
     seen = {*ORDINARY, *(case for _, _, case, _ in KNOWN), *(case for _, case in SCRIPTS)}
-    in_full = (
-        "softjax",
-        "softjax-jit",
-        "numpy-loops",
-        "numpy-vectorized",
-        "torch-eager",
-        "torch-func",
-        "autograd",
-    )
+    in_full = ("softjax", "numpy-loops", "numpy-vectorized", "torch-eager", "torch-func", "autograd")
     others = tuple(
         name
         for name, framework in FRAMEWORKS.items()
-        if name not in in_full and not framework.compiles and not framework.approximate
+        if name not in in_full
+        and not framework.compiles
+        and not framework.approximate
+        and (framework.way != "eager" or framework.library not in ("JAX", "Optax", "softjax"))  # as when jitted
     )
     records = []
     for frameworks, cases in (
@@ -268,11 +263,13 @@ def test_all_frameworks_agree_on_ordinary_cases(quick_records):
                 continue  # known: its cross-entropy rounds to float32 on the way
             assert record.status == "measured", record
             assert record.roundings < 100, record
-            assert record.loss_roundings < 100, record
+            assert FRAMEWORKS[record.framework].gradient_only or record.loss_roundings < 100, record
             assert record.relative_error < {"float64": 1e-14, "float32": 5e-6}[record.dtype], record
             seen += 1
         if (FRAMEWORKS[record.framework].library, record.group) == ("MLX", "modes"):
             continue  # in float64
+        if (record.framework, record.case) == ("statsmodels", "large-scores"):
+            continue  # known: it does not subtract the largest score
         if record.group == "modes" or record.case in ORDINARY:
             assert record.status == "right", record
             seen += 1
