@@ -235,7 +235,9 @@ def compare_quickly():
         if name not in in_full
         and not framework.compiles
         and not framework.approximate
-        and (framework.way != "eager" or framework.library not in ("JAX", "Optax", "softjax"))  # as when jitted
+        and (
+            framework.way != "eager" or framework.library not in ("JAX", "Optax", "softjax")
+        )  # as when jitted
     )
     records = []
     for frameworks, cases in (

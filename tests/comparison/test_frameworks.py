@@ -14,8 +14,17 @@ from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
 HEAVY = ("TensorFlow", "Keras", "PaddlePaddle", "MindSpore", "MLX", "tinygrad")  # for processes of their own
+
+
+def choose_marks(framework):
+    """The eager ways of JAX compile each operation by itself, and compute what the jitted ones do."""
+    if (framework.library in ("JAX", "Optax") and framework.way == "eager") or framework.name == "softjax-jvp":
+        return pytest.mark.experiment
+    return pytest.mark.slow if framework.library == "PyTorch" else ()
+
+
 IN_PROCESS = [
-    pytest.param(name, marks=pytest.mark.slow if "torch" in name else ())
+    pytest.param(name, marks=choose_marks(framework))
     for name, framework in FRAMEWORKS.items()
     if not framework.compiles and framework.library not in HEAVY and framework.program is None
 ]
