@@ -92,7 +92,7 @@ def prepare(problem: Problem) -> Prepared:
 
     return Prepared(
         place=ca.DM,
-        loss_and_grad=compute,
+        loss_and_grad=lambda W: compute(W),
         to_numpy=lambda result: (np.asarray(float(result[0])), result[1].full()),
         modes={
             "forward": forward,

@@ -20,7 +20,7 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
     l1, l2, shape = problem.l1, problem.l2, (-1, problem.W.shape[1])
     weights = class_weight = None
     ignore_index, smoothing, flat = -100, problem.label_smoothing, problem.X.ndim == 2
-    if problem.sample_weight is not None:
+    if problem.sample_weight is not None and problem.weights is not None:
         weights = ms.Tensor(problem.weights.reshape(-1))
     else:
         if problem.class_weight is not None:
@@ -45,17 +45,18 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
         return value
 
     inputs = _call_on_numpy(ms.grad(loss, 1), compiled)
+    modes: dict[Mode, Callable[..., Any]] = {"inputs": lambda W: inputs(W, problem.X)}
     return Prepared(
         place=ms.Tensor,
         loss_and_grad=_call_on_numpy(ms.value_and_grad(loss), compiled, X),
         to_numpy=lambda result: result,
-        modes={"inputs": lambda W: inputs(W, problem.X)} | _build_modes(problem, X, compiled),
+        modes=modes | _build_modes(problem, X, compiled),
     )
 
 
 def _build_modes(problem: Problem, X: Any, compiled: bool) -> dict[Mode, Callable[..., Any]]:
     """The derivatives that differentiate twice, of a loss that can be."""
-    D, K = problem.W.shape
+    K = problem.W.shape[1]
     l1, l2 = problem.l1, problem.l2
     targets = np.eye(K)[problem.labels] if problem.targets is None else problem.targets
     T = ms.Tensor(targets.reshape(-1, K).astype(problem.W.dtype))
@@ -65,10 +66,7 @@ def _build_modes(problem: Problem, X: Any, compiled: bool) -> dict[Mode, Callabl
         return ms.ops.cross_entropy((X @ W).reshape(-1, K), T, None, -100, "none")
 
     def loss(W: Any) -> Any:
-        if weights is None:
-            value = losses(W).mean()
-        else:
-            value = (weights * losses(W)).sum() / weights.sum()
+        value = losses(W).mean() if weights is None else (weights * losses(W)).sum() / weights.sum()
         if l1:
             value = value + l1 * W.abs().sum()
         if l2:

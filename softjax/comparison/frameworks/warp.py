@@ -25,8 +25,7 @@ def prepare(problem: Problem) -> Prepared:
     features = problem.X.reshape(-1, D)
     N = len(features)
     X = wp.array(features, dtype=real)
-    soft = problem.targets is not None
-    if soft:
+    if problem.targets is not None:
         y = wp.array(problem.targets.reshape(-1, K), dtype=real)
     else:
         y = wp.array(problem.labels.reshape(-1), dtype=int)
@@ -41,7 +40,7 @@ def prepare(problem: Problem) -> Prepared:
         wp.launch(kernels.compute_scores, (N, K), [X, W], [scores])
         wp.launch(kernels.find_peaks, N, [scores], [peaks], record_tape=False)  # their derivatives cancel
         wp.launch(kernels.sum_exponentials, N, [scores, peaks], [sums])
-        last = kernels.compare_targets if soft else kernels.pick_labels
+        last = kernels.pick_labels if problem.targets is None else kernels.compare_targets
         wp.launch(last, N, [scores, peaks, sums, y], [losses])
         return losses
 
