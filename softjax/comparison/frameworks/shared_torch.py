@@ -33,36 +33,49 @@ def read_data(problem: Problem) -> Data:
     )
 
 
-def average_cross_entropy(
-    weight: torch.Tensor, data: Data, label_smoothing: float, ignore_index: int | None
-) -> torch.Tensor:
-    """The mean loss of weights (K, D). PyTorch leaves out the label −100 by itself, if `ignore_index` is None."""
-    scores, y = torch.nn.functional.linear(data.X, weight), data.y
-    if scores.ndim > 2:
-        scores, y = scores.flatten(0, -2), y.flatten(0, scores.ndim - 2)
-    losses: torch.Tensor = torch.nn.functional.cross_entropy(
-        scores,
-        y,
-        data.class_weight,
-        ignore_index=-100 if ignore_index is None else ignore_index,
-        label_smoothing=label_smoothing,
-        reduction="mean" if data.weights is None else "none",
-    )
-    if data.weights is None:
-        return losses
-    averaged: torch.Tensor = Problem.average(losses, data.weights.flatten(), torch.mean, torch.sum)
-    return averaged
+class Settings(NamedTuple):
+    """The numbers of a problem that are part of a compiled function."""
+
+    l1: float
+    l2: float
+    label_smoothing: float
+    ignore_index: int | None
 
 
-def build_objective(problem: Problem) -> tuple[Callable[..., torch.Tensor], Data]:
-    """The objective as a function of weights (K, D) and data, and the data."""
+def read_settings(problem: Problem) -> Settings:
+    """The settings of a problem."""
+    return Settings(problem.l1, problem.l2, problem.label_smoothing, problem.ignore_index)
+
+
+def build_loss(settings: Settings) -> Callable[[torch.Tensor, Data], torch.Tensor]:
+    """The objective as a function of weights (K, D) and data.
+
+    Its penalty is not that of `Problem.penalized`, which torch.compile cannot follow.
+    """
+    # PyTorch leaves out the label −100 by itself
+    ignore_index = -100 if settings.ignore_index is None else settings.ignore_index
 
     def loss(weight: torch.Tensor, data: Data) -> torch.Tensor:
-        value = average_cross_entropy(weight, data, problem.label_smoothing, problem.ignore_index)
-        total: torch.Tensor = problem.penalized(value, lambda: weight.abs().sum(), lambda: (weight**2).sum())
-        return total
+        scores, y = torch.nn.functional.linear(data.X, weight), data.y
+        if scores.ndim > 2:
+            scores, y = scores.flatten(0, -2), y.flatten(0, scores.ndim - 2)
+        value: torch.Tensor = torch.nn.functional.cross_entropy(
+            scores,
+            y,
+            data.class_weight,
+            ignore_index=ignore_index,
+            label_smoothing=settings.label_smoothing,
+            reduction="mean" if data.weights is None else "none",
+        )
+        if data.weights is not None:
+            value = Problem.average(value, data.weights.flatten(), torch.mean, torch.sum)
+        if settings.l1:
+            value = value + settings.l1 * weight.abs().sum()
+        if settings.l2:
+            value = value + settings.l2 * (weight**2).sum()
+        return value
 
-    return loss, read_data(problem)
+    return loss
 
 
 def prepare_torch(loss_and_grad: Callable[..., Any], modes: dict[Mode, Callable[..., Any]]) -> Prepared:
@@ -90,16 +103,38 @@ def differentiate_backward(
     return loss_and_grad
 
 
-def differentiate_inputs(loss: Callable[..., torch.Tensor], data: Data) -> Callable[[np.ndarray], np.ndarray]:
-    """The gradient with respect to X, by `backward()`, as a function of the weights (D, K) in NumPy."""
+def derive_modes(
+    settings: Settings, data: Data, transform: Callable[..., Any] = lambda function: function
+) -> dict[Mode, Callable[..., Any]]:
+    """The derivatives that torch.func composes, each as `transform` makes it, such as torch.compile."""
+    func, objective = torch.func, build_loss(settings)
 
-    def inputs(W: np.ndarray) -> np.ndarray:
-        X = data.X.detach().requires_grad_()
-        loss(to_tensor(W.T), data._replace(X=X)).backward()
-        assert X.grad is not None
-        return to_numpy(X.grad)
+    def loss(weight: torch.Tensor) -> torch.Tensor:
+        return objective(weight, data)
 
-    return inputs
+    def loss_of_example(weight: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        scores = torch.nn.functional.linear(x, weight)
+        return torch.nn.functional.cross_entropy(scores, y, label_smoothing=settings.label_smoothing)
+
+    forward = transform(lambda weight, V: func.jvp(loss, (weight,), (V,))[1])
+    product = transform(lambda weight, V: func.jvp(func.grad(loss), (weight,), (V,))[1])
+    hessian = transform(func.hessian(loss))
+    per_example = transform(func.vmap(func.grad(loss_of_example), (None, 0, 0)))
+    stacked = transform(func.vmap(func.grad_and_value(loss)))
+    inputs = transform(lambda weight, X: func.grad(lambda X: objective(weight, data._replace(X=X)))(X))
+
+    def vmap(stack: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        grads, values = stacked(to_tensor(stack.transpose(0, 2, 1)))
+        return to_numpy(values), to_numpy(grads.transpose(1, 2))
+
+    return {
+        "forward": lambda W, V: to_numpy(forward(to_tensor(W.T), to_tensor(V.T))),
+        "hvp": lambda W, V: to_numpy(product(to_tensor(W.T), to_tensor(V.T)).T),
+        "hessian": lambda W: to_numpy(hessian(to_tensor(W.T)).permute(1, 0, 3, 2)),
+        "per_example": lambda W: to_numpy(per_example(to_tensor(W.T), data.X, data.y).transpose(1, 2)),
+        "vmap": vmap,
+        "inputs": lambda W: to_numpy(inputs(to_tensor(W.T), data.X)),
+    }
 
 
 def to_tensor(a: np.ndarray) -> torch.Tensor:

@@ -1,4 +1,7 @@
-"""PyTorch, compiled: torch.compile of the loss, then backward(), W (K, D)."""
+"""PyTorch, compiled: torch.compile of the loss, then backward(), W (K, D).
+
+The other derivatives are torch.compile of those of torch.func.
+"""
 
 import functools
 from typing import Any
@@ -7,12 +10,13 @@ import torch
 
 from softjax.comparison.frameworks.protocol import Prepared, Problem
 from softjax.comparison.frameworks.shared_torch import (
-    Data,
-    average_cross_entropy,
+    Settings,
+    build_loss,
+    derive_modes,
     differentiate_backward,
-    differentiate_inputs,
     prepare_torch,
     read_data,
+    read_settings,
     write_objective,
 )
 
@@ -21,26 +25,16 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 def prepare(problem: Problem) -> Prepared:
     """The loss and its gradient as code compiled by inductor, once for each shape."""
-    data = read_data(problem)
-    loss = _compile(problem.l1, problem.l2, problem.label_smoothing, problem.ignore_index)
-    return prepare_torch(differentiate_backward(loss, data), {"inputs": differentiate_inputs(loss, data)})
+    settings, data = read_settings(problem), read_data(problem)
+    loss_and_grad = differentiate_backward(_compile(settings), data)
+    return prepare_torch(loss_and_grad, derive_modes(settings, data, torch.compile(dynamic=False)))
 
 
 @functools.cache
-def _compile(l1: float, l2: float, label_smoothing: float, ignore_index: int | None) -> Any:
-    """One compiled function for all problems with these numbers, so that a shape is compiled once."""
+def _compile(settings: Settings) -> Any:
+    """One compiled function for all problems with these settings, so that a shape is compiled once."""
     torch._dynamo.config.recompile_limit = 100  # else the ninth shape runs eager
-
-    @torch.compile(dynamic=False)
-    def loss(weight: torch.Tensor, data: Data) -> torch.Tensor:
-        value = average_cross_entropy(weight, data, label_smoothing, ignore_index)
-        if l1:
-            value = value + l1 * weight.abs().sum()
-        if l2:
-            value = value + l2 * (weight**2).sum()
-        return value
-
-    return loss
+    return torch.compile(build_loss(settings), dynamic=False)
 
 
 def write_script(problem: Problem) -> str:
@@ -52,5 +46,18 @@ weight = torch.tensor(W.T, requires_grad=True)
 value = loss(weight)
 value.backward()
 print(value.item(), weight.grad.T)
+"""
+    )
+
+
+def write_forward(problem: Problem) -> str:
+    """The derivatives along `basis`, by torch.func.jvp in a compiled function."""
+    return (
+        write_objective(problem)
+        + """\
+@torch.compile(dynamic=False)
+def slope(weight, V):
+    return torch.func.jvp(loss, (weight,), (V,))[1]
+print([slope(torch.tensor(W.T), torch.tensor(V.T)).item() for V in basis])
 """
     )

@@ -8,10 +8,11 @@ import torch
 
 from softjax.comparison.frameworks.protocol import Mode, Prepared, Problem
 from softjax.comparison.frameworks.shared_torch import (
-    build_objective,
+    build_loss,
     differentiate_backward,
-    differentiate_inputs,
     prepare_torch,
+    read_data,
+    read_settings,
     to_numpy,
     to_tensor,
     write_objective,
@@ -22,17 +23,23 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 def prepare(problem: Problem) -> Prepared:
     """The tape of autograd, recorded anew in each call."""
-    objective, data = build_objective(problem)
+    objective, data = build_loss(read_settings(problem)), read_data(problem)
 
     def loss(weight: torch.Tensor) -> torch.Tensor:
         return objective(weight, data)
+
+    def inputs(W: np.ndarray) -> np.ndarray:
+        X = data.X.detach().requires_grad_()
+        objective(to_tensor(W.T), data._replace(X=X)).backward()
+        assert X.grad is not None
+        return to_numpy(X.grad)
 
     functional: Any = torch.autograd.functional
     modes: dict[Mode, Callable[..., Any]] = {
         "hvp": lambda W, V: to_numpy(functional.hvp(loss, to_tensor(W.T), to_tensor(V.T))[1].T),
         "hessian": lambda W: to_numpy(functional.hessian(loss, to_tensor(W.T)).permute(1, 0, 3, 2)),
         "forward": lambda W, V: _push_forward(loss, to_tensor(W.T), to_tensor(V.T)),
-        "inputs": differentiate_inputs(objective, data),
+        "inputs": inputs,
     }
     return prepare_torch(differentiate_backward(objective, data), modes)
 
