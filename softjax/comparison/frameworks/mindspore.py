@@ -4,6 +4,7 @@ The loss of labels has no second derivatives, and its forward mode is made of th
 gradient of X, are those of the same function with probabilities as targets.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,12 +46,17 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
         return value
 
     inputs = _call_on_numpy(ms.grad(loss, 1), compiled)
-    modes: dict[Mode, Callable[..., Any]] = {"inputs": lambda W: inputs(W, problem.X)}
+    build_modes = functools.cache(lambda: _build_modes(problem, X, compiled))
+
+    def call_mode(name: Mode) -> Callable[..., Any]:
+        return lambda *arguments: build_modes()[name](*arguments)
+
+    names: tuple[Mode, ...] = ("forward", "hvp", "hessian", "per_example", "vmap")
     return Prepared(
         place=ms.Tensor,
         loss_and_grad=_call_on_numpy(ms.value_and_grad(loss), compiled, X),
         to_numpy=lambda result: result,
-        modes=modes | _build_modes(problem, X, compiled),
+        modes={"inputs": lambda W: inputs(W, problem.X), **{name: call_mode(name) for name in names}},
     )
 
 
@@ -58,7 +64,7 @@ def _build_modes(problem: Problem, X: Any, compiled: bool) -> dict[Mode, Callabl
     """The derivatives that differentiate twice, of a loss that can be."""
     K = problem.W.shape[1]
     l1, l2 = problem.l1, problem.l2
-    targets = np.eye(K)[problem.labels] if problem.targets is None else problem.targets
+    targets = problem.labels[..., None] == np.arange(K) if problem.targets is None else problem.targets
     T = ms.Tensor(targets.reshape(-1, K).astype(problem.W.dtype))
     weights = None if problem.weights is None else ms.Tensor(problem.weights.reshape(-1))
 
