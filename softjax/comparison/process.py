@@ -20,7 +20,7 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "NUMBA_NUM_THREADS",
 )
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "TI_SKIP_VERSION_CHECK": "ON"}
 UTF8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}  # a framework's own files, whatever the locale
 CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "DEV": "CPU"}
 CACHES = (

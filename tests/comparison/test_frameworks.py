@@ -13,7 +13,7 @@ from softjax.comparison.frameworks.protocol import NotOffered, Problem
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
-HEAVY = ("TensorFlow", "Keras", "PaddlePaddle", "MindSpore", "MLX", "tinygrad")  # for processes of their own
+HEAVY = ("TensorFlow", "Keras", "PaddlePaddle", "MindSpore", "MLX", "tinygrad", "Taichi")  # for processes of their own
 
 
 def choose_marks(framework):

@@ -159,7 +159,7 @@ FRAMEWORKS = {
                 f"keras-{backend}",
                 f"Keras, {title}",
                 "Keras",
-                "compiled",
+                "eager" if backend == "torch" else "compiled",  # as fit runs it
                 "keras",
                 module="keras",
                 requires=f"keras {package}",
