@@ -13,7 +13,7 @@ from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.process import Process
 from softjax.comparison.records import Speed
 
-ROUNDS, QUICK_ROUNDS = 11, 5
+ROUNDS, QUICK_ROUNDS = 7, 5
 SLOW_SECONDS, SLOW_ROUNDS = 2.0, 3  # a framework whose calls take longer gets fewer turns
 TOGETHER = 16  # frameworks that take turns: more would not fit in the memory of a laptop
 PAUSE = 0.05  # seconds; meanwhile the threads of the framework before go to sleep
