@@ -112,3 +112,62 @@ def test_times_of_cross_validation_are_those_of_the_run():
     for page in ("docs/results.md", "reports/cross_validation/README.md"):
         for row in rows:
             assert f"| {' | '.join(row)} |" in claimed_in(page), page
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return json.loads((ROOT / "reports" / "frameworks" / "results.json").read_text())
+
+
+def count_cases(compared, row):
+    """How many edge cases a row has right, can state, has right as documented, and has silently wrong."""
+    records = [record for record in compared["edge_cases"] if record["framework"] == row]
+    ran = [r for r in records if r["status"] in ("right", "wrong", "nan", "error", "crash", "hang")]
+    documented = [record.get("documented", record["status"]) for record in ran]
+    status = [record["status"] for record in ran]
+    return status.count("right"), len(ran), documented.count("right"), status.count("wrong")
+
+
+def test_the_edge_cases_of_the_frameworks_are_those_of_the_run(compared):
+    page = claimed_in("docs/results.md")
+    shown = re.findall(r"\| `([\w-]+)` \| (\d+) of (\d+) \| (\d+) \| (\d+) \|", page)
+    assert len(shown) > 10
+    for row, *numbers in shown:
+        assert tuple(map(int, numbers)) == count_cases(compared, row), row
+    ran = {r["library"] for r in compared["edge_cases"] if r["status"] not in ("not installed", "not offered")}
+    assert len(ran) >= 26
+    assert f"{len(ran)} libraries" in page
+    bare, jitted, grad = (count_cases(compared, row) for row in ("softjax", "softjax-jit", "jax-grad-jit"))
+    assert f"it is right in {bare[0]} of the {bare[1]} cases that it can state" in page
+    assert f"right in {jitted[0]} of {jitted[1]}: there" in page
+    readme = claimed_in("README.md")
+    assert f"right in {bare[0]} of the {bare[1]} edge cases that it can state**" in readme
+    assert f"comparison of {len(ran)} libraries; inside `jax.jit` in {jitted[0]}" in readme
+    assert f"`jax.grad` under `jit` in {grad[0]} of {grad[1]}" in readme
+
+
+def test_the_times_of_the_frameworks_are_those_of_the_run(compared):
+    page, readme = claimed_in("docs/results.md"), claimed_in("README.md")
+    for case, size in {
+        "tiny": "4 × 5 × 3",
+        "minibatch": "200 × 3073 × 10",
+        "development": "500 × 3073 × 10",
+        "vocabulary": "256 × 512 × 50000",
+    }.items():
+        times = {s["framework"]: 1e3 * s["seconds"] for s in compared["speed"] if s["case"] == case and "seconds" in s}
+        fastest = min(times, key=times.get)
+        shown = [f"{times[row]:.3g}" for row in ("softjax", "softjax-jit", "jax-grad-jit", "torch-eager")]
+        assert f"| {size} | {' | '.join(shown)} | `{fastest}` {times[fastest]:.3g} |" in page
+        if case in ("minibatch", "development"):
+            assert f"`{fastest}`" in readme
+            for row in ("softjax-jit", "jax-grad-jit", fastest):
+                assert f"{times[row]:.3g}" in readme
+
+
+def test_the_verdict_on_the_frameworks_is_that_of_its_results(compared):
+    """Each sentence about softjax names the row, and counts what results.json has."""
+    report = claimed_in("reports/frameworks/README.md")
+    for row in ("softjax", "softjax-jit", "softjax-jvp", "softjax-jvp-jit"):
+        right, offered, _, _ = count_cases(compared, row)
+        assert f"{right} of {offered} as `{row}`" in report
+    assert len(report.split()) < 3000
