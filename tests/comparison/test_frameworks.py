@@ -12,12 +12,22 @@ from softjax.comparison.frameworks.protocol import NotOffered, Problem
 from softjax.comparison.modes import MODES
 from softjax.gradcheck.rounding import Rounding
 
-HEAVY = ("TensorFlow", "Keras", "PaddlePaddle", "MindSpore", "MLX", "tinygrad", "Taichi")  # for processes of their own
+HEAVY = (
+    "TensorFlow",
+    "Keras",
+    "PaddlePaddle",
+    "MindSpore",
+    "MLX",
+    "tinygrad",
+    "Taichi",
+)  # for processes of their own
 
 
 def choose_marks(framework):
     """The eager ways of JAX compile each operation by itself, and compute what the jitted ones do."""
-    if (framework.library in ("JAX", "Optax") and framework.way == "eager") or framework.name == "softjax-jvp":
+    if (
+        framework.library in ("JAX", "Optax") and framework.way == "eager"
+    ) or framework.name == "softjax-jvp":
         return pytest.mark.experiment
     return pytest.mark.slow if framework.library == "PyTorch" else ()
 

@@ -134,7 +134,9 @@ def test_the_edge_cases_of_the_frameworks_are_those_of_the_run(compared):
     assert len(shown) > 10
     for row, *numbers in shown:
         assert tuple(map(int, numbers)) == count_cases(compared, row), row
-    ran = {r["library"] for r in compared["edge_cases"] if r["status"] not in ("not installed", "not offered")}
+    ran = {
+        r["library"] for r in compared["edge_cases"] if r["status"] not in ("not installed", "not offered")
+    }
     assert len(ran) >= 26
     assert f"{len(ran)} libraries" in page
     bare, jitted, grad = (count_cases(compared, row) for row in ("softjax", "softjax-jit", "jax-grad-jit"))
@@ -154,7 +156,11 @@ def test_the_times_of_the_frameworks_are_those_of_the_run(compared):
         "development": "500 × 3073 × 10",
         "vocabulary": "256 × 512 × 50000",
     }.items():
-        times = {s["framework"]: 1e3 * s["seconds"] for s in compared["speed"] if s["case"] == case and "seconds" in s}
+        times = {
+            s["framework"]: 1e3 * s["seconds"]
+            for s in compared["speed"]
+            if s["case"] == case and "seconds" in s
+        }
         fastest = min(times, key=times.get)
         shown = [f"{times[row]:.3g}" for row in ("softjax", "softjax-jit", "jax-grad-jit", "torch-eager")]
         assert f"| {size} | {' | '.join(shown)} | `{fastest}` {times[fastest]:.3g} |" in page
