@@ -123,7 +123,7 @@ def count_cases(compared, row):
     """How many edge cases a row has right, can state, has right as documented, and has silently wrong."""
     records = [record for record in compared["edge_cases"] if record["framework"] == row]
     ran = [r for r in records if r["status"] in ("right", "wrong", "nan", "error", "crash", "hang")]
-    documented = [record.get("documented", record["status"]) for record in ran]
+    documented = [record.get("documented") or record["status"] for record in ran]
     status = [record["status"] for record in ran]
     return status.count("right"), len(ran), documented.count("right"), status.count("wrong")
 
