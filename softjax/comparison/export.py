@@ -29,9 +29,17 @@ def export_cases(path: Path) -> None:
 
 def describe_cases() -> str:
     """All edge cases as JSON, as documented in docs/guide/edge_cases.md. NaN and ±∞ are the texts "nan", "inf", "-inf"."""
-    cases = {"version": VERSION, "cases": [_describe(case) for case in EDGE_CASES.values()]}
-    lines = json.dumps(cases, indent=1, ensure_ascii=False, allow_nan=False)
-    return lines + "\n"
+    cases = ",\n".join(_write_fields(_describe(case)) for case in EDGE_CASES.values())
+    return f'{{"version": {VERSION}, "cases": [\n{cases}\n]}}\n'
+
+
+def _write_fields(case: dict[str, Any]) -> str:
+    """A case as JSON, a field a line."""
+    fields = (
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}"
+        for name, value in case.items()
+    )
+    return "{" + ",\n ".join(fields) + "}"
 
 
 def _describe(case: EdgeCase) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -120,10 +120,22 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
         for group in ("accuracy", "edge_cases", "modes")
     }
     groups["speed"] = [_make_json(one) for one in comparison.speeds]
-    write_text(folder / "results.json", json.dumps(groups | {"versions": versions}, indent=1) + "\n")
+    write_text(folder / "results.json", _write_lines(groups | {"versions": versions}))
     _write_csv(folder / "results.csv", Record, comparison.records)
     if comparison.speeds:
         _write_csv(folder / "speed.csv", Speed, comparison.speeds)
+
+
+def _write_lines(groups: Mapping[str, Any]) -> str:
+    """JSON with a record a line."""
+    parts = []
+    for name, value in groups.items():
+        if isinstance(value, list):
+            text = "[\n" + ",\n".join(json.dumps(record) for record in value) + "\n]"
+        else:
+            text = json.dumps(value)
+        parts.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _write_csv(path: Path, kind: type[Record | Speed], rows: Sequence[Record | Speed]) -> None:

@@ -80,9 +80,14 @@ def _prepare_products(problem: Problem) -> Any:
 
 
 def write_script(problem: Problem, compiled: bool) -> str:
-    """The loss and gradient by hand."""
+    """The loss and gradient by hand, of arrays of JAX, as the comparison hands them over."""
     if not compiled:
-        return f"import softjax\n{write_flat(problem)}print(*{_write_call(problem)})\n"
+        t = name_targets(problem)
+        return f"""\
+import jax.numpy as jnp, softjax
+{write_flat(problem)}W, X, {t} = map(jnp.asarray, (W, X, {t}))
+print(*{_write_call(problem)})
+"""
     return f"""\
 import jax, softjax
 {write_flat(problem)}@jax.jit
