@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
@@ -23,8 +22,11 @@ def check_weights(
 ) -> Float64[np.ndarray, " N"]:
     """Weights (N,) or (N, 1) in float64. Raises `InputError` unless they are N numbers, finite, not negative, and not all zero."""
     values = np.asarray(values)
-    numeric = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
-    if values.shape not in ((num_examples,), (num_examples, 1)) or not numeric:
+    if (
+        values.dtype.type.__module__ == "ml_dtypes"
+    ):  # bfloat16 and its relatives, which are of no kind of NumPy's
+        values = values.astype(np.float32)
+    if values.shape not in ((num_examples,), (num_examples, 1)) or values.dtype.kind not in "fiub":
         raise InputError(
             f"{name} must be {num_examples} numbers, one for each {whose}, got {values.dtype} {values.shape}"
         )

@@ -80,6 +80,16 @@ def test_class_weights_are_pytorch_s(examples):
     np.testing.assert_allclose(gradient, weights.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "int32", "bool"])
+def test_weights_of_any_real_type_are_taken(dtype):
+    counts = np.array([1, 0, 1, 1])
+    W, X, y = np.ones((2, 3)), np.arange(8.0).reshape(4, 2), np.array([0, 2, 1, 2])
+    expected = loss(W, X, y, sample_weight=counts.astype(float))
+    assert loss(W, X, y, sample_weight=jnp.asarray(counts, dtype)) == expected
+    with pytest.raises(InputError, match=r"sample_weight must be 4 numbers.* got complex64"):
+        loss(W, X, y, sample_weight=counts.astype(np.complex64))
+
+
 def test_balanced_classes_count_the_sample_weights():
     """A class with twice the weight and one with twice the examples are balanced alike."""
     y = np.array([0, 0, 0, 1, 1, 2])
