@@ -114,7 +114,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
         ),
         (
             "cross_validation.py",
-            ["--problems", "wine", "--limit", "120"],
+            ["--problems", "wine", "--rounds", "1"],
             [
                 "**softjax** SoftmaxClassifierCV",
                 "LogisticRegressionCV, newton-cholesky",
