@@ -225,19 +225,19 @@ SCRIPTS = [
 def compare_quickly():
     """The quick comparison of what is installed, less what takes long and no test looks at.
 
-    These are edge cases that JAX compiles anew, JAX's ways that compile nothing, and central differences of 30,730 weights.
+    These are edge cases that JAX compiles anew, eager ways of what can be compiled, and central differences of 30,730 weights.
     """
     seen = {*ORDINARY, *(case for _, _, case, _ in KNOWN), *(case for _, case in SCRIPTS)}
     in_full = ("softjax", "numpy-loops", "numpy-vectorized", "torch-eager", "torch-func", "autograd")
+    compiled = {framework.library for framework in FRAMEWORKS.values() if framework.way == "compiled"}
     others = tuple(
         name
         for name, framework in FRAMEWORKS.items()
         if name not in in_full
         and not framework.compiles
         and not framework.approximate
-        and (
-            framework.way != "eager" or framework.library not in ("JAX", "Optax", "softjax")
-        )  # as when jitted
+        and framework.program is None  # test_pipe.py
+        and not (framework.way == "eager" and framework.library in compiled)
     )
     records = []
     for frameworks, cases in (
