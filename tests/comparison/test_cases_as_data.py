@@ -64,5 +64,5 @@ def test_a_test_suite_of_pytorch_runs_the_cases_without_softjax(tmp_path):
         cwd=tmp_path,
         env=os.environ | {"CASES": str(CASES)},
     )
-    failed = set(re.findall(r"^FAILED .*\[(.*?)\]", done.stdout, re.MULTILINE))
+    failed = set(re.findall(r"^FAILED torch_cases\.py::\w+\[([\w-]+)\]", done.stdout, re.MULTILINE))
     assert failed == WRONG_IN_TORCH, done.stdout

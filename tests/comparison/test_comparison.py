@@ -259,7 +259,7 @@ def rounds_to_float32(row):
     return FRAMEWORKS[row].library == "MLX" or row == "keras-torch"
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_all_frameworks_agree_on_ordinary_cases(quick_records):
     seen = 0
     for record in quick_records:
@@ -283,15 +283,14 @@ def test_all_frameworks_agree_on_ordinary_cases(quick_records):
     assert seen > 60
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_softjax_itself_is_right_in_every_case_that_reaches_it(quick_records):
     ours = [record for record in quick_records if record.framework == "softjax"]
     assert {*EDGE_CASES, *MODES} < {record.case for record in ours}
-    wrong = {record.case for record in ours if record.status not in ("right", "measured", "not offered")}
-    assert wrong == {"label-2-32"}  # JAX makes it a label of 0, in int32, when the array is placed
+    assert not {record.case for record in ours if record.status not in ("right", "measured", "not offered")}
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize(("framework", "version", "case", "status"), KNOWN)
 def test_known_disagreements_are_found(quick_records, framework, version, case, status):
     installed = FRAMEWORKS[framework].version
@@ -303,7 +302,7 @@ def test_known_disagreements_are_found(quick_records, framework, version, case, 
     assert record.status == status, record
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize(("framework", "case"), SCRIPTS)
 def test_the_script_of_a_case_does_what_the_comparison_saw(quick_records, framework, case):
     if FRAMEWORKS[framework].version is None:

@@ -131,7 +131,7 @@ def test_two_processes_give_what_one_gives_and_the_first_one_speaks(tmp_path, st
     assert_same(tmp_path, alone)
 
 
-LONG = (*GRID, "--num-iters", "1500", "--chunk-size", "3", "--checkpoint-every", "0")  # three segments
+LONG = (*GRID, "--num-iters", "600", "--chunk-size", "3", "--checkpoint-every", "0")  # three segments
 
 
 @pytest.fixture(scope="module")

@@ -46,17 +46,24 @@ def prepare_losses(
 
 
 def prepare_jax(
-    problem: Problem, arrays: Arrays, build: Build, *, compiled: bool, grad: Callable[..., Any] = jax.grad
+    problem: Problem,
+    arrays: Arrays,
+    build: Build,
+    *,
+    compiled: bool,
+    grad: Callable[..., Any] = jax.grad,
+    place_labels: Callable[[np.ndarray], Any] = jnp.asarray,
 ) -> Prepared:
     """Prepares a problem. `build` returns its loss, and its loss and gradient, as JAX functions of W and `arrays`.
 
-    `grad` differentiates the loss with respect to X.
+    `grad` differentiates the loss with respect to X. `place_labels` makes of labels what the functions take.
     """
     # The context is used only for float64: entering it takes as long as a tiny gradient.
     types: Any = partial(jax.enable_x64, True) if problem.dtype == "float64" else contextlib.nullcontext
     jit: Any = jax.jit if compiled else lambda function: function
     with types():
-        placed = jax.tree.map(jnp.asarray, arrays)
+        X, y, weights = arrays
+        placed = jnp.asarray(X), place_labels(y), None if weights is None else jnp.asarray(weights)
     value_and_grad = jit(build(problem)[1])
 
     def place(W: np.ndarray) -> jax.Array:
@@ -88,7 +95,7 @@ def _derive_modes(
     build: Build,
     grad: Callable[..., Any],
     X: jax.Array,
-    y: jax.Array,
+    y: Any,
     w: jax.Array | None,
 ) -> dict[Mode, Callable[..., Any]]:
     """The other derivatives, by JAX's transformations of the loss and of its gradient."""

@@ -1,6 +1,6 @@
 """softjax: the gradient by hand, softjax.loss_and_grad, called as it is and inside jax.jit.
 
-Called as it is, it checks the values of labels and weights, and then runs a program that is compiled once.
+Called as it is, with labels in NumPy, it checks the values of labels and weights, and then runs a program that is compiled once.
 """
 
 from dataclasses import replace
@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 import softjax
@@ -50,8 +51,10 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
 
         return lambda *arguments: value_and_grad(*arguments)[0], value_and_grad
 
-    prepared = prepare_jax(problem, (X, y, weights), build, compiled=compiled)
-    return replace(prepared, products=_prepare_products(problem)) if compiled else prepared
+    if compiled:
+        prepared = prepare_jax(problem, (X, y, weights), build, compiled=True)
+        return replace(prepared, products=_prepare_products(problem))
+    return prepare_jax(problem, (X, y, weights), build, compiled=False, place_labels=np.asarray)
 
 
 def refuse_distributions(problem: Problem) -> None:
@@ -80,12 +83,11 @@ def _prepare_products(problem: Problem) -> Any:
 
 
 def write_script(problem: Problem, compiled: bool) -> str:
-    """The loss and gradient by hand, of arrays of JAX, as the comparison hands them over."""
+    """The loss and gradient by hand, of weights and features of JAX and labels in NumPy, as the comparison hands them over."""
     if not compiled:
-        t = name_targets(problem)
         return f"""\
 import jax.numpy as jnp, softjax
-{write_flat(problem)}W, X, {t} = map(jnp.asarray, (W, X, {t}))
+{write_flat(problem)}W, X = map(jnp.asarray, (W, X))
 print(*{_write_call(problem)})
 """
     return f"""\
