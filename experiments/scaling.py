@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
-from collectives import exchanges
+from compiled_programs import exchanges
 from harness import COURSE_GRID, FLAGS, DatasetOptions, Experiment, run_experiment
 
 from softjax import Dataset, mesh_of, sweep

@@ -1,11 +1,13 @@
 """Ahead-of-time compilation: once for all arguments of the same shapes and types."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
+from jax.stages import Compiled, Lowered
 
 Program = TypeVar("Program")
 
@@ -30,6 +32,27 @@ def compile_once(build: Callable[[Any, Any], Program], static: Hashable, argumen
     shapes = tuple(shape_of(leaf.shape, leaf.dtype, getattr(leaf, "sharding", None)) for leaf in leaves)
     program: Program = _compile(build, static, shapes, structure)
     return program
+
+
+def compile_together(programs: Sequence[tuple[Lowered, bool]], dtype: str, backend: str) -> list[Compiled]:
+    """The compiled programs, in order. They are compiled side by side, except for CPUs: there one of them uses all cores.
+
+    **Arguments:**
+
+    - `programs`: each with whether it runs often. On GPUs, XLA times several versions of the products of such a program and
+      takes the fastest, which takes seconds; those of the others are chosen by rule.
+    - `dtype`: that of `types_of`, which holds for one thread.
+    """
+
+    def compile_one(program: tuple[Lowered, bool]) -> Compiled:
+        lowered, often = program
+        with types_of(dtype):
+            if backend == "gpu" and not often:
+                return lowered.compile(compiler_options={"xla_gpu_autotune_level": "0"})
+            return lowered.compile()
+
+    with ThreadPoolExecutor(max_workers=1 if backend == "cpu" else len(programs)) as pool:
+        return list(pool.map(compile_one, programs))
 
 
 def shape_of(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> jax.ShapeDtypeStruct:

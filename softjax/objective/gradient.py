@@ -43,7 +43,7 @@ from softjax.weights import ClassWeight
 
 # On CPUs, Q.T @ X is faster than X.T @ Q up to this number of classes (twice as fast for ten), and slower beyond it. XLA
 # would turn one product into the other, and move transpositions of Q and of the scores into the products. Optimization
-# barriers prevent that.
+# barriers prevent that. Other devices get the plain products.
 NARROW = 128
 
 
@@ -105,7 +105,7 @@ def _loss_and_grad(
     s = matmul(X, W)
     narrow = W.shape[1] <= NARROW
     if narrow:
-        s = _barrier(s)
+        s = lax.platform_dependent(s, cpu=_barrier, default=lambda s: s)
     if share is None:
         losses, Q = RESIDUALS[objective.kind](s, y, axis=1)
         data_loss, Q = losses.mean(), Q / y.shape[0]
@@ -114,9 +114,19 @@ def _loss_and_grad(
         share = share.astype(s.dtype)
         data_loss, Q = (share * losses).sum(), share[:, None] * Q
     Q = Q.astype(X.dtype)
-    data_grad = _barrier(matmul(_barrier(Q.T), X)).T if narrow else matmul(X.T, Q)
+    data_grad = (
+        lax.platform_dependent(X, Q, cpu=_multiply_narrow, default=_multiply) if narrow else _multiply(X, Q)
+    )
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=0)
     return data_loss + value, (data_grad + slope).astype(W.dtype)
+
+
+def _multiply(X: Float[Array, "N D"], Q: Float[Array, "N K"]) -> Float[Array, "D K"]:
+    return matmul(X.T, Q)
+
+
+def _multiply_narrow(X: Float[Array, "N D"], Q: Float[Array, "N K"]) -> Float[Array, "D K"]:
+    return _barrier(matmul(_barrier(Q.T), X)).T
 
 
 def _barrier(a: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -53,6 +53,7 @@ def hessian_vector_product(
         raise ValueError(f"V must be shaped like W, {np.shape(W)}, got {np.shape(V)}")
     given = Objective("softmax", penalty, l1_ratio, penalize_bias)
     W, X, y, objective, share = check_arguments(W, X, y, reg, given, sample_weight, class_weight)
+    W, X = jnp.asarray(W), jnp.asarray(X)
     V = jnp.asarray(V).astype(W.dtype)
     s, u, y = matmul(X, W), matmul(X, V), as_labels(y, W.shape[1])
     if share is not None:

@@ -35,5 +35,5 @@ def scores(W: Num[ArrayLike, "D K"], X: Num[ArrayLike, "N D"]) -> Float[Array, "
         >>> print(scores(np.array([[1.0, 2.0], [0.5, 0.0]]), np.array([[3.0, 1.0]])))
         [[3.5 6. ]]
     """
-    W, X = as_floats(W, X)
+    W, X = map(jnp.asarray, as_floats(W, X))
     return matmul(X, W)

@@ -95,7 +95,9 @@ def _configs_that_fit(config: SweepConfig, dataset: Dataset) -> int:
     per_config = config.num_seeds * (weights + config.num_iters * itemsize) + 6 * scores * side_by_side
     if config.minibatches == "independent" and not on_cpu:
         rows = config.num_seeds * config.batch_size * config.runs_per_seed
-        per_config += rows * (dataset.num_features + 1) * itemsize
+        per_config += rows * (
+            (dataset.num_features + 1) * itemsize + 4 * config.num_iters
+        )  # and their numbers
     most = int(0.25 * _memory()) // per_config
     if on_cpu:
         most = min(most, CACHED_BYTES // scores)

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.stages import Compiled
+from jax.stages import Compiled, Lowered
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from softjax.compilation import compile_once, shape_of
+from softjax.compilation import compile_once, compile_together, shape_of
 from softjax.evaluation.examples import SCORES_AT_A_TIME, evaluate
 from softjax.objective.penalty import penalty_value
 from softjax.training.config import Minibatches
@@ -129,17 +129,19 @@ def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
 
     carry = place(jax.eval_shape(initialize, runs, setting), per_run)
     out = NamedSharding(spec.mesh, per_run)
-    segments = {}
-    for length in spec.segment_lengths:
+    jitted = jax.jit(train, donate_argnums=0, out_shardings=out)
+
+    def lower_segment(length: int) -> Lowered:
         numbers: Any = (shape_of((), jnp.int32), shape_of((length,), jnp.float32))
-        steps = place(Steps(*numbers), each_device)
-        jitted = jax.jit(train, donate_argnums=0, out_shardings=out)
-        segments[length] = jitted.lower(carry, runs, steps, setting).compile()
-    return Programs(
-        jax.jit(initialize, out_shardings=out).lower(runs, setting).compile(),
-        segments,
-        jax.jit(evaluate).lower(carry.W, runs, setting).compile(),
-    )
+        return jitted.lower(carry, runs, place(Steps(*numbers), each_device), setting)
+
+    programs = [
+        (jax.jit(initialize, out_shardings=out).lower(runs, setting), False),
+        (jax.jit(evaluate).lower(carry.W, runs, setting), False),
+        *((lower_segment(length), True) for length in spec.segment_lengths),
+    ]
+    first, last, *segments = compile_together(programs, str(runs.lr.dtype), spec.backend)
+    return Programs(first, dict(zip(spec.segment_lengths, segments, strict=True)), last)
 
 
 def _initialize(spec: ProgramSpec, runs: Runs, setting: Setting) -> Carry:

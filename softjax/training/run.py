@@ -243,12 +243,13 @@ def _whole(run: SweepRun, num_configs: int) -> slice:
 
 
 def _compile(run: SweepRun, chunk: Chunk, step: int, runs: Runs) -> Programs:
+    backend = jax.default_backend()
     spec = ProgramSpec(
-        choose_method(run.config, run.mesh.shape[DATA]),
+        choose_method(run.config, run.mesh.shape[DATA], backend, run.setting.train.X.shape[1] + 1),
         len(run.schema.classes),
         tuple(sorted({*chunk.lengths, *chunk.remaining(step)})),
         run.config.minibatches,
-        jax.default_backend(),
+        backend,
         run.mesh,
     )
     return compile_programs(spec, runs, run.setting)

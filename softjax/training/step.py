@@ -3,6 +3,7 @@
 A run is divided into segments, and its caller can report progress between them. Weights are (K, D) here.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,12 +20,14 @@ from softjax.objective.gradient import loss_and_grad_kd
 from softjax.training.config import Optimizer, SweepConfig
 from softjax.training.devices import DATA
 
+WIDE = 1024  # columns; up to 127 more are then cheaper than smaller tiles
+
 
 class Method(NamedTuple):
     """How a step is computed, apart from its numbers. It is hashable, and static in a compiled program.
 
     `dtype` and `precision` are those of the matrix products. `data_parallel` is the number of devices, along the mesh's
-    axis "data", that share a minibatch.
+    axis "data", that share a minibatch. During a segment the weights have a multiple of `align` columns.
     """
 
     optimizer: Optimizer
@@ -32,6 +35,7 @@ class Method(NamedTuple):
     dtype: str
     precision: Precision
     data_parallel: int
+    align: int
 
 
 class Hyperparameters(NamedTuple):
@@ -83,9 +87,21 @@ class Carry(NamedTuple):
     memory: Any
 
 
-def choose_method(config: SweepConfig, data_parallel: int) -> Method:
-    """The `Method` of `config`."""
-    return Method(config.optimizer, config.batch_size, config.dtype, config.precision, data_parallel)
+def choose_method(config: SweepConfig, data_parallel: int, backend: str, num_weights: int) -> Method:
+    """The `Method` of `config` on devices of this backend, for classifiers with `num_weights` columns, bias included."""
+    align = choose_alignment(backend, num_weights)
+    return Method(config.optimizer, config.batch_size, config.dtype, config.precision, data_parallel, align)
+
+
+def choose_alignment(backend: str, num_weights: int) -> int:
+    """Of what number the columns of the weights are made a multiple.
+
+    The matrix units of a GPU load 16 bytes at a time, and take tiles of up to 128 columns; those of a TPU always take 128. With
+    D = 3,073 a GPU does less than half of what it does with 3,200. A CPU loses nothing.
+    """
+    if backend == "cpu":
+        return 1
+    return 128 if backend == "tpu" or num_weights >= WIDE else 16
 
 
 def schedule_factors(config: SweepConfig) -> Float[np.ndarray, " T"]:
@@ -145,29 +161,48 @@ def train_segment(
 ) -> tuple[Carry, Float[Array, " T"]]:
     """Runs the steps of a segment.
 
+    The minibatches of all steps are drawn before the first. On GPUs and TPUs the weights get columns of zeros, before the
+    others so that the bias stays last; they stay zero, since their features are.
+
     **Returns:** the carry for the next segment, and for each step the minibatch objective, penalty included, before the
     update.
     """
+    num_weights = carry.W.shape[1]
+    padding = -num_weights % method.align
 
-    def step(carry: Carry, now: tuple[Int[Array, ""], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
+    def widen(leaf: Array) -> Array:
+        return jnp.pad(leaf, ((0, 0), (padding, 0))) if leaf.ndim == 2 else leaf
+
+    def narrow(leaf: Array) -> Array:
+        return leaf[:, padding:] if leaf.ndim == 2 else leaf
+
+    def step(carry: Carry, now: tuple[Int[Array, " B"], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
         return take_step(carry, run, *now, setting, method)
 
     numbers = steps.start + jnp.arange(len(steps.factors), dtype=jnp.int32)
-    return lax.scan(step, carry, (numbers, steps.factors.astype(carry.W.dtype)))
+    draw = partial(draw_minibatch, run.key, len(setting.train.y), setting.bounds, method)
+    each_step = (jax.vmap(draw)(numbers), steps.factors.astype(carry.W.dtype))
+    if not padding:
+        return lax.scan(step, carry, each_step)
+    carry, losses = lax.scan(step, jax.tree.map(widen, carry), each_step)
+    return jax.tree.map(narrow, carry), losses
 
 
 def take_step(
     carry: Carry,
     run: Run,
-    number: Int[Array, ""],
+    rows: Int[Array, " B"],
     factor: Float[Array, ""],
     setting: Setting,
     method: Method,
 ) -> tuple[Carry, Float[Array, ""]]:
-    """One step, W ← W − lr · factor · ∇L for SGD. Returns the new carry and the objective before the step."""
+    """One step, W ← W − lr · factor · ∇L for SGD, on the minibatch of these rows.
+
+    Returns the new carry and the objective before the step. W may have more columns than there are features, the first ones.
+    """
     W, memory = carry
-    rows = draw_minibatch(run.key, number, len(setting.train.y), setting.bounds, method)
     X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
+    X = jnp.pad(X, ((0, 0), (W.shape[1] - X.shape[1], 0)))
     value, grad = loss_and_grad_kd(
         W,
         X,
@@ -216,12 +251,12 @@ def weigh_draws(weight: Float[np.ndarray, " N"] | None) -> UInt32[np.ndarray, " 
 
 def draw_minibatch(
     key: Key[Array, ""],
-    number: Int[Array, ""],
     num_examples: int,
     bounds: UInt32[Array, " N"] | None,
     method: Method,
+    number: Int[Array, ""],
 ) -> Int[Array, " B"]:
-    """The rows of a step's minibatch, or this device's share of them, drawn with replacement, in proportion to the weights.
+    """The rows of the minibatch of the step `number`, or this device's share of them, drawn with replacement, in proportion to the weights.
 
     They depend only on `key` and the number of the step. So under `vmap` over lr and reg they are drawn once and shared,
     and a run does not depend on its segments.

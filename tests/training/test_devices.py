@@ -225,7 +225,7 @@ def test_without_an_environment_it_says_what_to_give(tmp_path, start_process):
 
 
 PROGRAMS = """
-from collectives import exchanges
+from compiled_programs import exchanges
 from softjax import SweepConfig, load_dataset, mesh_of
 from softjax.training.sweep import compile_sweep
 for data_parallel in (1, 8):

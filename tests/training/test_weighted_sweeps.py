@@ -49,9 +49,9 @@ def test_the_final_loss_is_the_weighted_one(digits):
 
 def test_examples_are_drawn_in_proportion_to_their_weights():
     weight = np.array([0.0, 3.0, 0.0, 0.5, 1.5, 1e-9, 0.0])
-    method = Method("sgd", 200_000, "float32", "highest", 1)
+    method = Method("sgd", 200_000, "float32", "highest", data_parallel=1, align=1)
     bounds = jnp.asarray(weigh_draws(weight))
-    rows = draw_minibatch(jax.random.key(0), jnp.int32(0), len(weight), bounds, method)
+    rows = draw_minibatch(jax.random.key(0), len(weight), bounds, method, jnp.int32(0))
     counts = np.bincount(rows, minlength=len(weight))
     assert counts[[0, 2, 6]].tolist() == [0, 0, 0]
     likely = [1, 3, 4]

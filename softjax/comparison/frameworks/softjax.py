@@ -36,7 +36,7 @@ def prepare(problem: Problem, compiled: bool) -> Prepared:
 
     def build(problem: Problem) -> tuple[Value, ValueAndGrad]:
         def value_and_grad(
-            W: jax.Array, X: jax.Array, y: jax.Array, w: jax.Array | None
+            W: jax.Array, X: jax.Array, y: jax.Array | np.ndarray, w: jax.Array | None
         ) -> tuple[jax.Array, jax.Array]:
             return softjax.loss_and_grad(
                 W,
