@@ -281,8 +281,7 @@ def time_paths(dataset: Dataset, probe: tuple[int, int, int]) -> dict[str, dict[
     y = np.asarray(
         jnp.argmax(scores + 20 * jax.random.gumbel(jax.random.fold_in(key, 2), scores.shape), axis=1)
     )
-    names = np.arange(K)
-    data = Dataset.from_arrays(X, names[y])
+    data = Dataset.from_arrays(X, y)
     problems = {
         f"{dataset.title}, 20 strengths": (dataset, parse_range("log:1:1e4:20")),
         f"linear probe, {N:,} × {F} × {K:,}, 8 strengths": (data, parse_range("log:1e-4:1:8")),

@@ -24,6 +24,7 @@ class Compare:
       softjax compare --resume
       softjax compare --show label-minus-1 optax-integer
       softjax compare --export-cases cases.json
+      softjax compare --device gpu --out reports/frameworks_gpu
       softjax compare --compare-with reports/frameworks/results.json
 
     Attributes:

@@ -11,6 +11,8 @@ import tempfile
 import threading
 from typing import Any
 
+from softjax.comparison.devices import ENVIRONMENT, Device
+
 WORKER = (sys.executable, "-m", "softjax.comparison.worker")
 # All frameworks get as many threads as there are cores. XLA, tinygrad and MLX use all cores without a setting.
 THREADS = (
@@ -22,7 +24,6 @@ THREADS = (
 )
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore", "TI_SKIP_VERSION_CHECK": "ON"}
 UTF8 = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}  # a framework's own files, whatever the locale
-CPU = {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "DEV": "CPU"}
 CACHES = (
     "TMPDIR",
     "XDG_CACHE_HOME",
@@ -38,10 +39,12 @@ SECONDS_TO_LEAVE = 2.0
 class Process:
     """A worker process for one framework, and the lines that it answers with."""
 
-    def __init__(self, framework: str, fresh: bool = False) -> None:
+    def __init__(
+        self, framework: str, fresh: bool = False, device: Device = "cpu", full_precision: bool = False
+    ) -> None:
         """Starts the worker. With `fresh` it has empty caches, so it compiles everything again."""
         threads = str(os.cpu_count() or 1)
-        settings = dict.fromkeys(THREADS, threads) | QUIET | UTF8 | CPU
+        settings = dict.fromkeys(THREADS, threads) | QUIET | UTF8 | ENVIRONMENT[device]
         self.scratch = tempfile.TemporaryDirectory(prefix="softjax-process-", ignore_cleanup_errors=True)
         if fresh:
             folder = self.scratch.name
@@ -51,7 +54,7 @@ class Process:
                 "PYTENSOR_FLAGS": f"base_compiledir={folder}/pytensor",
             }
         self.process = subprocess.Popen(
-            [*WORKER, framework],
+            [*WORKER, framework, device, "full" if full_precision else "default"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

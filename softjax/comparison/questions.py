@@ -62,7 +62,9 @@ class _Questions:
                 if self.stopped.is_set():
                     return
                 if process is None:
-                    process = self.processes[name] = Process(name)
+                    process = self.processes[name] = Process(
+                        name, device=self.config.device, full_precision=self.config.full_precision
+                    )
                 answer = process.ask(asdict(job) | {"file": str(file)}, self.config.time_limit)
                 if answer["status"] in ("crash", "hang"):
                     process.end()

@@ -70,10 +70,10 @@ class Speed:
     - `products_seconds`: the time of the two matrix products alone, in the same rounds and processes, where the
       framework's file offers them.
     - `peak_bytes`: the highest memory of the process in its first two calls, above that with framework and problem
-      loaded.
+      loaded. On a GPU: that of the GPU, in all.
     - `floor_seconds`: an estimate of the least time that the task takes, the same for all frameworks: the larger of
       4 N D K operations at the rate of a matrix product, and of reading X and W and writing the gradient at the
-      rate of a copy, both measured in the same rounds.
+      rate of a copy, both measured in the same rounds; None on a GPU.
     """
 
     framework: str
@@ -97,6 +97,7 @@ class Comparison:
     **Fields:**
 
     - `versions`: the version of each framework, None if it is not installed.
+    - `gpu`: the name of the GPU, None for a comparison on the CPU.
     - `seconds`: the duration of the comparison; `resumed`: whether it continued an interrupted one. The time of the
       interrupted one is not counted.
     """
@@ -106,6 +107,7 @@ class Comparison:
     speeds: tuple[Speed, ...] = ()
     seconds: float = 0.0
     resumed: bool = False
+    gpu: str | None = None
 
     def of(self, group: Group) -> tuple[Record, ...]:
         """The records of one group of cases."""

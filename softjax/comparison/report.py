@@ -202,9 +202,28 @@ def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> 
         command=run["command"],
         date=run["date"],
         duration=_describe_duration(comparison),
+        device=_describe_device(comparison.gpu, run["config"]["full_precision"]),
         python=run["versions"]["python"],
         files="".join(f", [{name}]({name})" for name, written in files.items() if written),
         **{name: run["device"][name] for name in ("machine", "cpu_cores", "platform")},
+    )
+
+
+def _describe_device(gpu: str | None, full_precision: bool) -> str:
+    if gpu is None:
+        return (
+            "The least time possible is an estimate: that of 4 N D K operations at the rate of a large matrix product, or of "
+            "reading X and W and writing the gradient at the rate of a copy, whichever is longer. X may stay in a cache, and "
+            "then a row may be faster. GPUs were not measured."
+        )
+    products = (
+        "with all digits"
+        if full_precision
+        else "as each library does by default, which may round the factors to TF32"
+    )
+    return (
+        f"All was computed on a GPU, {gpu}. Products of float32 matrices are computed {products}. A time is by the clock, from "
+        "the call until loss and gradient are there; the memory is the GPU's."
     )
 
 

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.journal import Answers, open_journal
 from softjax.comparison.judge import correct_refusal
 from softjax.comparison.modes import MODES
+from softjax.comparison.process import Process
 from softjax.comparison.questions import ask_all
 from softjax.comparison.records import Comparison, Group, Job, Record, Speed
 from softjax.comparison.speed import measure_speeds
@@ -47,10 +49,11 @@ def compare(
 
     **Returns:** a `Comparison`. Frameworks that are not installed are recorded as such.
 
-    Raises `InputError` if a framework or case is unknown.
+    Raises `InputError` if a framework or case is unknown, or a GPU is asked for and none is seen.
     """
     config = CompareConfig() if config is None else config
     jobs = plan(config)
+    gpu = find_gpu(config, jobs) if config.device == "gpu" else None
     start = time.perf_counter()
     versions = {name: framework.version for name, framework in FRAMEWORKS.items()}
     with (
@@ -69,7 +72,26 @@ def compare(
                 for job in timed:
                     kept.add(job, speeds[job.framework])
     seconds = time.perf_counter() - start
-    return _collect(jobs, kept.answers, versions, seconds, resumed=bool(known))
+    return replace(_collect(jobs, kept.answers, versions, seconds, resumed=bool(known)), gpu=gpu)
+
+
+def find_gpu(config: CompareConfig, jobs: tuple[Job, ...]) -> str:
+    """The name of the GPU that the first library of these jobs sees. Raises `InputError` if none sees one."""
+    names = {FRAMEWORKS[job.framework].library: job.framework for job in jobs}
+    seen = []
+    for name in names.values():
+        if FRAMEWORKS[name].version is None:
+            continue
+        process = Process(name, device="gpu", full_precision=config.full_precision)
+        answer = process.ask({"group": "device"}, config.time_limit)
+        process.end()
+        if answer["status"] == "done":
+            return str(answer["gpu"])
+        seen.append(answer.get("message", answer["status"]))
+    raise InputError(
+        f"device gpu: no library computes on one ({'; '.join(seen) or 'none is installed'}). "
+        'For JAX: pip install "jax[cuda13]"'
+    )
 
 
 def _collect(
@@ -93,7 +115,8 @@ def plan(config: CompareConfig) -> tuple[Job, ...]:
 
     Raises `InputError` if a name or pattern matches nothing.
     """
-    frameworks = _choose("framework", config.frameworks, tuple(FRAMEWORKS))
+    offered = tuple(name for name, framework in FRAMEWORKS.items() if config.device in framework.devices)
+    frameworks = _choose("framework", config.frameworks, offered)
     if config.quick and not config.frameworks:
         frameworks = tuple(name for name in frameworks if not FRAMEWORKS[name].compiles)
     cases = _choose("case", config.cases, (*ACCURACY, *EDGE_CASES, *MODES, *get_args(Group)))

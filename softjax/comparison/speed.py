@@ -50,7 +50,7 @@ def _measure_group(case: str, names: Sequence[str], config: CompareConfig) -> di
     speeds: dict[str, Speed] = {}
     try:
         for name in names:
-            one = timed[name] = _Timed(Process(name, fresh=True))
+            one = timed[name] = _Timed(Process(name, True, config.device, config.full_precision))
             job = {"group": "first call", "case": case, "dtype": "float32"}
             answer = one.first = one.process.ask(job, config.time_limit)
             if answer["status"] != "done":
@@ -75,7 +75,8 @@ def _take_turns(
     floors = []
     rng = np.random.default_rng(0)
     for turn in range(QUICK_ROUNDS if config.quick else ROUNDS):
-        floors.append(estimate_floor(case))
+        if config.device == "cpu":
+            floors.append(estimate_floor(case))
         for name in rng.permutation(
             list(timed)
         ).tolist():  # a new order, so that no framework always follows the same one
@@ -110,5 +111,5 @@ def _summarize(name: str, case: str, timed: _Timed, floors: list[float]) -> Spee
         high_seconds=high,
         products_seconds=float(np.median(timed.products)) if timed.products else None,
         peak_bytes=timed.first["peak"],
-        floor_seconds=float(np.median(floors)),
+        floor_seconds=float(np.median(floors)) if floors else None,
     )

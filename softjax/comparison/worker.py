@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from softjax.comparison.cases import ACCURACY, AccuracyCase
+from softjax.comparison.devices import Device, NoGpuError, read_peak, use_gpu
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.estimate import Estimate
 from softjax.comparison.frameworks import FRAMEWORKS, Framework
@@ -26,10 +27,13 @@ TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
 
 
 class Worker:
-    """One framework, its estimates, and its call that is timed."""
+    """One framework on its device, its estimates, and its call that is timed."""
 
-    def __init__(self, framework: str) -> None:
+    def __init__(self, framework: str, device: Device = "cpu", full_precision: bool = False) -> None:
         self.framework = FRAMEWORKS[framework]
+        self.device = device
+        self.full_precision = full_precision
+        self.gpu = ""  # its name, once it is used
         self.import_seconds = 0.0
         self.estimate: Estimate | None = None
         self.first_call: FirstCall | None = None
@@ -45,16 +49,20 @@ class Worker:
         """Does a job, {"group", "case", "dtype", "file"}; the arrays that it gives are saved to its file.
 
         **Returns:** `{"status": "done"}`, `{"status": "not offered"}`, `{"status": "error", "error", "message"}`,
-        or `{"status": "not run", "message"}` if it would take too long or too much memory. A timed job adds its
-        seconds.
+        or `{"status": "not run", "message"}` if it would take too long or too much memory, or there is no GPU for it. A
+        timed job adds its seconds, and `"device"` the name of the GPU.
         """
         try:
             start = time.perf_counter()
             module = self.framework.load()
             self.import_seconds = max(self.import_seconds, time.perf_counter() - start)
+            if self.device == "gpu" and not self.gpu:
+                self.gpu = use_gpu(self.framework.library, self.full_precision)
             if self.estimate is None:
                 self.estimate = Estimate(self.framework)
             match job["group"]:
+                case "device":
+                    return {"status": "done", "gpu": self.gpu}
                 case "first call":
                     return self._time_first_call(self.estimate, ACCURACY[job["case"]], job["dtype"])
                 case "turn":
@@ -78,6 +86,8 @@ class Worker:
             return {"status": "done"}
         except NotOffered as error:
             return {"status": "not offered", "message": str(error)}
+        except NoGpuError as error:
+            return {"status": "not run", "message": str(error)}
         except Exception as error:  # a framework may raise anything
             return _describe_error(error)
 
@@ -89,7 +99,8 @@ class Worker:
             if excess:
                 return {"status": "not run", "message": excess}
         first = self.first_call = make_first_call(self.framework, case.problem(dtype))
-        return {"status": "done", "import": self.import_seconds, "first": first.seconds, "peak": first.peak}
+        peak = first.peak if self.device == "cpu" else read_peak(self.framework.library)
+        return {"status": "done", "import": self.import_seconds, "first": first.seconds, "peak": peak}
 
     def _time_turn(self) -> dict[str, Any]:
         assert self.first_call is not None
@@ -151,7 +162,8 @@ def main() -> None:
     warnings.simplefilter("ignore")  # warnings of overflows and labels are not needed: the values show these
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    worker = Worker(sys.argv[1])
+    name, device, precision = sys.argv[1:4]
+    worker = Worker(name, "gpu" if device == "gpu" else "cpu", precision == "full")
     for line in sys.stdin:
         answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
 

@@ -122,6 +122,39 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
             ],
         ),
         (
+            "benchmark_gpu.py",
+            ["--dataset", "digits"],
+            [
+                "**Not measured: this machine has no GPU** (JAX sees: cpu)",
+                "## Single calls",
+                "Not measured.",
+                "| aligned | ",
+            ],
+        ),
+        (
+            "benchmark_gpu.py",
+            [
+                "--dataset",
+                "digits",
+                "--any-device",
+                "--num-iters",
+                "20",
+                "--sizes",
+                "1",
+                "3",
+                "--product",
+                "64",
+            ]
+            + ["--probe", "60", "5", "3", "--minutes", "60"],
+            [
+                "Measured on cpu",
+                "| TF32, Adam | ",
+                "| linear probe, 60 × 5 × 3, 8 strengths | ",
+                "| compiled before | ",
+                "| 5 × 4 × 3 | ",
+            ],
+        ),
+        (
             "scaling.py",
             ["--dataset", "digits", "--devices", "1", "2", "--rounds", "1"],
             ["| 2 | nothing |", "| all-reduce |", "**Predicted, not measured**"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from softjax.comparison.devices import Device
 from softjax.comparison.frameworks import programs
 from softjax.comparison.frameworks.protocol import Prepared, Problem
 
@@ -30,6 +31,7 @@ class Framework:
     - `program`: for a library of another language: tells its version, None if it is missing, and how it is installed.
     - `compiles`: whether the first call takes tens of seconds. A quick comparison leaves such frameworks out.
     - `gradient_only`: whether the library's loss is another quantity, so that only the gradient is judged.
+    - `devices`: those on which it is compared.
     - `approximate`: whether the method is only accurate to u^⅔ (u is the unit roundoff), and is judged by that.
     """
 
@@ -45,6 +47,7 @@ class Framework:
     compiles: bool = False
     gradient_only: bool = False
     approximate: bool = False
+    devices: tuple[Device, ...] = ("cpu",)
 
     @property
     def install(self) -> str:
@@ -101,6 +104,7 @@ def _both(
     module: str = "",
     requires: str = "",
     compiles: bool = False,
+    devices: tuple[Device, ...] = ("cpu",),
 ) -> tuple[Framework, Framework]:
     """A framework called eagerly and compiled: `prepare` takes `compiled`.
 
@@ -118,6 +122,7 @@ def _both(
             requires=requires,
             options={"compiled": way == "compiled"},
             compiles=compiles,
+            devices=devices,
         )
 
     file = module or name.replace("-", "_")
@@ -128,6 +133,7 @@ def _both(
 
 
 _jit: dict[str, Any] = {"compiler": "jit", "suffix": "jit"}
+_both_devices: dict[str, Any] = {"devices": ("cpu", "gpu")}
 
 FRAMEWORKS = {
     framework.name: framework
@@ -135,17 +141,26 @@ FRAMEWORKS = {
         Framework("numpy-loops", "NumPy, loops", "NumPy", "by hand", "numpy"),
         Framework("numpy-vectorized", "NumPy, vectorized", "NumPy", "by hand", "numpy"),
         Framework("differences", "central differences", "NumPy", "differences", "numpy", approximate=True),
+        Framework("cupy", "CuPy, by hand", "CuPy", "by hand", "cupy-cuda13x", devices=("gpu",)),
         Framework("c", "C, by hand", "C", "by hand", program=programs.C),
-        *_both("softjax", "softjax, loss_and_grad", "softjax", "softjax-suite", **_jit),
-        *_both("softjax-jvp", "softjax, custom JVP", "softjax", "softjax-suite", **_jit),
-        *_both("jax-grad", "JAX, jax.grad", "JAX", "jax", **_jit),
-        *_both("jax-forward", "JAX, forward mode", "JAX", "jax", **_jit),
-        *_both("optax-integer", "Optax, integer labels", "Optax", "optax", **_jit),
-        *_both("optax-safe", "Optax, safe", "Optax", "optax", **_jit),
+        *_both("softjax", "softjax, loss_and_grad", "softjax", "softjax-suite", **_jit, **_both_devices),
+        *_both("softjax-jvp", "softjax, custom JVP", "softjax", "softjax-suite", **_jit, **_both_devices),
+        *_both("jax-grad", "JAX, jax.grad", "JAX", "jax", **_jit, **_both_devices),
+        *_both("jax-forward", "JAX, forward mode", "JAX", "jax", **_jit, **_both_devices),
+        *_both("optax-integer", "Optax, integer labels", "Optax", "optax", **_jit, **_both_devices),
+        *_both("optax-safe", "Optax, safe", "Optax", "optax", **_jit, **_both_devices),
         Framework("enzyme", "Enzyme, through JAX", "Enzyme", "compiled", "enzyme-ad", compiles=True),
-        Framework("torch-eager", "PyTorch, eager", "PyTorch", "eager", "torch"),
-        Framework("torch-func", "PyTorch, torch.func", "PyTorch", "eager", "torch"),
-        Framework("torch-compile", "PyTorch, torch.compile", "PyTorch", "compiled", "torch", compiles=True),
+        Framework("torch-eager", "PyTorch, eager", "PyTorch", "eager", "torch", **_both_devices),
+        Framework("torch-func", "PyTorch, torch.func", "PyTorch", "eager", "torch", **_both_devices),
+        Framework(
+            "torch-compile",
+            "PyTorch, torch.compile",
+            "PyTorch",
+            "compiled",
+            "torch",
+            compiles=True,
+            **_both_devices,
+        ),
         *_both(
             "tensorflow",
             "TensorFlow",
@@ -153,6 +168,7 @@ FRAMEWORKS = {
             "tensorflow-cpu",
             compiler="tf.function",
             suffix="function",
+            **_both_devices,
         ),
         *(
             Framework(

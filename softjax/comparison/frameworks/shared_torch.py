@@ -146,7 +146,7 @@ def to_tensor(a: np.ndarray) -> torch.Tensor:
 
 def to_numpy(t: torch.Tensor) -> np.ndarray:
     """A NumPy array, of float32 where NumPy lacks the type."""
-    t = t.detach()
+    t = t.detach().cpu()
     array: np.ndarray = (t.float() if t.dtype == torch.bfloat16 else t).numpy()
     return array
 
