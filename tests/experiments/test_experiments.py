@@ -133,19 +133,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
         ),
         (
             "benchmark_gpu.py",
-            [
-                "--dataset",
-                "digits",
-                "--any-device",
-                "--num-iters",
-                "20",
-                "--sizes",
-                "1",
-                "3",
-                "--product",
-                "64",
-            ]
-            + ["--probe", "60", "5", "3", "--minutes", "60"],
+            "--dataset digits --any-device --num-iters 20 --sizes 1 3 --product 64 --probe 60 5 3 --minutes 60".split(),
             [
                 "Measured on cpu",
                 "| TF32, Adam | ",
