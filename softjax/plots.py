@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
@@ -23,7 +23,8 @@ from softjax.ranges import spacing_of
 from softjax.training.result import SweepResult
 
 COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
-MOST_CURVES = 400
+MOST_CURVES = 12  # that are drawn one by one; of more, the quantiles
+QUANTILES = ((0.05, 0.95, 0.15), (0.25, 0.75, 0.3))  # the ends of a band, and its opacity
 ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
 BLUE = "#0072b2"  # of the same palette
 LONGEST_NAME = 24  # letters of a class name
@@ -133,9 +134,10 @@ def _dots(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], no
 
 
 def loss_curves(result: SweepResult, title: str) -> Figure:
-    """The minibatch objective of every configuration over the steps. The colour shows lr; the best is highlighted.
+    """The minibatch objective over the steps: of the best configuration, over those of all.
 
-    If there are more than 400 configurations, 400 evenly spaced ones are drawn.
+    Up to twelve are drawn one by one, coloured by their learning rate. Of more, bands hold the middle half and nine tenths at each
+    step; runs that diverged count as infinite.
     """
     history, steps = result.loss_history[:, result.best_seed], result.history_steps
     window = max(1, history.shape[1] // 100)
@@ -145,19 +147,10 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
 
     figure = _Picture(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
-    rates = np.sort(result.learning_rate)
-    log_rates = rates[0] < rates[-1] and (
-        result.config.search == "log_uniform" or spacing_of(np.unique(rates)) == "log"
-    )
-    norm = (LogNorm if log_rates else Normalize)(
-        rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
-    )
-    colors = _mappable(norm)
-    if rates[0] < rates[-1]:
-        figure.colorbar(colors, ax=axes).set_label("learning rate lr")
-    drawn = np.unique(np.linspace(0, len(smooth) - 1, MOST_CURVES).astype(int))
-    for curve, lr in zip(smooth[drawn], result.learning_rate[drawn], strict=True):
-        axes.plot(centers, curve, color=colors.cmap(norm(lr)), linewidth=0.6, alpha=0.6)
+    if len(smooth) > MOST_CURVES:
+        _draw_bands(axes, centers, smooth, result.steps < result.steps.max())
+    else:
+        _draw_each(figure, axes, result, centers, smooth)
     axes.plot(steps, history[result.best], color=ACCENT, linewidth=0.4, alpha=0.5)
     best = f"lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
     label = f"best: {best}" if len(smooth) > 1 else best
@@ -173,6 +166,43 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     axes.legend(frameon=False, loc="upper right")
     _set_title(axes, title)
     return figure
+
+
+def _draw_bands(
+    axes: Axes,
+    centers: Float[np.ndarray, " h"],
+    smooth: Float[np.ndarray, "C h"],
+    stopped: Bool[np.ndarray, " C"],
+) -> None:
+    """The quantiles of all curves. A curve that was stopped early counts until then, one that diverged as infinite."""
+    counted = np.where(np.isnan(smooth) & ~stopped[:, None], np.inf, smooth)
+    for low, high, opacity in QUANTILES:
+        ends = np.nanquantile(counted, (low, high), axis=0, method="lower")
+        top = np.where(np.isfinite(ends[1]), ends[1], np.finfo(np.float32).max)
+        label = f"{high - low:.0%} of all {len(smooth)}"
+        axes.fill_between(centers, ends[0], top, color=BLUE, alpha=opacity, linewidth=0, label=label)
+
+
+def _draw_each(
+    figure: Figure,
+    axes: Axes,
+    result: SweepResult,
+    centers: Float[np.ndarray, " h"],
+    smooth: Float[np.ndarray, "C h"],
+) -> None:
+    """Every curve, coloured by its learning rate."""
+    rates = np.sort(result.learning_rate)
+    log_rates = rates[0] < rates[-1] and (
+        result.config.search == "log_uniform" or spacing_of(np.unique(rates)) == "log"
+    )
+    norm = (LogNorm if log_rates else Normalize)(
+        rates[0], rates[-1] if rates[-1] > rates[0] else 2 * rates[0]
+    )
+    colors = _mappable(norm)
+    if rates[0] < rates[-1]:
+        figure.colorbar(colors, ax=axes).set_label("learning rate lr")
+    for curve, lr in zip(smooth, result.learning_rate, strict=True):
+        axes.plot(centers, curve, color=colors.cmap(norm(lr)), linewidth=0.6, alpha=0.6)
 
 
 def _limits(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) -> tuple[float, float]:

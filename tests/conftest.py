@@ -101,3 +101,22 @@ def small_config():
 @pytest.fixture(scope="session")
 def small_result(digits, small_config):
     return sweep(digits, small_config)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, which notes what its console says."""
+    programs = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    found, driver = next(filter(None, programs), None), shutil.which("chromedriver")
+    if found is None or driver is None:
+        pytest.skip("no Chromium with chromedriver: apt install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()

@@ -1,4 +1,4 @@
-"""The command line: softjax sweep | predict | check | audit | compare | grade."""
+"""The command line: softjax sweep | report | diff | predict | check | audit | compare | grade."""
 
 # Little is imported before signals are handled: Ctrl-C may come while all the rest is imported.
 import os

@@ -10,20 +10,24 @@ import tyro
 from softjax.cli.audit import Audit
 from softjax.cli.check import Check
 from softjax.cli.compare import Compare
+from softjax.cli.diff import Diff
 from softjax.cli.grade import Grade
 from softjax.cli.options import describe_command, read_values, show_defaults, summarize_command, wrap
 from softjax.cli.predict import Predict
+from softjax.cli.report import Report
 from softjax.cli.sweep import Sweep
 from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 
 DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, classifies with them, checks "
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, compares runs, classifies, checks "
     "gradients and derivative rules, compares autodiff frameworks, and grades the submissions of a course."
 )
 
 COMMANDS: dict[str, type] = {
     "sweep": Sweep,
+    "report": Report,
+    "diff": Diff,
     "predict": Predict,
     "check": Check,
     "audit": Audit,

@@ -43,6 +43,7 @@ class Sweep:
       softjax sweep --optimizer adam --learning-rates log:1e-4:1e-1:7 --schedule cosine
       softjax sweep --kind hinge --penalty half_l2
       softjax sweep --converge --regs log:1e-6:1:20
+      softjax sweep --tensorboard logs
       softjax sweep --num-iters 100000 --resume
       srun softjax sweep --dataset features.npz --num-seeds 10 --distributed
 
@@ -58,6 +59,7 @@ class Sweep:
             run is continued, and then replaces the report.
         resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
             is none, a new run starts. If its report is complete, nothing is done.
+        tensorboard: A folder for TensorBoard's event files: loss curves and hparams of every configuration.
         checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
             twentieth of it.
     """
@@ -70,6 +72,7 @@ class Sweep:
     out: Path | None = None
     overwrite: bool = False
     resume: bool = False
+    tensorboard: Path | None = None
     checkpoint_every: float = 5.0
 
     def __post_init__(self) -> None:
@@ -79,6 +82,8 @@ class Sweep:
             raise InputError(
                 "a path to convergence runs on one device: leave out --distributed and --data-parallel"
             )
+        if self.converge and self.tensorboard is not None:
+            raise InputError("--tensorboard has no effect with --converge: leave it out")
         unused, when = list_changed(self.solver), "without --converge"
         if self.converge:
             unused, when = (
@@ -123,9 +128,12 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     from softjax.reports import sweep as report
     from softjax.reports.analysis import analyze_sweep
     from softjax.reports.hints import make_hints
+    from softjax.reports.tensorboard import check_tensorboard, write_tensorboard
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
+    if options.tensorboard is not None:  # before anything takes time
+        check_tensorboard()
     config, mesh = options.training, mesh_of(options.devices.data_parallel)
     start = time.perf_counter()
     dataset = load(options.data)
@@ -151,6 +159,8 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
             if result.diverged.any(axis=1).all():
                 folder.checkpoint.discard()  # a resumed run would diverge too
             report.write_sweep(result, dataset, folder, command=command)
+            if options.tensorboard is not None:
+                write_tensorboard(result, options.tensorboard)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")

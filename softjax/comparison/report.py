@@ -18,6 +18,7 @@ from softjax.comparison.sections import (
     edge_cases,
     libraries,
     modes,
+    page,
     speed,
     upstream,
     verdict,
@@ -25,6 +26,7 @@ from softjax.comparison.sections import (
 from softjax.comparison.sections.cells import join_parts
 from softjax.reports.environment import describe_environment
 from softjax.reports.markdown import render
+from softjax.reports.page.write import PAGE
 from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 
@@ -50,7 +52,7 @@ def write_comparison(
     command: str,
     earlier: Earlier | None = None,
 ) -> None:
-    """Writes README.md, the other pages, results.json, results.csv, run.json and the pictures. If one fails, none is written.
+    """Writes README.md, report.html, the other pages, results.json, results.csv, run.json and the pictures. If one fails, none is written.
 
     **Arguments:**
 
@@ -75,6 +77,7 @@ def write_comparison(
             write_table(out / "changes.csv", changes.list_lines(found))
             changed = changes.write(found, earlier)
         _draw(comparison, out)
+        write_text(out / PAGE, page.write_page(page.describe_page(comparison, verdict.write(comparison))))
         for name, text in _write_pages(comparison, run, changed).items():
             (out / name).parent.mkdir(exist_ok=True)
             write_text(out / name, text)

@@ -53,6 +53,41 @@ def find_tied(
     return tied
 
 
+def paired_interval(
+    hits_a: Integer[np.ndarray, " N"],
+    runs_a: Float[np.ndarray, " S"],
+    hits_b: Integer[np.ndarray, " N"],
+    runs_b: Float[np.ndarray, " R"],
+    *,
+    seed: int = 0,
+) -> Float[np.ndarray, " 2"]:
+    """The 95 % interval of the accuracy of b minus that of a, of the same N images: lower and upper end.
+
+    The difference is paired over the images. Seeds of two searches have nothing to do with each other, so their variation adds:
+    t has the degrees of freedom of Welch, *The Generalization of Student's Problem*, 1947.
+
+    **Arguments:**
+
+    - `hits_a`, `hits_b`: number of the runs of a and of b that classify each image correctly.
+    - `runs_a`, `runs_b`: the accuracy of each run. If one is NaN, so is the interval.
+    - `seed`: seed of the replicates.
+    """
+    num_a, num_b = len(runs_a), len(runs_b)
+    if np.isnan(runs_a).any() or np.isnan(runs_b).any():
+        return np.full(2, np.nan)
+    rng = np.random.default_rng(seed)
+    values = num_a * hits_b.astype(np.int64) - num_b * hits_a.astype(np.int64)
+    means = _draw_means(values, rng) / (num_a * num_b)
+    # of each mean over seeds; one seed shows no variation
+    squares = [(runs.var(ddof=1) / len(runs), len(runs)) for runs in (runs_a, runs_b) if len(runs) > 1]
+    total = sum(square for square, _ in squares)
+    if total > 0:
+        freedom = total**2 / sum(square**2 / (count - 1) for square, count in squares)
+        means = means + np.sqrt(total) * rng.standard_t(freedom, size=REPLICATES)
+    ends: np.ndarray = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return ends
+
+
 def prediction_intervals(runs: Float[np.ndarray, "... S"]) -> Float[np.ndarray, "... 2"]:
     """The 95 % prediction interval of one further run, mean ± t · sd · √(1 + 1/S), t with S − 1 degrees of freedom.
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from softjax.datasets.dataset import Dataset
+    from softjax.reports.display import Page
+
 Reason = Literal["", "passes", "rounding", "separable"]
 
 
@@ -169,6 +172,24 @@ class PathResult:
         from softjax.reports.display import describe_path
 
         return describe_path(self)
+
+    def show(self, dataset: "Dataset") -> "Page":
+        """The interactive page of a report: in a notebook it shows itself, and its `save(path)` writes it as one file.
+
+        **Arguments:**
+
+        - `dataset`: the data set of the path, not preprocessed.
+
+        Examples:
+            >>> from softjax import load_dataset, regularization_path
+            >>> digits = load_dataset("digits")
+            >>> page = regularization_path(digits, regs=(0.1, 1.0)).show(digits)
+            >>> page.html.splitlines()[0]
+            '<!doctype html>'
+        """
+        from softjax.reports.display import show_path_page
+
+        return show_path_page(self, dataset)
 
     def _repr_html_(self) -> str:
         from softjax.reports.display import show_path

@@ -2,23 +2,29 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from softjax import plots
+from softjax.datasets.dataset import Dataset
 from softjax.datasets.folds import name_validation
-from softjax.errors import InputError
+from softjax.errors import InputError, check_instance, read_kind
 from softjax.path.result import PathResult
+from softjax.reports.page.data import describe_path_page, describe_sweep_page
+from softjax.reports.page.write import write_page
 from softjax.reports.path import describe_convergence, path_rows
 from softjax.reports.report import interval
 from softjax.reports.sweep import best_cells, describe_grid
+from softjax.runs.files import raise_as_input_error, write_file
 from softjax.training.result import SweepResult
 
 ROWS_SHOWN = 5
+FRAME = "width: 100%; height: 60em; border: none; background: white"
 PATH_COLUMNS = 8  # of `path_rows`, the first ones
 # Lines and texts have the notebook's own colours, which a dark theme changes; pictures are on white.
 PAGE = "max-width: 60em; overflow-x: auto"
@@ -75,6 +81,42 @@ def show_path(result: PathResult) -> str:
     shown = np.argsort(_rank(result.val_accuracy), kind="stable")[:ROWS_SHOWN]
     picture = plots.path(result, "Accuracy along the regularization path")
     return _write_page(describe_path(result), picture, [header, *(rows[r] for r in shown)])
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """An interactive page as HTML. A notebook shows it in a frame of its own.
+
+    Attributes:
+        html: The page, one file that needs no network.
+    """
+
+    html: str
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the page to a file, which is replaced, and returns its path. Raises `InputError` if it cannot be written."""
+        path = read_kind("path", path, Path)
+        with raise_as_input_error(f"{path} cannot be written"):
+            write_file(path, lambda file: file.write(self.html.encode()))
+        return path
+
+    def __repr__(self) -> str:
+        return f"Page of {len(self.html) / 1e6:.1f} MB: a notebook shows it, save(path) writes it"
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{escape(self.html)}" style="{FRAME}" title="softjax"></iframe>'
+
+
+def show_sweep_page(result: SweepResult, dataset: Dataset) -> Page:
+    """The page of `SweepResult.show`."""
+    check_instance("dataset", dataset, Dataset)
+    return Page(write_page(describe_sweep_page(result, dataset, None)))
+
+
+def show_path_page(result: PathResult, dataset: Dataset) -> Page:
+    """The page of `PathResult.show`."""
+    check_instance("dataset", dataset, Dataset)
+    return Page(write_page(describe_path_page(result, dataset, None)))
 
 
 def tabulate_sweep(result: SweepResult) -> Any:

@@ -13,6 +13,7 @@ from softjax.ranges import format_range
 from softjax.reports.analysis import analyze_path
 from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
+from softjax.reports.page.data import describe_path_page
 from softjax.reports.report import (
     SPLITS,
     ReportContents,
@@ -75,6 +76,7 @@ def write_path(result: PathResult, dataset: Dataset, folder: RunFolder, *, comma
         weights=result.best_weights,
         all_weights=result.weights if config.keep_weights == "all" else None,
         config=asdict(config) | asdict(solver),
+        page=describe_path_page(result, dataset, command),
     )
     write_report(contents, result, dataset, folder, command)
 

@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 
 from softjax import plots
 from softjax.classifier.file import NAME
-from softjax.datasets.dataset import Dataset
+from softjax.datasets.dataset import Dataset, fingerprint
 from softjax.datasets.folds import name_validation
 from softjax.datasets.preprocess import Preprocessing, constant_features
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
+from softjax.reports.page.write import PAGE, write_page
 from softjax.runs.checkpoint import describe_data
+from softjax.runs.examples import EXAMPLES, RightAnswers
 from softjax.runs.files import write_table, write_text
 from softjax.runs.run_folder import RunFolder
 from softjax.training.config import SweepConfig
@@ -51,6 +53,8 @@ class ReportContents:
     weights: Float[np.ndarray, "D K"]
     all_weights: np.ndarray | None
     config: dict[str, Any]
+    page: dict[str, Any]
+    """the data of the interactive page"""
 
 
 def time_intervals(result: SweepResult | PathResult) -> dict[str, float]:
@@ -67,7 +71,7 @@ def write_report(
     folder: RunFolder,
     command: str,
 ) -> None:
-    """Writes the report into the run's folder: README.md, tables, run.json, classifier.npz and pictures."""
+    """Writes the report into the run's folder: README.md, report.html, tables, run.json, classifier.npz and pictures."""
     classifier = result.classifier()
     scores = result.scores(dataset.test)
     nll = float(negative_log_likelihood(scores, dataset.test.y))
@@ -81,12 +85,28 @@ def write_report(
             write_table(out / f"{name}.csv", rows)
         write_text(out / "run.json", json.dumps(run, indent=2, ensure_ascii=False) + "\n")
         classifier.save(out / NAME)
+        _list_answers(result, dataset).keep_some(result.best).save(out / EXAMPLES)
         if contents.all_weights is not None:
             np.save(out / "weights.npy", contents.all_weights)
         for name, (figure, _) in figures.items():
             figure.savefig(out / f"{name}.png", dpi=150)
+        write_text(out / PAGE, write_page(contents.page))
         captions = {name: caption for name, (_, caption) in figures.items()}
         write_text(out / "README.md", _write_readme(contents, dataset, run, captions, scaling))
+
+
+def _list_answers(result: SweepResult | PathResult, dataset: Dataset) -> RightAnswers:
+    count = len(result.reg)
+    validated = (dataset.train, dataset.val) if result.config.folds else (dataset.val,)
+    return RightAnswers(
+        np.arange(count),
+        result.val_hits,
+        result.test_hits,
+        result.val_accuracy.reshape(count, -1),
+        result.test_accuracy.reshape(count, -1),
+        fingerprint(*(array for part in validated for array in (part.X, part.y))),
+        fingerprint(dataset.test.X, dataset.test.y),
+    )
 
 
 def _draw_classifier(
@@ -146,6 +166,7 @@ def _write_readme(
     return render(
         TEMPLATE,
         title=contents.title,
+        verdict="\n".join(f"- {line}" for line in contents.page["verdict"]),
         summary=contents.summary,
         validation=name_validation(config["folds"]),
         chosen=" averaged over the seeds" if of_sweep and config["num_seeds"] > 1 else "",

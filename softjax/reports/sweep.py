@@ -14,6 +14,7 @@ from softjax.ranges import format_range
 from softjax.reports.analysis import analyze_sweep
 from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
+from softjax.reports.page.data import describe_sweep_page
 from softjax.reports.report import (
     SPLITS,
     ReportContents,
@@ -45,7 +46,7 @@ TEMPLATE = Path(__file__).with_suffix(".md")
 def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, command: str) -> None:
     """Writes the report of a sweep; the folder appears only when it is complete.
 
-    It contains README.md, results.csv (one row per run), cells.csv (one row per configuration), run.json,
+    It contains README.md, report.html (an interactive page), results.csv (one row per run), cells.csv (one row per configuration), run.json,
     classifier.npz, the pictures, and weights.npy if all weights were kept.
 
     **Arguments:**
@@ -87,6 +88,7 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
         weights=result.best_weights,
         all_weights=result.weights,
         config=asdict(config),
+        page=describe_sweep_page(result, dataset, command),
     )
     write_report(contents, result, dataset, folder, command)
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from softjax.datasets.dataset import Dataset
+    from softjax.reports.display import Page
+
 
 def rank(val_accuracy: Float[np.ndarray, "C S"]) -> Int[np.ndarray, " C"]:
     """The configurations sorted by accuracy, averaged over seeds: the highest first, NaN last.
@@ -101,6 +104,25 @@ class SweepResult:
         from softjax.reports.display import describe_sweep
 
         return describe_sweep(self)
+
+    def show(self, dataset: "Dataset") -> "Page":
+        """The interactive page of a report: in a notebook it shows itself, and its `save(path)` writes it as one file.
+
+        **Arguments:**
+
+        - `dataset`: the data set of the sweep, not preprocessed.
+
+        Examples:
+            >>> from softjax import SweepConfig, load_dataset, sweep
+            >>> digits = load_dataset("digits")
+            >>> config = SweepConfig(learning_rates=(0.001, 0.01), regs=(0.001,), num_iters=10)
+            >>> page = sweep(digits, config).show(digits)
+            >>> page.html.splitlines()[0]
+            '<!doctype html>'
+        """
+        from softjax.reports.display import show_sweep_page
+
+        return show_sweep_page(self, dataset)
 
     def _repr_html_(self) -> str:
         from softjax.reports.display import show_sweep

@@ -186,7 +186,8 @@ def describe(
     - `losses`: of each segment; replace those of `state`.
     - `last`: the losses of the last step.
     """
-    known = np.empty(0) if last is None else last[np.isfinite(last)]
+    losses_now = np.empty(0) if last is None else np.where(np.isfinite(last), last, np.inf)
+    finished = sum(int(part.diverged.sum()) for part in state.parts)
     done, now = run.chunks[: len(state.parts)], run.chunks[len(state.parts) : len(state.parts) + 1]
 
     def copy() -> SweepState:
@@ -202,9 +203,26 @@ def describe(
         sum(len(chunk.lengths) for chunk in done)
         + sum(len(chunk.lengths) - len(chunk.remaining(state.step)) for chunk in now),
         sum(len(chunk.lengths) for chunk in run.chunks),
-        float(known.mean()) if known.size else math.nan,
+        float(np.median(losses_now)) if losses_now.size else math.nan,
+        finished + int(np.isinf(losses_now).sum()),
+        _find_best(run, state.parts),
         copy,
     )
+
+
+def _find_best(run: SweepRun, parts: tuple[ChunkResult, ...]) -> tuple[float, float, float] | None:
+    """The highest accuracy of the last rung's finished chunks, with its learning rate and penalty strength."""
+    rung = max((chunk.rung for _, chunk in zip(parts, run.chunks, strict=False)), default=0)
+    means = [
+        (float(mean), int(config))
+        for part in parts_of_rung(run, parts, rung)
+        for config, mean in zip(part.configs, part.val_accuracy.mean(axis=1), strict=True)
+        if math.isfinite(mean)
+    ]
+    if not means:
+        return None
+    accuracy, config = max(means, key=lambda each: (each[0], -each[1]))
+    return accuracy, float(run.grid[0, config]), float(run.grid[1, config])
 
 
 def parts_of_rung(run: SweepRun, parts: tuple[ChunkResult, ...], rung: int) -> list[ChunkResult]:

@@ -95,8 +95,11 @@ class Progress:
         num_steps: Steps of the whole sweep: `num_iters` for each chunk, fewer with successive halving.
         segment: Segments done.
         num_segments: Segments of the whole sweep.
-        mean_loss: The last minibatch objective of the segment, averaged over the runs of the chunk in which it is finite;
-            NaN if there is none.
+        median_loss: The last minibatch objective of the segment, the median over the runs of the chunk; runs that diverged
+            count as infinite. NaN before the first segment.
+        num_diverged: Runs that diverged so far, in finished chunks and in the current one.
+        best: The highest validation accuracy of a configuration, averaged over seeds, and its learning rate and penalty
+            strength; of the finished chunks, of the last rung with successive halving. None before the first is finished.
         state: A function that copies the state of the sweep, a `SweepState`. Call it before `on_progress` returns.
     """
 
@@ -104,12 +107,18 @@ class Progress:
     num_steps: int
     segment: int
     num_segments: int
-    mean_loss: float
+    median_loss: float
+    num_diverged: int
+    best: tuple[float, float, float] | None
     state: Callable[[], SweepState] = field(repr=False)
 
     def describe(self) -> tuple[int, int, str]:
         """What a progress bar shows: the steps done, all of them, and a text."""
-        text = f"segment {self.segment} of {self.num_segments}"
-        if not math.isnan(self.mean_loss):
-            text += f", mean loss {self.mean_loss:.4g}"
-        return self.step, self.num_steps, text
+        parts = [f"segment {self.segment} of {self.num_segments}"]
+        if self.best is not None:
+            parts.append("best {:.3f} (lr {:.3g}, reg {:.3g})".format(*self.best))
+        if not math.isnan(self.median_loss):
+            parts.append(f"median loss {self.median_loss:.4g}")
+        if self.num_diverged:
+            parts.append(f"{self.num_diverged} diverged")
+        return self.step, self.num_steps, ", ".join(parts)

@@ -91,6 +91,23 @@ def test_loss_curves_show_every_configuration_and_name_the_best(small_result):
     assert axes.get_yscale() == "log"
 
 
+def test_many_loss_curves_are_bands_of_quantiles_under_the_best(digits):
+    rates = (*np.geomspace(1e-4, 0.1, 19), 1e30)  # the last one diverges
+    result = sweep(digits, SweepConfig(learning_rates=tuple(rates), regs=(0.001,), num_iters=40))
+    axes = draw(plots.loss_curves(result, "title"))
+    assert len(axes.lines) == 2  # the best, and its mean over steps
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[:2] == ["90% of all 20", "50% of all 20"]
+    wide, middle = (band.get_paths()[0].vertices for band in axes.collections)
+    end = result.loss_history[:, 0, -1]
+    ranked = np.sort(np.where(np.isfinite(end), end, np.inf))
+    last = middle[middle[:, 0] == middle[:, 0].max()][:, 1]
+    assert last.min() == pytest.approx(ranked[4], rel=1e-6)  # the 25 % quantile of 20: the fifth
+    assert last.max() == pytest.approx(ranked[14], rel=1e-6)
+    assert wide[:, 1].min() <= middle[:, 1].min()
+    assert axes.get_ylim()[1] < 100
+
+
 def test_a_single_loss_curve_has_neither_a_scale_of_colours_nor_a_rank(digits):
     figure = plots.loss_curves(
         sweep(digits, SweepConfig(learning_rates=(0.01,), regs=(0.1,), num_iters=20)), "title"

@@ -17,6 +17,8 @@ from softjax.runs.run_folder import ReportExistsError, RunFolder
 
 FILES = {
     "README.md",
+    "report.html",
+    "examples.npz",
     "results.csv",
     "cells.csv",
     "run.json",

@@ -1,0 +1,233 @@
+"""The charts of a page, as specifications of Vega-Lite. Their data have names; the page fills them in.
+
+The parameter `config` of each chart is the configuration that is looked at. The page sets it.
+"""
+
+from typing import Any
+
+import altair as alt
+
+ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
+BLUE = "#0072b2"  # of the same palette
+GREY = "#888888"  # readable on white and on black
+BLACK = "#000000"
+CHOSEN = "datum.config === config"
+MOST_LABELS, LABEL_WIDTH = 200, 34  # cells that are labelled; pixels of a label
+HEIGHT = 320
+
+
+def describe_charts(page: dict[str, Any]) -> dict[str, Any]:
+    """The specifications by name: those that the data of this page can fill."""
+    charts = {"main": describe_search(page), "classes": _chart_classes(page)}
+    if "curves" in page:
+        charts["curves"] = _chart_curves(page)
+    if page["confusion"]:
+        charts["confusion"] = _chart_confusion(page)
+    return charts
+
+
+def describe_search(page: dict[str, Any]) -> dict[str, Any]:
+    """The specification of the main chart alone."""
+    return _chart_path(page) if page["kind"] == "path" else _chart_search(page)
+
+
+def named(name: str) -> alt.NamedData:
+    """The data of this name, which the page fills in."""
+    return alt.NamedData(name=name)
+
+
+def fit(chart: Any, description: str, height: int = HEIGHT) -> dict[str, Any]:
+    """The specification of a chart that is as wide as its place. `description` is read aloud."""
+    size = alt.AutoSizeParams(type="fit", contains="padding", resize=True)
+    specification: dict[str, Any] = (
+        chart.properties(width="container", height=height, description=description, background="transparent")
+        .configure(autosize=size)
+        .to_dict()
+    )
+    return specification
+
+
+def _finish(chart: Any, page: dict[str, Any], description: str, height: int = HEIGHT) -> dict[str, Any]:
+    return fit(chart.add_params(alt.param(name="config", value=page["best"])), description, height)
+
+
+def _tooltip(page: dict[str, Any]) -> list[alt.Tooltip]:
+    name = f"{page['validation']} accuracy"
+    several = [alt.Tooltip("lr:Q", title="lr", format=".4~g")] if page["kind"] == "sweep" else []
+    last = (
+        [alt.Tooltip("diverged:Q", title="runs that diverged")]
+        if page["kind"] == "sweep"
+        else [alt.Tooltip("gap:Q", title="gap", format=".1e")]
+    )
+    return [
+        *several,
+        alt.Tooltip("reg:Q", title="reg", format=".4~g"),
+        alt.Tooltip("val:Q", title=name, format=".4f"),
+        alt.Tooltip("low:Q", title="95 % from", format=".4f"),
+        alt.Tooltip("high:Q", title="to", format=".4f"),
+        alt.Tooltip("tied:N", title="tied with the best"),
+        *last,
+    ]
+
+
+def _find_range(page: dict[str, Any]) -> tuple[float, float]:
+    """The ends of the colour scale: it covers the better half of the cells, and all far below have the darkest colour."""
+    values = sorted(value for value in page["rows"]["val"] if value is not None)
+    top, median = values[-1], values[len(values) // 2]
+    low = max(values[0], top - 3 * (top - median) - 0.02)
+    return low, top if top > low else low + 1e-9
+
+
+def _color(page: dict[str, Any]) -> alt.Color:
+    scale = alt.Scale(scheme="viridis", domain=list(_find_range(page)), clamp=True)
+    return alt.Color("val:Q", title=f"{page['validation']} accuracy", scale=scale)
+
+
+def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
+    if not page["grid"]:
+        base = alt.Chart(named("rows")).encode(
+            x=alt.X("reg:Q", title="penalty strength reg", scale=alt.Scale(type="log")),
+            y=alt.Y("lr:Q", title="learning rate lr", scale=alt.Scale(type="log")),
+            color=_color(page),
+            tooltip=_tooltip(page),
+        )
+        tied = alt.when("datum.tied").then(alt.value(BLACK)).otherwise(alt.value("transparent"))
+        dots = base.mark_circle(size=120, opacity=1).encode(stroke=tied)
+        ring = base.transform_filter(CHOSEN).mark_point(size=260, strokeWidth=4, stroke=ACCENT)
+        return _finish(alt.layer(dots, ring), page, "Accuracy of each configuration")
+    number = "format(datum.value, '.3~g')"
+    rows = page["rows"]
+    base = alt.Chart(named("rows")).encode(
+        x=alt.X("reg:O", title="penalty strength reg", axis=alt.Axis(labelExpr=number, labelAngle=-45)),
+        y=alt.Y("lr:O", title="learning rate lr", sort="descending", axis=alt.Axis(labelExpr=number)),
+        tooltip=_tooltip(page),
+    )
+    valid = alt.when("isValid(datum.val)")
+    frame = {"stroke": alt.value(ACCENT), "fillOpacity": alt.value(0)}
+    layers = [base.mark_rect().encode(color=valid.then(_color(page)).otherwise(alt.value(GREY)))]
+    if len(rows["config"]) <= MOST_LABELS:
+        low, top = _find_range(page)
+        dark = f"!isValid(datum.val) || datum.val < {low + 0.6 * (top - low)}"
+        room = f"width >= {LABEL_WIDTH * len(set(rows['reg']))}"
+        layers.append(
+            base.mark_text(fontSize=10, clip=True).encode(
+                text=valid.then(alt.Text("val:Q", format=".3f")).otherwise(alt.value("×")),
+                color=alt.when(dark).then(alt.value("white")).otherwise(alt.value("black")),
+                opacity=alt.when(room).then(alt.value(1)).otherwise(alt.value(0)),
+            )
+        )
+    layers += [
+        base.transform_filter("datum.tied").mark_rect(strokeWidth=1.5).encode(**frame),
+        base.transform_filter(CHOSEN).mark_rect(strokeWidth=5).encode(**frame),
+    ]
+    height = max(HEIGHT, 26 * len(set(rows["lr"])))
+    return _finish(alt.layer(*layers), page, "Accuracy of each configuration", height)
+
+
+def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
+    regs = [reg for reg in page["rows"]["reg"] if reg > 0]
+    scale = (
+        alt.Scale(type="log")
+        if len(regs) == len(page["rows"]["reg"])
+        else alt.Scale(type="symlog", constant=min(regs, default=1.0))
+    )
+    x = alt.X("reg:Q", title="penalty strength reg", scale=scale)
+    base = alt.Chart(named("rows")).encode(x=x)
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
+    names = ["train", "val", "test"]
+    titles = {"train": "training", "val": page["validation"], "test": "test"}
+    label = "datum.split === 'train' ? 'training' : datum.split === 'val' ? '" + titles["val"] + "' : 'test'"
+    band = base.mark_area(opacity=0.2, color=BLUE).encode(y=alt.Y("low:Q", title="accuracy"), y2="high:Q")
+    folded = base.transform_fold(names, as_=["split", "accuracy"]).transform_calculate(name=label)
+    encoding = {
+        "y": y,
+        "color": alt.Color(
+            "name:N",
+            title=None,
+            scale=alt.Scale(domain=list(titles.values()), range=[GREY, BLUE, ACCENT]),
+            legend=alt.Legend(orient="top"),
+        ),
+        "strokeDash": alt.StrokeDash(
+            "name:N",
+            title=None,
+            scale=alt.Scale(domain=list(titles.values()), range=[[4, 2], [1, 0], [2, 2]]),
+        ),
+    }
+    lines = folded.mark_line().encode(**encoding)
+    points = folded.mark_point(size=60, filled=True).encode(
+        y=y, color=encoding["color"], tooltip=_tooltip(page)
+    )
+    rule = base.transform_filter(CHOSEN).mark_rule(color=ACCENT, strokeWidth=2).encode(x=x)
+    return _finish(alt.layer(band, rule, lines, points), page, "Accuracy against the penalty strength")
+
+
+def _chart_curves(page: dict[str, Any]) -> dict[str, Any]:
+    smallest = min(
+        (value for curve in page["curves"]["loss"] for value in curve if value is not None), default=1.0
+    )
+    scale = alt.Scale(type="log" if smallest > 0 else "symlog", nice=False)
+    x = alt.X("step:Q", title=f"step (means over {page['curves']['over']} steps)")
+
+    def y(name: str) -> alt.Y:
+        return alt.Y(f"{name}:Q", title="minibatch objective, nats", scale=scale)
+
+    bands = alt.Chart(named("bands")).encode(x=x)
+    wide = bands.mark_area(opacity=0.15, color=BLUE).encode(y=y("q5"), y2="q95")
+    middle = bands.mark_area(opacity=0.3, color=BLUE).encode(y=y("q25"), y2="q75")
+    median = bands.mark_line(color=BLUE, strokeWidth=1).encode(y=y("q50"))
+    tooltip = [
+        alt.Tooltip("step:Q", format=",.0f"),
+        alt.Tooltip("loss:Q", title="objective", format=".4f"),
+    ]
+    one = (
+        alt.Chart(named("curve"))
+        .mark_line(color=ACCENT, strokeWidth=2.5)
+        .encode(x=x, y=y("loss"), tooltip=tooltip)
+    )
+    return _finish(
+        alt.layer(wide, middle, median, one),
+        page,
+        "Loss curve of the chosen configuration, over the quantiles of all",
+    )
+
+
+def _chart_classes(page: dict[str, Any]) -> dict[str, Any]:
+    base = alt.Chart(named("per_class")).encode(
+        y=alt.Y("class:N", title=None, sort=page["classes"], axis=alt.Axis(labelLimit=140))
+    )
+    x = alt.X("accuracy:Q", title="test accuracy", scale=alt.Scale(domain=[0, 1]))
+    tooltip = [
+        "class:N",
+        alt.Tooltip("accuracy:Q", format=".3f"),
+        alt.Tooltip("best:Q", title="of the best", format=".3f"),
+        alt.Tooltip("examples:Q", format=","),
+    ]
+    bars = base.mark_bar(color=BLUE).encode(x=x, tooltip=tooltip)
+    ticks = base.mark_tick(color=ACCENT, thickness=3).encode(x=alt.X("best:Q"))
+    height = max(160, 22 * len(page["classes"]))
+    return _finish(
+        alt.layer(bars, ticks), page, "Test accuracy of each class; the tick is that of the best", height
+    )
+
+
+def _chart_confusion(page: dict[str, Any]) -> dict[str, Any]:
+    base = alt.Chart(named("confusion")).encode(
+        x=alt.X(
+            "predicted:N",
+            title="predicted",
+            sort=page["classes"],
+            axis=alt.Axis(labelAngle=-45, labelLimit=90),
+        ),
+        y=alt.Y("true:N", title="true", sort=page["classes"], axis=alt.Axis(labelLimit=140)),
+        tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", format=",")],
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color("share:Q", title="share of the true class", scale=alt.Scale(scheme="viridis", domain=[0, 1]))
+    )  # fmt: skip
+    layers = [cells]
+    if len(page["classes"]) <= 20:
+        color = alt.when("datum.share > 0.5").then(alt.value("black")).otherwise(alt.value("white"))
+        layers.append(base.mark_text(fontSize=10, clip=True).encode(text="count:Q", color=color))
+    return _finish(
+        alt.layer(*layers), page, "Confusion matrix on the test examples", max(220, 24 * len(page["classes"]))
+    )

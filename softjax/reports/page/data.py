@@ -1,0 +1,219 @@
+"""What a page shows, as one JSON value: the rows of the run, curves, accuracies of classes, templates, confusion matrices."""
+
+import io
+import math
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.image import imsave
+
+from softjax.datasets.dataset import Dataset
+from softjax.datasets.folds import name_validation
+from softjax.evaluation.metrics import confusion_matrix
+from softjax.path.result import PathResult
+from softjax.reports.hints import change_command
+from softjax.training.result import SweepResult
+
+VERSION = 1
+CALLS = {
+    "sweep": "softjax.sweep(dataset, dataclasses.replace(result.config, learning_rates=(LR,), regs=(REG,)))",
+    "path": "softjax.regularization_path(dataset, dataclasses.replace(result.config, regs=(REG,)), result.solver)",
+}
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+CURVE_POINTS, MOST_NUMBERS = 60, 200_000  # of each loss curve; of all curves together
+MOST_IMAGE_BYTES = 2_000_000  # of all templates; beyond that only the best has them
+DIGITS = 7  # significant ones, more than the six of the tables
+
+
+def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | None) -> dict[str, Any]:
+    """The data of a sweep's page. `command` is the command line that makes the report again, None where it was a call."""
+    count = len(result.reg)
+    rows = _list_rows(result) | {
+        "lr": result.learning_rate,
+        "steps": result.steps,
+        "loss": result.final_loss.mean(axis=1),
+        "diverged": result.diverged.sum(axis=1),
+    }
+    best = result.best
+    lr, reg = result.learning_rate[best], result.reg[best]
+    verdict = [
+        f"Best of {count:,} configurations: lr {lr:.6g}, reg {reg:.6g}. {_describe_accuracy(result)}",
+        _describe_ties(result, "configurations"),
+        f"{int(result.diverged.sum()) or 'None'} of {result.diverged.size:,} runs diverged.",
+    ]
+    several = len(result.seed) > 1
+    return {
+        **_describe_page(result, dataset, verdict),
+        "kind": "sweep",
+        "title": f"Sweep on {dataset.title}",
+        "grid": result.grid_shape is not None,
+        "several_seeds": several,
+        "rows": _plain(rows),
+        "curves": _describe_curves(result),
+        "alone": CALLS["sweep"]
+        if command is None
+        else change_command(command, {"--learning-rates": "LR", "--regs": "REG"} | _as_grid(result)),
+        **_describe_weights(result, dataset, _list_weights(result)),
+    }
+
+
+def describe_path_page(result: PathResult, dataset: Dataset, command: str | None) -> dict[str, Any]:
+    """The data of a path's page. Arguments as `describe_sweep_page`."""
+    left = int((~result.converged).sum())
+    rows = _list_rows(result) | {
+        "loss": result.objective,
+        "gap": result.gap,
+        "converged": result.converged,
+        "norm": np.linalg.norm(result.weights[:, :-1].astype(np.float64), axis=(1, 2)),
+    }
+    verdict = [
+        f"Best of {len(result.reg)} penalty strengths: reg {result.reg[result.best]:.6g}. {_describe_accuracy(result)}",
+        _describe_ties(result, "penalty strengths"),
+        "All converged." if not left else f"{left} of {len(result.reg)} did not converge.",
+    ]
+    return {
+        **_describe_page(result, dataset, verdict),
+        "kind": "path",
+        "title": f"Regularization path on {dataset.title}",
+        "rows": _plain(rows),
+        "alone": CALLS["path"] if command is None else change_command(command, {"--regs": "REG"}),
+        **_describe_weights(result, dataset, enumerate(result.weights)),
+    }
+
+
+def _describe_page(result: SweepResult | PathResult, dataset: Dataset, verdict: list[str]) -> dict[str, Any]:
+    correct = result.test_hits / (len(result.seed) if isinstance(result, SweepResult) else 1)
+    of_class = [dataset.test.y == k for k in range(dataset.num_classes)]
+    per_class = [
+        correct[:, rows].mean(axis=1) if rows.any() else np.full(len(correct), np.nan) for rows in of_class
+    ]
+    return {
+        "version": VERSION,
+        "verdict": verdict,
+        "validation": name_validation(result.config.folds),
+        "best": int(result.best),
+        "classes": list(dataset.class_names),
+        "class_sizes": [int(rows.sum()) for rows in of_class],
+        "per_class": _plain(np.stack(per_class, axis=1)),
+        "num_test": len(dataset.test),
+    }
+
+
+def _list_rows(result: SweepResult | PathResult) -> dict[str, np.ndarray]:
+    """What both kinds of runs have, an array for each column; accuracies are means over the seeds."""
+    accuracies = {
+        split: np.asarray(getattr(result, f"{split}_accuracy")).reshape(len(result.reg), -1).mean(axis=1)
+        for split in ("train", "val", "test")
+    }
+    return {
+        "config": np.arange(len(result.reg)),
+        "reg": np.asarray(result.reg, float),
+        **accuracies,
+        "low": result.val_interval[:, 0],
+        "high": result.val_interval[:, 1],
+        "test_low": result.test_interval[:, 0],
+        "test_high": result.test_interval[:, 1],
+        "tied": result.tied,
+    }
+
+
+def _describe_accuracy(result: SweepResult | PathResult) -> str:
+    parts = []
+    for split, name in (("val", name_validation(result.config.folds)), ("test", "test")):
+        accuracy = float(np.mean(getattr(result, f"{split}_accuracy")[result.best]))
+        low, high = getattr(result, f"{split}_interval")[result.best]
+        parts.append(f"{name} accuracy {accuracy:.4f} (95 %: {low:.4f} to {high:.4f})")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _describe_ties(result: SweepResult | PathResult, what: str) -> str:
+    tied = int(result.tied.sum())
+    if tied == 1:
+        return f"No other of the {what} is statistically tied with it."
+    return f"{tied} of the {len(result.reg):,} {what} are statistically tied, the best included."
+
+
+def _as_grid(result: SweepResult) -> dict[str, str]:
+    """The options that make a drawn search a grid of one configuration, trained to the end."""
+    changed = {"--search": "grid"} if result.config.search != "grid" else {}
+    return changed | ({"--halvings": "0"} if result.config.halvings else {})
+
+
+def _describe_curves(result: SweepResult) -> dict[str, Any]:
+    """Loss curves, averaged over the seeds and over equal stretches of steps, and the quantiles of all of them at each point.
+
+    Curves that diverged count as infinite in the quantiles.
+    """
+    history = result.loss_history.mean(axis=1)  # (C, H)
+    points = max(min(CURVE_POINTS, history.shape[1], MOST_NUMBERS // len(history)), 2)
+    edges = np.unique(np.linspace(0, history.shape[1], points + 1).astype(int))
+    smooth = np.stack([history[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
+    steps = [float(result.history_steps[a:b].mean()) for a, b in pairwise(edges)]
+    diverged = result.diverged.any(axis=1)[:, None]
+    counted = np.where(diverged & ~np.isfinite(smooth), np.inf, smooth)
+    stopped = np.isnan(counted).all(axis=0)
+    counted[:, stopped] = np.inf
+    ranked = np.nanquantile(counted, QUANTILES, axis=0, method="lower")
+    return {
+        "steps": steps,
+        "over": int(np.diff(edges).max()),
+        "loss": _plain(smooth, 4),
+        "quantiles": _plain(ranked, 4),
+    }
+
+
+def _list_weights(result: SweepResult) -> Iterator[tuple[int, Float[np.ndarray, "D K"]]]:
+    """The configurations whose weights were kept, and the weights of one seed: that of the best run."""
+    if result.weights is None:
+        yield result.best, result.best_weights
+    else:
+        yield from enumerate(result.weights[:, result.best_seed])
+
+
+def _describe_weights(result: SweepResult | PathResult, dataset: Dataset, weights: Any) -> dict[str, Any]:
+    """Templates and confusion matrices of the configurations whose weights are known."""
+    templates: dict[str, list[str]] = {}
+    confusion: dict[str, Any] = {}
+    for config, W in weights:
+        if not np.isfinite(W).all():
+            continue
+        scores = result.scores(dataset.test, config)
+        predicted = scores.argmax(axis=1).astype(np.int32)
+        confusion[str(config)] = confusion_matrix(predicted, dataset.test.y, dataset.num_classes).tolist()
+        if dataset.image_shape is not None:
+            templates[str(config)] = encode_templates(W, dataset.image_shape)
+    if sum(len(image) for images in templates.values() for image in images) > MOST_IMAGE_BYTES:
+        templates = {name: templates[name] for name in [str(result.best)] if name in templates}
+    return {"templates": templates, "confusion": confusion}
+
+
+def encode_templates(W: Float[np.ndarray, "D K"], image_shape: Sequence[int]) -> list[str]:
+    """The weights of each class as a PNG data URL, all with one scale from the smallest weight to the largest."""
+    images = W[:-1].T.astype(np.float64).reshape(-1, *image_shape)
+    low, high = images.min(), images.max()
+    scaled = (images - low) / max(high - low, np.finfo(np.float64).tiny)
+    urls = []
+    for image in scaled:
+        stream = io.BytesIO()
+        imsave(stream, np.squeeze(image), format="png", cmap="gray", vmin=0, vmax=1)
+        urls.append("data:image/png;base64," + b64encode(stream.getvalue()).decode())
+    return urls
+
+
+def _plain(value: Any, digits: int = DIGITS) -> Any:
+    """Arrays as lists of numbers with so many digits, and null where there is no finite one. Options keep all digits."""
+    if isinstance(value, dict):
+        return {
+            name: column.tolist()
+            if column.dtype.kind in "iub" or name in ("lr", "reg")
+            else _plain(column, digits)
+            for name, column in value.items()
+        }
+    if isinstance(value, np.ndarray):
+        return [_plain(each, digits) for each in value]
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None

@@ -1,0 +1,188 @@
+"use strict";
+(async () => {
+  const read = (id) => JSON.parse(document.getElementById(id).textContent);
+  const byId = (id) => document.getElementById(id);
+  const page = read("data"), charts = read("charts"), views = {};
+  const isPath = page.kind === "path";
+  const names = Object.keys(page.rows);
+  const rows = page.rows.config.map((_, i) => Object.fromEntries(names.map((name) => [name, page.rows[name][i]])));
+  const short = (x) => (x === null ? "–" : String(Number(x.toPrecision(4))));
+  const share = (x) => (x === null ? "–" : x.toFixed(4));
+  const between = (low, high) => (low === null ? "–" : `${share(low)} to ${share(high)}`);
+
+  // column of the table: name, title, text
+  const columns = [
+    ...(isPath ? [] : [["lr", "lr", short]]),
+    ["reg", "reg", short],
+    ["train", "train accuracy", share],
+    ["val", `${page.validation} accuracy`, share],
+    ["low", "95 % interval", (_, row) => between(row.low, row.high)],
+    ["tied", "tied", (x) => (x ? "•" : "")],
+    ["test", "test accuracy", share],
+    ["loss", isPath ? "objective" : "training objective", short],
+    isPath ? ["gap", "gap", short] : ["diverged", "diverged", (x) => (x ? String(x) : "")],
+  ];
+  let chosen = page.best, sorted = { name: "val", down: true };
+
+  function data(config) {
+    const curves = page.curves;
+    const find = (matrix) => (matrix === undefined ? null : matrix[String(config)] || null);
+    const counts = find(page.confusion);
+    return {
+      rows,
+      bands: curves ? curves.steps.map((step, i) => ({ step, q5: curves.quantiles[0][i], q25: curves.quantiles[1][i],
+        q50: curves.quantiles[2][i], q75: curves.quantiles[3][i], q95: curves.quantiles[4][i] })) : [],
+      curve: curves ? curves.steps.map((step, i) => ({ step, loss: curves.loss[config][i] })) : [],
+      per_class: page.classes.map((name, k) => ({ class: name, accuracy: page.per_class[config][k],
+        best: page.per_class[page.best][k], examples: page.class_sizes[k] })),
+      confusion: counts ? counts.flatMap((row, i) => row.map((count, j) => ({ true: page.classes[i], predicted: page.classes[j],
+        count, share: count / Math.max(1, row.reduce((a, b) => a + b)) }))) : [],
+    };
+  }
+
+  async function draw() {
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const filled = data(chosen);
+    for (const [name, chart] of Object.entries(charts)) {
+      const spec = { ...chart, datasets: filled };
+      const result = await vegaEmbed(byId(name), spec, { actions: { export: true, source: false, compiled: false, editor: false },
+        renderer: "svg", theme: dark ? "dark" : undefined, config: { background: "transparent" } });
+      views[name] = result.view;
+    }
+    views.main.addEventListener("click", (_, item) => {
+      if (item && item.datum && Number.isInteger(item.datum.config)) choose(item.datum.config);
+    });
+    await update();
+  }
+
+  async function update() {
+    const filled = data(chosen);
+    for (const [name, view] of Object.entries(views)) {
+      view.signal("config", chosen);
+      const used = { curves: ["curve"], classes: ["per_class"], confusion: ["confusion"] }[name] || [];
+      for (const each of used) view.data(each, filled[each]);
+      await view.runAsync();
+    }
+  }
+
+  function choose(config) {
+    chosen = config;
+    const row = rows[config];
+    const facts = [
+      ...(isPath ? [] : [["learning rate lr", short(row.lr)]]),
+      ["penalty strength reg", short(row.reg)],
+      [`${page.validation} accuracy`, `${share(row.val)} (95 %: ${between(row.low, row.high)})`],
+      ["training accuracy", share(row.train)],
+      ["test accuracy", `${share(row.test)} (95 %: ${between(row.test_low, row.test_high)})`],
+      [isPath ? "objective" : "training objective", `${short(row.loss)} nats`],
+      ["beside the best", config === page.best ? "it is the best" : row.tied ? "statistically tied with it" : "worse, or not trained to the end"],
+      ...(isPath ? [["converged", row.converged ? "yes" : "no"], ["norm of the weights", short(row.norm)]]
+        : row.diverged ? [["runs that diverged", String(row.diverged)]] : []),
+    ];
+    byId("facts").replaceChildren(...facts.flatMap(([name, value]) => {
+      const dt = document.createElement("dt"), dd = document.createElement("dd");
+      dt.textContent = name;
+      dd.textContent = value;
+      return [dt, dd];
+    }));
+    byId("command").textContent = page.alone.replace("LR", String(row.lr)).replace("REG", String(row.reg));
+    showTemplates(config);
+    const known = page.confusion[String(config)] !== undefined;
+    byId("confusion-section").hidden = Object.keys(page.confusion).length === 0;
+    byId("confusion").hidden = !known;
+    byId("confusion-note").textContent = known ? `Counts of the ${page.num_test.toLocaleString("en")} test examples.`
+      : "Kept for the best configuration alone; --keep-weights all keeps it for every one.";
+    for (const line of byId("table").tBodies[0].rows) mark(line);
+    const slider = byId("slider");
+    if (slider) {
+      const order = byReg();
+      slider.value = order.indexOf(config);
+      slider.setAttribute("aria-valuetext", `reg ${short(row.reg)}`);
+    }
+    if (views.main) update();
+  }
+
+  function showTemplates(config) {
+    const images = page.templates[String(config)];
+    byId("templates-section").hidden = Object.keys(page.templates).length === 0;
+    byId("templates-note").textContent = images ? "The weights of each class as an image, all on one scale."
+      : "Kept for the best configuration alone; --keep-weights all keeps them for every one.";
+    byId("templates").replaceChildren(...(images || []).map((url, k) => {
+      const figure = document.createElement("figure"), image = document.createElement("img"), caption = document.createElement("figcaption");
+      image.src = url;
+      image.alt = `template of the class ${page.classes[k]}`;
+      caption.textContent = page.classes[k];
+      figure.append(image, caption);
+      return figure;
+    }));
+  }
+
+  function mark(line) {
+    const is = Number(line.dataset.config) === chosen;
+    line.setAttribute("aria-selected", String(is));
+    line.querySelector("button").setAttribute("aria-pressed", String(is));
+  }
+
+  const byReg = () => rows.map((row) => row.config).sort((a, b) => rows[a].reg - rows[b].reg);
+
+  function fillTable() {
+    const table = byId("table"), text = byId("filter").value.trim(), onlyTied = byId("only-tied").checked;
+    const written = (row) => columns.map(([name, , write]) => write(row[name], row));
+    const value = (row) => (row[sorted.name] === null ? -Infinity : Number(row[sorted.name]));
+    const kept = rows.filter((row) => (!onlyTied || row.tied) && (!text || written(row).some((cell) => cell.includes(text))));
+    kept.sort((a, b) => (sorted.down ? value(b) - value(a) : value(a) - value(b)) || a.config - b.config);
+    const most = 2000;
+    table.tBodies[0].replaceChildren(...kept.slice(0, most).map((row) => {
+      const line = document.createElement("tr");
+      line.dataset.config = row.config;
+      const pick = document.createElement("td"), button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "show";
+      button.setAttribute("aria-label", `show ${isPath ? "" : `lr ${short(row.lr)}, `}reg ${short(row.reg)}`);
+      button.addEventListener("click", () => choose(row.config));
+      pick.append(button);
+      line.append(pick, ...written(row).map((cell) => {
+        const td = document.createElement("td");
+        td.textContent = cell;
+        return td;
+      }));
+      mark(line);
+      return line;
+    }));
+    byId("shown").textContent = `${Math.min(kept.length, most).toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+    for (const head of table.tHead.rows[0].cells)
+      head.setAttribute("aria-sort", head.dataset.name !== sorted.name ? "none" : sorted.down ? "descending" : "ascending");
+  }
+
+  function prepareTable() {
+    const head = document.createElement("tr");
+    head.append(document.createElement("th"), ...columns.map(([name, title]) => {
+      const th = document.createElement("th"), button = document.createElement("button");
+      th.scope = "col";
+      th.dataset.name = name;
+      button.type = "button";
+      button.textContent = title;
+      button.addEventListener("click", () => {
+        sorted = { name, down: sorted.name === name ? !sorted.down : true };
+        fillTable();
+      });
+      th.append(button);
+      return th;
+    }));
+    byId("table").tHead.append(head);
+    byId("filters").addEventListener("submit", (event) => event.preventDefault());
+    byId("filter").addEventListener("input", fillTable);
+    byId("only-tied").addEventListener("change", fillTable);
+    fillTable();
+  }
+
+  prepareTable();
+  byId("to-best").addEventListener("click", () => choose(page.best));
+  byId("copy").addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(byId("command").textContent));
+  const slider = byId("slider");
+  if (slider) slider.addEventListener("input", () => choose(byReg()[Number(slider.value)]));
+  choose(page.best);
+  await draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  document.body.dataset.ready = "true";
+})();

@@ -1,0 +1,127 @@
+"""A page as one HTML file, which needs no network: its data, its charts, and the libraries that draw them.
+
+The charts are Vega-Lite's, by Altair: declarative, checked, drawn as SVG that can be read aloud and printed, and with a third of
+the size of Plotly's scripts. vl-convert has the scripts of Vega inside, so that no network is needed.
+"""
+
+import json
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+
+from softjax.cache import find_folder
+from softjax.errors import InputError
+from softjax.reports.page.charts import describe_charts
+from softjax.runs.files import read_text, write_file
+
+PAGE = "report.html"  # its name in the folder of a report
+FOLDER = Path(__file__).parent
+_DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+_FIELD = re.compile(r"\$([a-z_]+)")
+SLIDER = '<label>Penalty strength <input type="range" id="slider" min="0" max="{last}" step="1"></label>'
+CURVES = """<section aria-labelledby="curves-title">
+<h2 id="curves-title">Loss curve</h2>
+<div id="curves" class="chart"></div>
+<p class="note">Line: the chosen configuration{seeds}. Bands: the middle half and nine tenths of all; thin line: their median.</p>
+</section>"""
+
+
+def write_page(page: dict[str, Any]) -> str:
+    """The HTML of the page of a sweep or path, of data as `describe_sweep_page` or `describe_path_page` returns them."""
+    is_path = page["kind"] == "path"
+    fields = {
+        "all_title": escape(page["validation"].capitalize())
+        + (
+            " accuracy against the penalty strength"
+            if is_path
+            else " accuracy by learning rate and penalty strength"
+        ),
+        "slider": SLIDER.format(last=len(page["rows"]["config"]) - 1) if is_path else "",
+        "how_to_choose": "Click a point or a row of the table to choose it."
+        if is_path
+        else "Click a cell or a row of the table to choose it. Thick frame: the chosen one. Thin frames: statistically tied with the best.",
+        "curves": CURVES.format(seeds=", mean over the seeds" if page["several_seeds"] else "")
+        if "curves" in page
+        else "",
+    }
+    return write_linked_page(page, _fill("run.html", fields), describe_charts(page), _read("run.js"))
+
+
+def write_linked_page(
+    page: dict[str, Any],
+    sections: str,
+    charts: dict[str, Any],
+    script: str | None = None,
+    made_by: str = "softjax",
+) -> str:
+    """The HTML of a page.
+
+    **Arguments:**
+
+    - `page`: its data; `title` and `verdict`, a list of lines, are shown on top.
+    - `sections`: HTML.
+    - `charts`: specifications of Vega-Lite by name.
+    - `script`: draws each chart into the element whose id is its name, and links them. By default they are only drawn.
+    - `made_by`: the command.
+    """
+    fields = {
+        "title": escape(page["title"]),
+        "made_by": made_by,
+        "style": _read("page.css"),
+        "verdict": "".join(f"<li>{escape(line)}</li>" for line in page["verdict"]),
+        "sections": sections,
+        "data": _embed(page),
+        "charts": _embed(charts),
+        "libraries": _bundle(),
+        "script": _read("plain.js") if script is None else script,
+    }
+    return _fill("page.html", fields)
+
+
+def read_page(path: Path) -> dict[str, Any]:
+    """The data of a page that `write_linked_page` wrote. Raises `InputError` if the file is none."""
+    found = _DATA.search(read_text(path))
+    try:
+        page: dict[str, Any] = json.loads(found[1] if found else "")
+    except ValueError as error:
+        raise InputError(f"{path} is no page of softjax: it holds no data") from error
+    return page
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    return _FIELD.sub(
+        lambda match: fields[match[1]], _read(template)
+    )  # once: no field is looked for in a value
+
+
+def _embed(value: Any) -> str:
+    """JSON that a script element can hold: no `<` begins a tag there."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
+        "<", "\\u003c"
+    )
+
+
+def _bundle() -> str:
+    """The scripts of Vega, Vega-Lite and Vega-Embed. Putting them together takes a second, so they are kept."""
+    name = f"vega-{vl_convert.__version__}.js"
+    try:
+        path = find_folder(None).parent / name
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    except InputError:  # there is no home
+        return _put_together()
+    text = _put_together()
+    write_file(path, lambda file: file.write(text.encode()))
+    return text
+
+
+def _put_together() -> str:
+    text: str = vl_convert.javascript_bundle()
+    return text.replace("</script", "<\\/script")

@@ -1,0 +1,75 @@
+"""The page of a comparison in a real browser: every outcome with its script, and the speeds by size."""
+
+import json
+
+import pytest
+from support.pages import open_page, read_facts, wait
+
+from softjax import cli
+from softjax.comparison.config import CompareConfig
+from softjax.comparison.report import write_comparison
+from softjax.comparison.run import compare
+from softjax.comparison.script import show
+from softjax.reports.page.write import read_page
+from softjax.runs.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    out = tmp_path_factory.mktemp("comparison") / "out"
+    config = CompareConfig(
+        frameworks=("numpy-vectorized", "numpy-loops"),
+        cases=("label-*", "ordinary", "tiny", "minibatch", "speed"),
+        quick=True,
+    )
+    write_comparison(compare(config), config, RunFolder(out), command="softjax compare --quick")
+    return out
+
+
+def test_the_page_holds_what_the_tables_do(report):
+    page = read_page(report / "report.html")
+    results = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    kept = {(each["framework"], each["case"]): each for each in results["edge_cases"]}
+    assert len(page["outcomes"]) == len(kept)
+    for outcome in page["outcomes"]:
+        record = kept[outcome["row"], outcome["case"]]
+        assert outcome.get("script") == record.get("script")
+        assert (outcome["level"] == "right") == (record["status"] == "right")
+    times = {(each["row"], each["size"]): each["ms"] for each in page["speeds"]}
+    for speed in results["speed"]:
+        assert times[speed["framework"], "500 × 3,073 × 10"] == pytest.approx(
+            1e3 * speed["seconds"], rel=1e-3
+        )
+    text = (report / "README.md").read_text(encoding="utf-8")
+    assert all(line.split(":")[0] in text for line in page["verdict"])
+
+
+def test_the_command_draws_it_again(report, capsys):
+    before = (report / "report.html").read_text(encoding="utf-8")
+    assert cli.main(["report", str(report)]) == 0
+    assert (report / "report.html").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.slow
+def test_a_click_shows_the_outcome_and_its_script(browser, report):
+    from selenium.webdriver import ActionChains
+
+    open_page(browser, report)
+    (cell,) = [
+        mark
+        for mark in browser.find_elements("css selector", "#outcomes g.mark-rect.role-mark path")
+        if "case: label-minus-1;" in (label := f"{mark.get_attribute('aria-label')};")
+        and "row: numpy-vectorized;" in label
+    ][:1]
+    ActionChains(browser).move_to_element(cell).click().perform()
+    facts = read_facts(browser)
+    assert facts["case"] == "a label of −1"
+    assert facts["outcome"].startswith("wrong")
+    script = browser.find_element("id", "script")
+    assert script.text.strip() == show("label-minus-1", "numpy-vectorized").strip()
+    browser.find_element("css selector", "#case option[value='ordinary']").click()
+    assert read_facts(browser)["outcome"] == "right"
+    assert not script.is_displayed()
+    wait(browser, "return document.querySelectorAll('#speed .mark-symbol path').length === 2")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280
+    assert not browser.get_log("browser")

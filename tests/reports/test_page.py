@@ -1,0 +1,272 @@
+"""The interactive page in a real browser: one file without a network, whose linked views show the numbers of the tables."""
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from support.pages import open_page, read_facts, wait
+
+from softjax import SweepConfig, cli, regularization_path, sweep
+from softjax.datasets.dataset import Split, build_dataset
+from softjax.errors import InputError
+from softjax.reports.page.data import describe_path_page, describe_sweep_page
+from softjax.reports.page.write import read_page, write_page
+from softjax.reports.path import write_path
+from softjax.reports.sweep import write_sweep
+from softjax.runs.run_folder import RunFolder
+
+COMMAND = "softjax sweep --dataset digits --learning-rates log:1e-3:0.1:3 --regs 1e-3,1 --num-seeds 2 --out runs/mine"
+
+
+@pytest.fixture(scope="module")
+def swept(digits):
+    grid = SweepConfig(learning_rates=(0.001, 0.01, 0.1), regs=(0.001, 1.0), num_iters=100, num_seeds=2)
+    return sweep(digits, replace(grid, keep_weights="all"))
+
+
+@pytest.fixture(scope="module")
+def report(swept, digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pages") / "sweep"
+    write_sweep(swept, digits, RunFolder(out), command=COMMAND)
+    return out
+
+
+@pytest.fixture(scope="module")
+def path_report(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pages") / "path"
+    path = regularization_path(digits, regs=(0.01, 0.1, 1.0))
+    write_path(path, digits, RunFolder(out), command="softjax sweep --converge --regs log:1e-2:1:3")
+    return out
+
+
+class _Addresses(HTMLParser):
+    """The addresses that the tags of a page load or link."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+
+
+def is_file_alone(text):
+    parser = _Addresses()
+    parser.feed(text)
+    return not parser.found and "@import" not in text.partition("</style>")[0]
+
+
+def test_the_page_is_one_file_that_holds_its_data(report, swept, digits):
+    text = (report / "report.html").read_text(encoding="utf-8")
+    assert len(text) < 5e6
+    assert is_file_alone(text)
+    page = describe_sweep_page(swept, digits, COMMAND)
+    assert read_page(report / "report.html") == json.loads(json.dumps(page))
+    assert "report.html" in (report / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_data_are_those_of_the_tables(report):
+    page = read_page(report / "report.html")
+    with (report / "cells.csv").open(newline="") as file:
+        cells = list(csv.DictReader(file))
+    rows = page["rows"]
+    for i, cell in enumerate(cells):
+        assert (rows["lr"][i], rows["reg"][i]) == (float(cell["lr"]), float(cell["reg"]))
+        for name, column in (
+            ("val", "val_accuracy_mean"),
+            ("test", "test_accuracy_mean"),
+            ("low", "val_low"),
+            ("high", "val_high"),
+        ):
+            assert rows[name][i] == pytest.approx(float(cell[column]), abs=1e-6)
+        assert rows["tied"][i] == (cell["tied"] == "True")
+    assert [sum(map(sum, counts)) for counts in page["confusion"].values()] == [270] * len(cells)
+    assert len(page["templates"]) == len(cells)
+
+
+def test_the_accuracy_of_a_class_is_that_of_its_predictions(report, swept, digits):
+    page = read_page(report / "report.html")
+    scores = [swept.scores(digits.test, 3, seed).argmax(axis=1) for seed in range(2)]
+    for k in range(10):
+        rows = digits.test.y == k
+        right = np.mean([(predicted[rows] == k).mean() for predicted in scores])
+        assert page["per_class"][3][k] == pytest.approx(right, abs=1e-6)
+
+
+def test_the_quantiles_of_the_loss_curves_are_numpy_s(swept, digits):
+    curves = describe_sweep_page(swept, digits, COMMAND)["curves"]
+    history = swept.loss_history.mean(axis=1)
+    widths = np.diff(np.unique(np.linspace(0, 100, 61).astype(int)))
+    starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
+    smooth = np.stack([history[:, a : a + w].mean(axis=1) for a, w in zip(starts, widths, strict=True)])
+    np.testing.assert_allclose(
+        curves["quantiles"][2], np.quantile(smooth, 0.5, axis=1, method="lower"), rtol=2e-3
+    )
+
+
+def test_what_diverged_is_there_without_a_number(digits):
+    result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e9), regs=(0.001,), num_iters=50))
+    page = describe_sweep_page(result, digits, "softjax sweep")
+    text = write_page(page)
+    assert "NaN" not in json.dumps(page, allow_nan=False)
+    assert page["rows"]["val"][1] is None
+    assert page["rows"]["diverged"] == [0, 1]
+    assert "1 of 2 runs diverged" in text
+
+
+def test_names_of_classes_end_no_script(digits):
+    names = ["</script><script>alert(1)</script>", *map(str, range(1, 10))]
+    dataset = build_dataset(
+        "mine", "<b>mine</b>", (digits.train, digits.val, digits.test), names, digits.image_shape
+    )
+    path = regularization_path(dataset, regs=(0.1, 1.0))
+    text = write_page(describe_path_page(path, dataset, "softjax sweep --converge"))
+    assert "<script>alert" not in text
+    assert "<b>mine" not in text
+
+
+def test_features_that_are_no_image_have_no_templates(digits):
+    splits = [Split(part.X[:, :20], part.y) for part in (digits.train, digits.val, digits.test)]
+    dataset = build_dataset("mine", "mine", tuple(splits))
+    page = describe_path_page(regularization_path(dataset, regs=(0.1,)), dataset, "softjax sweep --converge")
+    assert page["templates"] == {}
+    assert page["alone"] == "softjax sweep --converge --regs REG"
+
+
+def test_a_notebook_shows_the_page_and_it_can_be_saved(swept, digits, tmp_path):
+    page = swept.show(digits)
+    assert page._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert is_file_alone(page.save(tmp_path / "mine.html").read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match=r"none.*cannot be written"):
+        page.save(tmp_path / "none" / "mine.html")
+
+
+def test_the_command_draws_the_page_of_a_finished_run_again(report, tmp_path, capsys, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(report, copy)
+    before = (copy / "report.html").read_text(encoding="utf-8")
+    (copy / "report.html").write_text(before.replace("<h2", "<h3"), encoding="utf-8")
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or True)
+    assert cli.main(["report", str(copy), "--open"]) == 0
+    assert (copy / "report.html").read_text(encoding="utf-8") == before
+    assert opened == [(copy / "report.html").as_uri()]
+    assert "page: " in capsys.readouterr().out
+    (copy / "report.html").unlink()
+    for folder, why in (
+        (copy, "an earlier version: run its command again"),
+        (tmp_path, "it is no report"),
+        (tmp_path / "none", "it is no folder"),
+    ):
+        assert cli.main(["report", str(folder)]) == 2
+        assert why in capsys.readouterr().err
+
+
+# In a browser
+
+
+def find_cell(browser, lr, reg):
+    """The cell of the heat map: the mark that is read out with these numbers."""
+    (cell,) = [
+        mark
+        for mark in browser.find_elements("css selector", "#main g.mark-rect.role-mark path")
+        if f"learning rate lr: {lr}" in (label := mark.get_attribute("aria-label") or "")
+        and f"penalty strength reg: {reg}" in label
+        and "accuracy" in label
+    ][:1]
+    return cell
+
+
+@pytest.mark.slow
+def test_hover_and_click_change_the_linked_views(browser, report):
+    from selenium.webdriver import ActionChains
+
+    open_page(browser, report)
+    page = read_page(report / "report.html")
+    config = 1  # lr 0.001, reg 1
+    before = browser.find_element("css selector", "#templates img").get_attribute("src")
+    cell = find_cell(browser, 0.001, 1)
+    ActionChains(browser).move_to_element(cell).perform()
+    wait(browser, "return document.querySelector('#vg-tooltip-element.visible') !== null")
+    tooltip = browser.find_element("css selector", "#vg-tooltip-element").text
+    assert f"{page['rows']['val'][config]:.4f}" in tooltip
+    assert f"{page['rows']['low'][config]:.4f}" in tooltip
+    ActionChains(browser).move_to_element(cell).click().perform()
+    facts = read_facts(browser)
+    assert facts["learning rate lr"] == "0.001"
+    assert facts["penalty strength reg"] == "1"
+    assert facts["validation accuracy"].startswith(f"{page['rows']['val'][config]:.4f} (95 %: ")
+    assert (
+        browser.find_element("id", "command").text
+        == "softjax sweep --dataset digits --num-seeds 2 --learning-rates 0.001 --regs 1"
+    )
+    assert browser.find_element("css selector", "#templates img").get_attribute("src") != before
+    (row,) = browser.find_elements("css selector", "tr[aria-selected='true']")
+    assert row.get_attribute("data-config") == str(config)
+    wait(browser, "return document.querySelectorAll('#curves .mark-line path').length >= 2")
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.slow
+def test_the_table_sorts_filters_and_is_used_with_the_keyboard(browser, report):
+    open_page(browser, report)
+    page = read_page(report / "report.html")
+    heads = {head.text: head for head in browser.find_elements("css selector", "#table th button")}
+    heads["test accuracy"].send_keys("\ue007")  # Enter
+    shown = [float(row.text.split()[-2]) for row in browser.find_elements("css selector", "#table tbody tr")]
+    tests = sorted(page["rows"]["test"], reverse=True)
+    texts = [
+        row.find_elements("css selector", "td")[7].text
+        for row in browser.find_elements("css selector", "#table tbody tr")
+    ]
+    assert texts == [f"{value:.4f}" for value in tests]
+    assert len(shown) == 6
+    browser.find_element("id", "only-tied").click()
+    assert len(browser.find_elements("css selector", "#table tbody tr")) == sum(page["rows"]["tied"])
+    browser.find_element("id", "only-tied").click()
+    button = browser.find_elements("css selector", "#table tbody button")[-1]
+    button.send_keys(" ")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert read_facts(browser)["test accuracy"].startswith(f"{tests[-1]:.4f}")
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_telephone_and_a_dark_theme(browser, report, path_report, width, scheme):
+    for folder in (report, path_report):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == 400},
+        )
+        open_page(browser, folder)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        colors = browser.execute_script(
+            "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
+        )
+        text, back = (sum(map(int, re.findall(r"\d+", color)[:3])) / 3 for color in colors)
+        assert abs(text - back) > 180
+        assert (back < 60) == (scheme == "dark")
+        assert not browser.get_log("browser")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.slow
+def test_the_slider_of_a_path_moves_along_the_strengths(browser, path_report):
+    open_page(browser, path_report)
+    slider = browser.find_element("id", "slider")
+    slider.send_keys("\ue011")  # Home
+    assert read_facts(browser)["penalty strength reg"] == "0.01"
+    slider.send_keys("\ue014")  # right
+    assert read_facts(browser)["penalty strength reg"] == "0.1"
+    assert browser.find_element("id", "command").text == "softjax sweep --converge --regs 0.1"
+    assert not browser.get_log("browser")
