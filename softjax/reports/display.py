@@ -95,10 +95,10 @@ class Page:
 
     def save(self, path: str | Path) -> Path:
         """Writes the page to a file, which is replaced, and returns its path. Raises `InputError` if it cannot be written."""
-        path = read_kind("path", path, Path)
-        with raise_as_input_error(f"{path} cannot be written"):
-            write_file(path, lambda file: file.write(self.html.encode()))
-        return path
+        chosen: Path = read_kind("path", path, Path)
+        with raise_as_input_error(f"{chosen} cannot be written"):
+            write_file(chosen, lambda file: file.write(self.html.encode()))
+        return chosen
 
     def __repr__(self) -> str:
         return f"Page of {len(self.html) / 1e6:.1f} MB: a notebook shows it, save(path) writes it"

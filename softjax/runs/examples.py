@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -57,6 +58,6 @@ class RightAnswers:
     @classmethod
     def load(cls, path: Path) -> "RightAnswers":
         """Reads what `save` wrote. Raises `InputError` if the file is missing or damaged."""
-        arrays = read_arrays(path, list(cls.__dataclass_fields__))
-        texts = {name: str(arrays.pop(name)) for name in ("val_fingerprint", "test_fingerprint")}
-        return cls(**arrays, **texts)
+        arrays: dict[str, Any] = dict(read_arrays(path, list(cls.__dataclass_fields__)))
+        texts = {name: str(arrays[name]) for name in ("val_fingerprint", "test_fingerprint")}
+        return cls(**arrays | texts)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from support.pages import open_page, read_facts, wait
+from support.pages import open_page, point_at, read_facts, wait
 
 from softjax import SweepConfig, cli, regularization_path, sweep
 from softjax.datasets.dataset import Split, build_dataset
@@ -184,19 +184,20 @@ def find_cell(browser, lr, reg):
 
 @pytest.mark.slow
 def test_hover_and_click_change_the_linked_views(browser, report):
-    from selenium.webdriver import ActionChains
-
     open_page(browser, report)
     page = read_page(report / "report.html")
     config = 1  # lr 0.001, reg 1
     before = browser.find_element("css selector", "#templates img").get_attribute("src")
-    cell = find_cell(browser, 0.001, 1)
-    ActionChains(browser).move_to_element(cell).perform()
-    wait(browser, "return document.querySelector('#vg-tooltip-element.visible') !== null")
-    tooltip = browser.find_element("css selector", "#vg-tooltip-element").text
-    assert f"{page['rows']['val'][config]:.4f}" in tooltip
-    assert f"{page['rows']['low'][config]:.4f}" in tooltip
-    ActionChains(browser).move_to_element(cell).click().perform()
+
+    def find():
+        return find_cell(browser, 0.001, 1)
+
+    def reads_the_interval():
+        tooltip = browser.find_element("css selector", "#vg-tooltip-element").text
+        return all(f"{page['rows'][name][config]:.4f}" in tooltip for name in ("val", "low", "high"))
+
+    point_at(browser, find, reads_the_interval, click=False)
+    point_at(browser, find, lambda: read_facts(browser)["learning rate lr"] == "0.001")
     facts = read_facts(browser)
     assert facts["learning rate lr"] == "0.001"
     assert facts["penalty strength reg"] == "1"

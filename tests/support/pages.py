@@ -1,5 +1,7 @@
 """Pages in a browser: opened, waited for, and read."""
 
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import ActionChains
 from selenium.webdriver.support.ui import WebDriverWait
 
 
@@ -12,6 +14,20 @@ def open_page(browser, folder):
 def wait(browser, script):
     """Waits until a script returns true."""
     WebDriverWait(browser, 60).until(lambda browser: browser.execute_script(script))
+
+
+def point_at(browser, find, holds, *, click=True):
+    """Moves the mouse to what `find` finds, and clicks there, until `holds()`: charts are laid out anew while pages load."""
+
+    def act(browser):
+        try:
+            chain = ActionChains(browser).move_to_element(find())
+            (chain.click() if click else chain).perform()
+            return holds()
+        except (NoSuchElementException, StaleElementReferenceException, KeyError, StopIteration, ValueError):
+            return False
+
+    WebDriverWait(browser, 60).until(act)
 
 
 def read_facts(browser):

@@ -133,7 +133,7 @@ def _chart_outcomes(page: dict[str, Any]) -> dict[str, Any]:
         alt.Chart(named("outcomes"))
         .transform_lookup(
             lookup="level",
-            from_=alt.LookupData(alt.Data(values=labels), key="level", fields=["label"]),
+            from_=alt.LookupData(alt.InlineData(values=labels), key="level", fields=["label"]),
         )
         .encode(
             x=alt.X(

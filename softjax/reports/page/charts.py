@@ -134,7 +134,7 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
     x = alt.X("reg:Q", title="penalty strength reg", scale=scale)
     base = alt.Chart(named("rows")).encode(x=x)
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
-    names = ["train", "val", "test"]
+    names: list[Any] = ["train", "val", "test"]
     titles = {"train": "training", "val": page["validation"], "test": "test"}
     label = "datum.split === 'train' ? 'training' : datum.split === 'val' ? '" + titles["val"] + "' : 'test'"
     band = base.mark_area(opacity=0.2, color=BLUE).encode(y=alt.Y("low:Q", title="accuracy"), y2="high:Q")

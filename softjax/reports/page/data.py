@@ -154,7 +154,7 @@ def _describe_curves(result: SweepResult) -> dict[str, Any]:
     edges = np.unique(np.linspace(0, history.shape[1], points + 1).astype(int))
     smooth = np.stack([history[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
     steps = [float(result.history_steps[a:b].mean()) for a, b in pairwise(edges)]
-    diverged = result.diverged.any(axis=1)[:, None]
+    diverged = np.reshape(result.diverged.any(axis=1), (-1, 1))
     counted = np.where(diverged & ~np.isfinite(smooth), np.inf, smooth)
     stopped = np.isnan(counted).all(axis=0)
     counted[:, stopped] = np.inf

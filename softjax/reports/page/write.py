@@ -5,8 +5,11 @@ the size of Plotly's scripts. vl-convert has the scripts of Vega inside, so that
 """
 
 import json
+import os
 import re
+from contextlib import suppress
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import vl_convert
 from softjax.cache import find_folder
 from softjax.errors import InputError
 from softjax.reports.page.charts import describe_charts
-from softjax.runs.files import read_text, write_file
+from softjax.runs.files import read_text
 
 PAGE = "report.html"  # its name in the folder of a report
 FOLDER = Path(__file__).parent
@@ -110,18 +113,16 @@ def _embed(value: Any) -> str:
 
 def _bundle() -> str:
     """The scripts of Vega, Vega-Lite and Vega-Embed. Putting them together takes a second, so they are kept."""
-    name = f"vega-{vl_convert.__version__}.js"
-    try:
-        path = find_folder(None).parent / name
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    except InputError:  # there is no home
-        return _put_together()
-    text = _put_together()
-    write_file(path, lambda file: file.write(text.encode()))
-    return text
+    with suppress(InputError, OSError):  # there is no home, or it is full
+        path = find_folder(None).parent / f"vega-{version('vl-convert-python')}.js"
+        if not path.is_file():
+            new = path.with_name(f"{path.name}.{os.getpid()}")  # another process may write it, too
+            new.write_text(_put_together(), encoding="utf-8")
+            new.replace(path)
+        return path.read_text(encoding="utf-8")
+    return _put_together()
 
 
 def _put_together() -> str:
-    text: str = vl_convert.javascript_bundle()
-    return text.replace("</script", "<\\/script")
+    bundle: Any = vl_convert.javascript_bundle
+    return str(bundle()).replace("</script", "<\\/script")
