@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from support.pages import open_page, read_facts, wait
+from support.pages import open_page, point_at, read_facts, wait
 
 from softjax import cli
 from softjax.comparison.config import CompareConfig
+from softjax.comparison.pictures import LOOKS
 from softjax.comparison.report import write_comparison
 from softjax.comparison.run import compare
 from softjax.comparison.script import show
@@ -51,7 +52,7 @@ def test_the_command_draws_it_again(report, capsys):
 
 
 @pytest.mark.slow
-def test_a_row_and_a_case_show_the_outcome_and_its_script(browser, report):
+def test_a_click_or_a_row_and_a_case_show_the_outcome_and_its_script(browser, report):
     open_page(browser, report)
     for name, value in (("row", "numpy-vectorized"), ("case", "label-minus-1")):
         browser.find_element("css selector", f"#{name} option[value='{value}']").click()
@@ -63,6 +64,18 @@ def test_a_row_and_a_case_show_the_outcome_and_its_script(browser, report):
     browser.find_element("css selector", "#case option[value='ordinary']").click()
     assert read_facts(browser)["outcome"] == "right"
     assert not script.is_displayed()
+
+    def find():
+        return next(
+            mark
+            for mark in browser.find_elements("css selector", "#outcomes g.mark-rect.role-mark path")
+            if "case: label-minus-1;" in (label := f"{mark.get_attribute('aria-label')};")
+            and "row: numpy-vectorized;" in label
+        )
+
+    assert find().get_attribute("fill") == LOOKS["documented"].color
+    point_at(browser, find, lambda: read_facts(browser)["case"] == "a label of −1")
+    assert read_facts(browser)["row"].startswith("NumPy, vectorized")
     wait(browser, "return document.querySelectorAll('#speed .mark-symbol path').length === 2")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280
     assert not browser.get_log("browser")

@@ -9,7 +9,7 @@
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const datasets = { outcomes: page.outcomes, speeds: page.speeds, roundings: page.roundings };
     for (const [name, chart] of Object.entries(charts)) {
-      const result = await vegaEmbed(byId(name), { ...chart, datasets }, { actions: false, renderer: "svg",
+      const result = await vegaEmbed(byId(name), { ...chart, datasets: { ...chart.datasets, ...datasets } }, { actions: false, renderer: "svg",
         theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
     }

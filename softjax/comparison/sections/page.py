@@ -19,7 +19,6 @@ from softjax.reports.page.write import write_linked_page
 
 FOLDER = Path(__file__).parent
 ROW_HEIGHT = 15  # pixels
-NAMES, LEGEND, AXIS = 150, 80, 60  # pixels of what stands below the rows
 FIGURES = {"time of a call, ms": "ms", "first call, s": "first", "memory, MB": "memory"}
 DUE = {"value": "a value", "undefined": "no finite value", "refused": "an error"}
 CHOSEN = "datum.row === row && datum.case === case_name"
@@ -155,7 +154,7 @@ def _chart_outcomes(page: dict[str, Any]) -> dict[str, Any]:
         alt.param(name="row", value=rows[0] if rows else ""),
         alt.param(name="case_name", value=next(iter(page["cases"]))),
     )
-    return fit(chart, "Outcome of each edge case in each row", ROW_HEIGHT * len(rows) + NAMES + LEGEND)
+    return fit(chart, "Outcome of each edge case in each row", ROW_HEIGHT * len(rows), inside=True)
 
 
 def _chart_dots(page: dict[str, Any], data: str, field: str, options: list[str]) -> dict[str, Any]:
@@ -187,4 +186,4 @@ def _chart_dots(page: dict[str, Any], data: str, field: str, options: list[str])
         color=alt.when("indexof(datum.row, 'softjax') === 0").then(alt.value("#d55e00")).otherwise(alt.value("#0072b2")),
         tooltip=tooltip,
     )  # fmt: skip
-    return fit(dots, f"{title}, by row", ROW_HEIGHT * count + AXIS)
+    return fit(dots, f"{title}, by row", ROW_HEIGHT * count, inside=True)

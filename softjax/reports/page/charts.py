@@ -36,9 +36,15 @@ def named(name: str) -> alt.NamedData:
     return alt.NamedData(name=name)
 
 
-def fit(chart: Any, description: str, height: int = HEIGHT) -> dict[str, Any]:
-    """The specification of a chart that is as wide as its place. `description` is read aloud."""
-    size = alt.AutoSizeParams(type="fit", contains="padding", resize=True)
+def fit(chart: Any, description: str, height: int = HEIGHT, *, inside: bool = False) -> dict[str, Any]:
+    """The specification of a chart that is as wide as its place.
+
+    **Arguments:**
+
+    - `description`: is read aloud.
+    - `height`: that of the whole chart, in pixels; with `inside` that of the marks, without axis and legend.
+    """
+    size = alt.AutoSizeParams(type="fit-x" if inside else "fit", contains="padding", resize=True)
     specification: dict[str, Any] = (
         chart.properties(width="container", height=height, description=description, background="transparent")
         .configure(autosize=size)

@@ -44,7 +44,7 @@
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const filled = data(chosen);
     for (const [name, chart] of Object.entries(charts)) {
-      const spec = { ...chart, datasets: filled };
+      const spec = { ...chart, datasets: { ...chart.datasets, ...filled } };
       const result = await vegaEmbed(byId(name), spec, { actions: { export: true, source: false, compiled: false, editor: false },
         renderer: "svg", theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
