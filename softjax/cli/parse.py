@@ -20,8 +20,8 @@ from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 
 DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, compares runs, classifies, checks "
-    "gradients and derivative rules, compares autodiff frameworks, and grades the submissions of a course."
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients and derivative "
+    "rules, and compares autodiff frameworks."
 )
 
 COMMANDS: dict[str, type] = {
