@@ -12,7 +12,7 @@ from softjax.progress import progress_bar
 
 @dataclass(frozen=True)
 class Compare:
-    """Compare autodiff frameworks: accuracy, edge cases, modes, speed.
+    """Compare autodiff frameworks: accuracy, edge cases, speed.
 
     Each framework runs in a process of its own. The report lists frameworks that are not installed, with the command
     that installs them.

@@ -11,7 +11,7 @@ from softjax.cli.console import print_table
 
 @dataclass(frozen=True)
 class Diff:
-    """Compare two finished runs, and test whether the second is worse.
+    """Compare two finished runs, and say whether one is worse.
 
     The accuracies of the best are compared on the same test examples, with the 95 % interval of the paired difference.
     The exit code is 0; 1 if RUN_B is worse beyond that interval; 2 if the two were not tested on the same examples.
