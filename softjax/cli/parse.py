@@ -20,8 +20,8 @@ from softjax.datasets.config import DataConfig
 from softjax.errors import InputError
 
 DESCRIPTION = (
-    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once, checks gradients and derivative "
-    "rules, and compares autodiff frameworks."
+    "Trains linear classifiers for many learning rates, penalty strengths and seeds at once; checks gradients; compares "
+    "autodiff frameworks."
 )
 
 COMMANDS: dict[str, type] = {
