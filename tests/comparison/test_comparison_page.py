@@ -51,7 +51,7 @@ def test_the_command_draws_it_again(report, capsys):
     assert (report / "report.html").read_text(encoding="utf-8") == before
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_a_click_or_a_row_and_a_case_show_the_outcome_and_its_script(browser, report):
     open_page(browser, report)
     for name, value in (("row", "numpy-vectorized"), ("case", "label-minus-1")):

@@ -182,7 +182,7 @@ def find_cell(browser, lr, reg):
     return cell
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_hover_and_click_change_the_linked_views(browser, report):
     open_page(browser, report)
     page = read_page(report / "report.html")
@@ -213,7 +213,7 @@ def test_hover_and_click_change_the_linked_views(browser, report):
     assert not browser.get_log("browser")
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_the_table_sorts_filters_and_is_used_with_the_keyboard(browser, report):
     open_page(browser, report)
     page = read_page(report / "report.html")
@@ -237,7 +237,7 @@ def test_the_table_sorts_filters_and_is_used_with_the_keyboard(browser, report):
     assert not browser.get_log("browser")
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_telephone_and_a_dark_theme(browser, report, path_report, width, scheme):
@@ -261,7 +261,7 @@ def test_it_fits_a_telephone_and_a_dark_theme(browser, report, path_report, widt
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-@pytest.mark.slow
+@pytest.mark.experiment
 def test_the_slider_of_a_path_moves_along_the_strengths(browser, path_report):
     open_page(browser, path_report)
     slider = browser.find_element("id", "slider")
