@@ -236,6 +236,7 @@ def compare_quickly():
         name
         for name, framework in FRAMEWORKS.items()
         if name not in in_full
+        and "cpu" in framework.devices
         and not framework.compiles
         and not framework.approximate
         and framework.program is None  # test_pipe.py
