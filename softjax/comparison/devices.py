@@ -74,8 +74,8 @@ def _use_tensorflow(full_precision: bool) -> str:
 
 
 def _use_cupy(full_precision: bool) -> str:
-    if not full_precision:  # its default is full precision, unless this is set
-        os.environ.setdefault("CUPY_TF32", "0")
+    if full_precision:  # as by default, unless the environment says otherwise
+        os.environ["CUPY_TF32"] = "0"
     cupy: Any = importlib.import_module("cupy")
     try:
         return str(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())

@@ -157,6 +157,10 @@ def test_the_command_draws_the_page_of_a_finished_run_again(report, tmp_path, ca
     assert (copy / "report.html").read_text(encoding="utf-8") == before
     assert opened == [(copy / "report.html").as_uri()]
     assert "page: " in capsys.readouterr().out
+    for text in ("<p>mine</p>", '<script type="application/json" id="data">[]</script>', ""):
+        (copy / "report.html").write_text(text, encoding="utf-8")
+        assert cli.main(["report", str(copy)]) == 2
+        assert "is no page of a sweep, a path or a comparison" in capsys.readouterr().err
     (copy / "report.html").unlink()
     for folder, why in (
         (copy, "an earlier version: run its command again"),

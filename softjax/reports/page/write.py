@@ -20,6 +20,7 @@ from softjax.errors import InputError
 from softjax.reports.page.charts import describe_charts
 from softjax.runs.files import read_text
 
+KINDS = ("sweep", "path", "comparison")
 PAGE = "report.html"  # its name in the folder of a report
 FOLDER = Path(__file__).parent
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -85,13 +86,15 @@ def write_linked_page(
 
 
 def read_page(path: Path) -> dict[str, Any]:
-    """The data of a page that `write_linked_page` wrote. Raises `InputError` if the file is none."""
+    """The data of the page of a sweep, a path or a comparison. Raises `InputError` if the file is none."""
     found = _DATA.search(read_text(path))
     try:
         page: dict[str, Any] = json.loads(found[1] if found else "")
-    except ValueError as error:
-        raise InputError(f"{path} is no page of softjax: it holds no data") from error
-    return page
+        if page["kind"] in KINDS:
+            return page
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{path} is no page of a sweep, a path or a comparison by softjax")
 
 
 def _read(name: str) -> str:
