@@ -1,7 +1,7 @@
 """What to run next, in words and as a command: the findings of `analysis` for the report and the console."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,8 +43,8 @@ def list_hints(hints: Sequence[Hint]) -> str:
     return "\n\n## What to try next\n\n" + "\n".join(lines) if lines else ""
 
 
-def change_command(command: str, options: dict[str, str]) -> str:
-    """The command line with other values of these options, and without those that name its folder."""
+def change_command(command: str, options: Mapping[str, str | None]) -> str:
+    """The command line with other values of these options, without those whose value is None, and without its folder."""
     kept, words = [], shlex.split(command)
     at = 0
     while at < len(words):
@@ -56,7 +56,8 @@ def change_command(command: str, options: dict[str, str]) -> str:
                     at += 1
         else:
             kept.append(words[at - 1])
-    return shlex.join([*kept, *(word for pair in options.items() for word in pair)])
+    changed = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return shlex.join([*kept, *changed])
 
 
 def _describe(finding: SweepFinding | PathFinding) -> tuple[str, dict[str, str]]:

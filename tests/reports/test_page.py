@@ -119,6 +119,26 @@ def test_what_diverged_is_there_without_a_number(digits):
     assert "1 of 2 runs diverged" in text
 
 
+def test_a_drawn_search_names_a_command_that_trains_one_and_curves_that_explode_do_not_flatten_the_others(
+    digits, tmp_path, monkeypatch
+):
+    config = SweepConfig(
+        (1e-3, 50.0), (1e-4, 10.0), search="log_uniform", num_configs=12, num_iters=40, halvings=1
+    )
+    result = sweep(digits, config)
+    assert result.diverged.any()
+    command = "softjax sweep --search log_uniform --num-configs 12 --learning-rates 1e-3,50 --halvings 1"
+    page = describe_sweep_page(result, digits, command)
+    low, top = page["curves"]["limits"]
+    best = np.array(page["curves"]["loss"][page["best"]], float)
+    assert low < best.min() < best.max() < top < 1000
+    assert max(map(max, page["curves"]["quantiles"])) <= 10 * top
+    monkeypatch.chdir(tmp_path)
+    words = page["alone"].replace("LR", "0.01").replace("REG", "0.1").split()
+    assert cli.main([*words[1:], "--num-iters", "5", "--out", "one"]) == 0
+    assert read_page(tmp_path / "one" / "report.html")["rows"]["lr"] == [0.01]
+
+
 def test_names_of_classes_end_no_script(digits):
     names = ["</script><script>alert(1)</script>", *map(str, range(1, 10))]
     dataset = build_dataset(

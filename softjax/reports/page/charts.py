@@ -168,26 +168,24 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chart_curves(page: dict[str, Any]) -> dict[str, Any]:
-    smallest = min(
-        (value for curve in page["curves"]["loss"] for value in curve if value is not None), default=1.0
-    )
-    scale = alt.Scale(type="log" if smallest > 0 else "symlog", nice=False)
-    x = alt.X("step:Q", title=f"step (means over {page['curves']['over']} steps)")
+    over = page["curves"]["over"]
+    scale = alt.Scale(type="log", domain=page["curves"]["limits"], nice=False)
+    x = alt.X("step:Q", title=f"step (means over {over} steps)" if over > 1 else "step")
 
     def y(name: str) -> alt.Y:
         return alt.Y(f"{name}:Q", title="minibatch objective, nats", scale=scale)
 
     bands = alt.Chart(named("bands")).encode(x=x)
-    wide = bands.mark_area(opacity=0.15, color=BLUE).encode(y=y("q5"), y2="q95")
-    middle = bands.mark_area(opacity=0.3, color=BLUE).encode(y=y("q25"), y2="q75")
-    median = bands.mark_line(color=BLUE, strokeWidth=1).encode(y=y("q50"))
+    wide = bands.mark_area(opacity=0.15, color=BLUE, clip=True).encode(y=y("q5"), y2="q95")
+    middle = bands.mark_area(opacity=0.3, color=BLUE, clip=True).encode(y=y("q25"), y2="q75")
+    median = bands.mark_line(color=BLUE, strokeWidth=1, clip=True).encode(y=y("q50"))
     tooltip = [
         alt.Tooltip("step:Q", format=",.0f"),
         alt.Tooltip("loss:Q", title="objective", format=".4f"),
     ]
     one = (
         alt.Chart(named("curve"))
-        .mark_line(color=ACCENT, strokeWidth=2.5)
+        .mark_line(color=ACCENT, strokeWidth=2.5, clip=True)
         .encode(x=x, y=y("loss"), tooltip=tooltip)
     )
     return _finish(

@@ -19,6 +19,7 @@ from softjax.reports.hints import change_command
 from softjax.training.result import SweepResult
 
 VERSION = 1
+SINGLE = dict.fromkeys(("--search", "--num-configs", "--halvings", "--chunk-size"))  # options of a search
 CALLS = {
     "sweep": "softjax.sweep(dataset, dataclasses.replace(result.config, learning_rates=(LR,), regs=(REG,)))",
     "path": "softjax.regularization_path(dataset, dataclasses.replace(result.config, regs=(REG,)), result.solver)",
@@ -56,7 +57,7 @@ def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | No
         "curves": _describe_curves(result),
         "alone": CALLS["sweep"]
         if command is None
-        else change_command(command, {"--learning-rates": "LR", "--regs": "REG"} | _as_grid(result)),
+        else change_command(command, SINGLE | {"--learning-rates": "LR", "--regs": "REG"}),
         **_describe_weights(result, dataset, _list_weights(result)),
     }
 
@@ -138,33 +139,45 @@ def _describe_ties(result: SweepResult | PathResult, what: str) -> str:
     return f"{tied} of the {len(result.reg):,} {what} are statistically tied, the best included."
 
 
-def _as_grid(result: SweepResult) -> dict[str, str]:
-    """The options that make a drawn search a grid of one configuration, trained to the end."""
-    changed = {"--search": "grid"} if result.config.search != "grid" else {}
-    return changed | ({"--halvings": "0"} if result.config.halvings else {})
-
-
 def _describe_curves(result: SweepResult) -> dict[str, Any]:
     """Loss curves, averaged over the seeds and over equal stretches of steps, and the quantiles of all of them at each point.
 
     Curves that diverged count as infinite in the quantiles.
     """
-    history = result.loss_history.mean(axis=1)  # (C, H)
+    history = result.loss_history.mean(axis=1, dtype=np.float64)  # (C, H)
     points = max(min(CURVE_POINTS, history.shape[1], MOST_NUMBERS // len(history)), 2)
     edges = np.unique(np.linspace(0, history.shape[1], points + 1).astype(int))
     smooth = np.stack([history[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
     steps = [float(result.history_steps[a:b].mean()) for a, b in pairwise(edges)]
-    diverged = np.reshape(result.diverged.any(axis=1), (-1, 1))
-    counted = np.where(diverged & ~np.isfinite(smooth), np.inf, smooth)
-    stopped = np.isnan(counted).all(axis=0)
-    counted[:, stopped] = np.inf
-    ranked = np.nanquantile(counted, QUANTILES, axis=0, method="lower")
+    diverged = np.asarray(result.diverged.any(axis=1))
+    low, top = _plain(np.array(_limit(smooth[~diverged], smooth[result.best])), 4)
+    counted = np.where(diverged.reshape(-1, 1) & ~np.isfinite(smooth), np.inf, smooth)
+    counted[:, np.isnan(counted).all(axis=0)] = np.inf
+    # what lies far above is drawn beyond the edge
+    ranked = np.minimum(np.nanquantile(counted, QUANTILES, axis=0, method="lower"), 10 * top)
     return {
         "steps": steps,
         "over": int(np.diff(edges).max()),
+        "limits": [low, top],
         "loss": _plain(smooth, 4),
         "quantiles": _plain(ranked, 4),
     }
+
+
+def _limit(stable: Float[np.ndarray, "c P"], best: Float[np.ndarray, " P"]) -> tuple[float, float]:
+    """The ends of the axis of losses: from the least one to twice the largest start, or where nine tenths end.
+
+    The curve of the best is inside. `stable` are the curves that did not diverge.
+    """
+    values = np.where(np.isfinite(stable) & (stable > 0), stable, np.nan)
+    if np.isnan(values).all():
+        return 0.5, 2.0
+    ends = values[~np.isnan(values).all(axis=1), -1]
+    top = np.nanmax([np.nanmax(values[:, 0], initial=0.0), *np.nan_to_num(np.quantile(ends, (0.9,)))])
+    highest = np.nanmax(best[np.isfinite(best)], initial=0.0)
+    return 0.8 * float(np.nanmin(values)), max(
+        2 * float(top), 1.2 * float(highest), 2 * float(np.nanmin(values))
+    )
 
 
 def _list_weights(result: SweepResult) -> Iterator[tuple[int, Float[np.ndarray, "D K"]]]:
