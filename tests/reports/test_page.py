@@ -133,6 +133,10 @@ def test_a_drawn_search_names_a_command_that_trains_one_and_curves_that_explode_
     best = np.array(page["curves"]["loss"][page["best"]], float)
     assert low < best.min() < best.max() < top < 1000
     assert max(map(max, page["curves"]["quantiles"])) <= 10 * top
+    survivors = result.steps == 40  # the curves of the others end in the middle
+    ends = np.array(page["curves"]["loss"], float)[survivors, -1]
+    median = page["curves"]["quantiles"][2][-1]
+    assert median == pytest.approx(np.quantile(ends, 0.5, method="lower"), rel=1e-3)
     monkeypatch.chdir(tmp_path)
     words = page["alone"].replace("LR", "0.01").replace("REG", "0.1").split()
     assert cli.main([*words[1:], "--num-iters", "5", "--out", "one"]) == 0

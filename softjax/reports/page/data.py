@@ -142,7 +142,7 @@ def _describe_ties(result: SweepResult | PathResult, what: str) -> str:
 def _describe_curves(result: SweepResult) -> dict[str, Any]:
     """Loss curves, averaged over the seeds and over equal stretches of steps, and the quantiles of all of them at each point.
 
-    Curves that diverged count as infinite in the quantiles.
+    What diverged counts as infinite in the quantiles, what was stopped early not at all from then on.
     """
     history = result.loss_history.mean(axis=1, dtype=np.float64)  # (C, H)
     points = max(min(CURVE_POINTS, history.shape[1], MOST_NUMBERS // len(history)), 2)
@@ -151,8 +151,8 @@ def _describe_curves(result: SweepResult) -> dict[str, Any]:
     steps = [float(result.history_steps[a:b].mean()) for a, b in pairwise(edges)]
     diverged = np.asarray(result.diverged.any(axis=1))
     low, top = _plain(np.array(_limit(smooth[~diverged], smooth[result.best])), 4)
-    counted = np.where(diverged.reshape(-1, 1) & ~np.isfinite(smooth), np.inf, smooth)
-    counted[:, np.isnan(counted).all(axis=0)] = np.inf
+    going = np.array(steps) < result.steps[:, None]
+    counted = np.where(going, np.where(np.isfinite(smooth), smooth, np.inf), np.nan)
     # what lies far above is drawn beyond the edge
     ranked = np.minimum(np.nanquantile(counted, QUANTILES, axis=0, method="lower"), 10 * top)
     return {
