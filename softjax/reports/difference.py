@@ -68,7 +68,8 @@ def load_run(folder: Path) -> FinishedRun:
     for name in (PAGE, EXAMPLES):
         if not (folder / name).is_file():
             raise InputError(
-                f"{folder} has no {name}: it is not the report of a sweep or path of this version. Run its command again: {about.get('command', '')}"
+                f"{folder} has no {name}: it is not the report of a sweep or a path, or of an earlier version, "
+                f"and then its command makes it anew: {about.get('command', '')}"
             )
     return FinishedRun(folder, about, read_page(folder / PAGE), RightAnswers.load(folder / EXAMPLES))
 
