@@ -14,6 +14,8 @@ from softjax.comparison.script import show
 from softjax.reports.page.write import read_page
 from softjax.runs.run_folder import RunFolder
 
+pytestmark = pytest.mark.experiment  # a comparison is run
+
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
@@ -51,7 +53,6 @@ def test_the_command_draws_it_again(report, capsys):
     assert (report / "report.html").read_text(encoding="utf-8") == before
 
 
-@pytest.mark.experiment
 def test_a_click_or_a_row_and_a_case_show_the_outcome_and_its_script(browser, report):
     open_page(browser, report)
     for name, value in (("row", "numpy-vectorized"), ("case", "label-minus-1")):

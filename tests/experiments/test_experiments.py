@@ -141,7 +141,6 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
                 "20",
                 "--sizes",
                 "1",
-                "3",
                 "--product",
                 "64",
                 "--probe",
