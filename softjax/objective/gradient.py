@@ -184,10 +184,12 @@ def loss_and_grad_kd(
     objective: Objective,
     precision: Precision = "highest",
     share: Float[Array, " N"] | None = None,
-) -> tuple[Float[Array, ""], Float[Array, "K D"]]:
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, "K D"]]:
     """`loss_and_grad` for training: W is (K, D), and the arguments are not checked.
 
     `share` (N,) are the shares of the examples in the mean loss, 1/N each by default.
+
+    **Returns:** the objective, its part without the penalty, and the gradient.
 
     In this layout both products, W @ X.T (K, N) and Q @ X (K, D), read their factors in memory order. Under `vmap` over
     W each stays one product for all configurations. The products are computed in the type of `X`; the gradient has the
@@ -201,4 +203,4 @@ def loss_and_grad_kd(
         data_loss, Q = (share * losses).sum(), share[None] * Q
     data_grad = matmul(Q.astype(X.dtype), X, precision)
     value, slope = penalty_and_slope(objective, reg, W, s.dtype, bias_axis=1)
-    return data_loss + value, (data_grad + slope).astype(W.dtype)
+    return data_loss + value, data_loss, (data_grad + slope).astype(W.dtype)

@@ -45,7 +45,7 @@ def estimate_bytes(config: SweepConfig, dataset: Dataset, num_devices: int = 1) 
     chunk, num_configs = chunk_size(config, dataset, num_devices), config.num_configurations
     weights = config.num_seeds * dataset.num_classes * (dataset.num_features + 1)
     copies = 1 + MEMORIES[config.optimizer]
-    losses = min(num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
+    losses = min(2 * num_configs * config.num_seeds * config.num_iters, MOST_LOSSES)
     # weights in the parts; with keep_weights="all" the report has a second copy of them
     kept = 2 * num_configs if config.keep_weights == "all" else num_configs / chunk
     if config.halvings:  # the parts keep what the next rung may start from

@@ -4,7 +4,7 @@ import numpy as np
 
 from softjax.training.config import SweepConfig, weight_dtype
 
-MOST_LOSSES = 2**26  # in the histories of all runs; a larger sweep does not keep every step
+MOST_LOSSES = 2**26  # in the histories of all runs, two a step; a larger sweep does not keep every step
 # how many arrays of the size of the weights each optimizer stores
 MEMORIES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2}
 
@@ -27,7 +27,7 @@ def sweep_bytes(
     kept = C if config.keep_weights == "all" or config.halvings else 1
     return {
         "results (configurations × seeds)": 40 * C * S,
-        "losses (configurations × seeds × steps)": max(min(C * S * T, MOST_LOSSES), C * S) * itemsize,
+        "losses (configurations × seeds × steps)": max(min(2 * C * S * T, MOST_LOSSES), 2 * C * S) * itemsize,
         "correct answers (configurations × validation and test examples)": 2 * C * num_held_out,
         "learning rates (steps)": 4 * T,
         "a minibatch (examples × features)": B * (num_features + 1) * itemsize,

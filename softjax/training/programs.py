@@ -75,8 +75,8 @@ class Programs(NamedTuple):
     """The compiled programs that run on the devices.
 
     - `initialize(runs, setting)`: a `Carry` of weights (S, c, K, D).
-    - `segments[T](carry, runs, steps, setting)`: the carry after the T `steps`, and the losses (S, c, T). `carry` is
-      donated.
+    - `segments[T](carry, runs, steps, setting)`: the carry after the T `steps`, and the losses (S, c, T, 2), with the
+      penalty and without it. `carry` is donated.
     - `evaluate(W, runs, setting)`: `Evaluations`.
     """
 

@@ -68,7 +68,8 @@ class SweepResult:
             examples. F is 0 without cross-validation.
         loss_history: The minibatch objective, penalty included, before the update of each step in `history_steps`
             (C, S, H). NaN after a configuration was stopped.
-        history_steps: The steps in the history (H,): every step if C · S · T is at most 2²⁶, else evenly spaced ones.
+        data_loss_history: The same without the penalty (C, S, H).
+        history_steps: The steps in the history (H,): every step if C · S · T is at most 2²⁵, else evenly spaced ones.
         best_weights: Weights (D, K) of `best` and `best_seed`, the bias in the last row, for features that were
             preprocessed with `preprocessing`. Without meaning if every configuration diverged.
         weights: Weights of all runs (C, S, D, K) with `keep_weights="all"`, else None.
@@ -92,6 +93,7 @@ class SweepResult:
     diverged: Bool[np.ndarray, "C S"]
     fold_accuracy: Float[np.ndarray, "C S F"]
     loss_history: Float[np.ndarray, "C S H"]
+    data_loss_history: Float[np.ndarray, "C S H"]
     history_steps: Int[np.ndarray, " H"]
     best_weights: Float[np.ndarray, "D K"]
     weights: Float[np.ndarray, "C S D K"] | None

@@ -111,7 +111,7 @@ def prepare_run(dataset: Dataset, config: SweepConfig, mesh: Mesh, chunk_size: i
         weigh_draws(dataset.train.weight),
         folds,
     )
-    stride = math.ceil(grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
+    stride = math.ceil(2 * grid.shape[1] * config.num_seeds * config.num_iters / MOST_LOSSES)
     return SweepRun(
         config,
         grid,
@@ -133,7 +133,7 @@ def begin_chunk(
     """The state before the first step of the chunk after `parts`, or the final state if all chunks are done."""
     config, left = run.config, run.chunks[len(parts) :]
     step, num_configs = (left[0].start, left[0].num_configs) if left else (config.num_iters, 0)
-    losses = np.empty((num_configs, config.num_seeds, 0), weight_dtype(config.dtype))
+    losses = np.empty((num_configs, config.num_seeds, 0, 2), weight_dtype(config.dtype))
     return SweepState(chunk_size, parts, step, None, losses, seconds, run.origin)
 
 
@@ -159,14 +159,14 @@ def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Sw
         numbers: Any = place((np.int32(step), run.factors[step : step + length]), run.mesh)
         carry, new = programs.segments[length](carry, runs, Steps(*numbers), run.setting)
         new = fetch(new).swapaxes(0, 1)[_whole(run, chunk.num_configs)]
-        losses.append(new[..., run.kept_steps(step, step + length) - step])
+        losses.append(new[:, :, run.kept_steps(step, step + length) - step])
         step += length
         seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
         if on_progress is not None:
             now = replace(state, step=step, carry=None, seconds=seconds)
-            on_progress(describe(run, now, carry, losses, new[..., -1]))
+            on_progress(describe(run, now, carry, losses, new[:, :, -1, 0]))
         start = time.perf_counter()
-    part = _evaluate_chunk(run, chunk, configs, programs, carry, runs, np.concatenate(losses, axis=-1))
+    part = _evaluate_chunk(run, chunk, configs, programs, carry, runs, np.concatenate(losses, axis=2))
     seconds = replace(seconds, evaluate=seconds.evaluate + time.perf_counter() - start)
     return begin_chunk(run, state.chunk_size, (*state.parts, part), seconds)
 
@@ -184,7 +184,7 @@ def describe(
 
     - `carry`: on the devices; replaces that of `state`.
     - `losses`: of each segment; replace those of `state`.
-    - `last`: the losses of the last step.
+    - `last`: the objective at the last step.
     """
     losses_now = np.empty(0) if last is None else np.where(np.isfinite(last), last, np.inf)
     finished = sum(int(part.diverged.sum()) for part in state.parts)
@@ -195,7 +195,7 @@ def describe(
             return state
         own = slice(run.chunks[len(state.parts)].num_configs * run.config.runs_per_seed)
         arrays = tuple(np.array(fetch(leaf)[:, own]) for leaf in jax.tree.leaves(carry))
-        return replace(state, carry=arrays, losses=np.concatenate(losses, axis=-1))
+        return replace(state, carry=arrays, losses=np.concatenate(losses, axis=2))
 
     return Progress(
         sum(chunk.end - chunk.start for chunk in done) + sum(state.step - chunk.start for chunk in now),
@@ -300,7 +300,7 @@ def _evaluate_chunk(
     programs: Programs,
     carry: Carry,
     runs: Runs,
-    losses: Float[np.ndarray, "c S H"],
+    losses: Float[np.ndarray, "c S H 2"],
 ) -> ChunkResult:
     all_runs, whole = slice(len(configs) * run.config.runs_per_seed), _whole(run, len(configs))
     found = jax.tree.map(
@@ -334,7 +334,7 @@ def _evaluate_chunk(
         final_loss=unless_diverged(found.train_loss[whole] / num_train + found.penalty[whole]),
         diverged=diverged,
         fold_accuracy=np.where(diverged[..., None], np.nan, fold_accuracy),
-        loss_history=losses,
+        losses=losses,
         weights=(carried[0] if last else carried[0][kept]).swapaxes(2, 3),
         carry=() if last else tuple(leaf[all_runs] for leaf in carried),
     )

@@ -28,7 +28,7 @@ class ChunkResult:
     - `train_accuracy`, `val_accuracy`, `test_accuracy`, `final_loss`, `diverged` (c, S), `val_hits`, `test_hits` (c, N):
       as in `SweepResult`.
     - `fold_accuracy` (c, S, F): the accuracy on each fold; F is 0 without cross-validation.
-    - `loss_history` (c, S, H): at those steps of this rung whose losses are kept.
+    - `losses` (c, S, H, 2): the minibatch objective with the penalty and without it, at those steps of this rung that are kept.
     - `weights` (k, S, D, K): of all configurations, or of the one with the highest mean validation accuracy.
     - `carry`: the arrays (c, S, ...) from which the next rung of successive halving may start; empty in the last rung.
     """
@@ -43,7 +43,7 @@ class ChunkResult:
     final_loss: Float[np.ndarray, "c S"]
     diverged: Bool[np.ndarray, "c S"]
     fold_accuracy: Float[np.ndarray, "c S F"] = field(repr=False)
-    loss_history: Float[np.ndarray, "c S H"] = field(repr=False)
+    losses: Float[np.ndarray, "c S H 2"] = field(repr=False)
     weights: Float[np.ndarray, "k S D K"] = field(repr=False)
     carry: tuple[np.ndarray, ...] = field(repr=False)
 
@@ -65,7 +65,7 @@ class SweepState:
         parts: The finished chunks; rung by rung with successive halving.
         step: The number of steps done by the current chunk, which is the next after `parts`.
         carry: Weights and optimizer state of the current chunk (S, c, ...); None before its first segment.
-        losses: The loss history of the current chunk so far (c, S, H).
+        losses: The minibatch objective with the penalty and without it, of the current chunk so far (c, S, H, 2).
         seconds: Time to compile, train and evaluate so far, in seconds.
         origin: The configuration and the data set of its sweep. None if it was read from a checkpoint, which knows them.
     """
@@ -74,7 +74,7 @@ class SweepState:
     parts: tuple[ChunkResult, ...] = field(repr=False)
     step: int
     carry: tuple[np.ndarray, ...] | None = field(repr=False)
-    losses: Float[np.ndarray, "c S H"] = field(repr=False)
+    losses: Float[np.ndarray, "c S H 2"] = field(repr=False)
     seconds: Seconds
     origin: dict[str, Any] | None = field(default=None, repr=False)
 

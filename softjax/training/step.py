@@ -158,14 +158,14 @@ def initialize_run(
 
 def train_segment(
     carry: Carry, run: Run, steps: Steps, setting: Setting, *, method: Method
-) -> tuple[Carry, Float[Array, " T"]]:
+) -> tuple[Carry, Float[Array, "T 2"]]:
     """Runs the steps of a segment.
 
     The minibatches of all steps are drawn before the first. On GPUs and TPUs the weights get columns of zeros, before the
     others so that the bias stays last; they stay zero, since their features are.
 
-    **Returns:** the carry for the next segment, and for each step the minibatch objective, penalty included, before the
-    update.
+    **Returns:** the carry for the next segment, and for each step the minibatch objective before the update, with the penalty
+    and without it.
     """
     num_weights = carry.W.shape[1]
     padding = -num_weights % method.align
@@ -176,7 +176,7 @@ def train_segment(
     def narrow(leaf: Array) -> Array:
         return leaf[:, padding:] if leaf.ndim == 2 else leaf
 
-    def step(carry: Carry, now: tuple[Int[Array, " B"], Float[Array, ""]]) -> tuple[Carry, Float[Array, ""]]:
+    def step(carry: Carry, now: tuple[Int[Array, " B"], Float[Array, ""]]) -> tuple[Carry, Float[Array, "2"]]:
         return take_step(carry, run, *now, setting, method)
 
     numbers = steps.start + jnp.arange(len(steps.factors), dtype=jnp.int32)
@@ -195,15 +195,15 @@ def take_step(
     factor: Float[Array, ""],
     setting: Setting,
     method: Method,
-) -> tuple[Carry, Float[Array, ""]]:
+) -> tuple[Carry, Float[Array, "2"]]:
     """One step, W ← W − lr · factor · ∇L for SGD, on the minibatch of these rows.
 
-    Returns the new carry and the objective before the step. W may have more columns than there are features, the first ones.
+    Returns the new carry, and the objective before the step, with the penalty and without it. W may have more columns than there are features, the first ones.
     """
     W, memory = carry
     X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
     X = jnp.pad(X, ((0, 0), (W.shape[1] - X.shape[1], 0)))
-    value, grad = loss_and_grad_kd(
+    value, data_loss, grad = loss_and_grad_kd(
         W,
         X,
         setting.train.y[rows],
@@ -213,14 +213,14 @@ def take_step(
         share=_share(run, rows, setting, W.dtype, method),
     )
     if method.data_parallel > 1:
-        value, grad = lax.pmean((value, grad), DATA)  # type: ignore[no-untyped-call]
+        value, data_loss, grad = lax.pmean((value, data_loss, grad), DATA)  # type: ignore[no-untyped-call]
     # If the objective is not finite, the run has diverged: its weights become NaN. The update also depends on the
     # objective so that XLA can overwrite the old weights; otherwise it copies them at every step.
     rate = jnp.where(jnp.isfinite(value), run.lr * factor, jnp.nan)
     optimizer = make_optimizer(method.optimizer, rate, run.reg, setting, W.shape[1])
     with jax.numpy_dtype_promotion("standard"):  # optax mixes its integer step count with floats
         updates, memory = optimizer.update(grad, memory, W)
-    return Carry(optax.apply_updates(W, updates), memory), value
+    return Carry(optax.apply_updates(W, updates), memory), jnp.stack([value, data_loss])
 
 
 def _share(

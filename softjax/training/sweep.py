@@ -139,10 +139,10 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
     columns = {
         each.name: _empty_column(C, getattr(state.parts[0], each.name))
         for each in fields(ChunkResult)
-        if each.name not in ("configs", "steps", "loss_history", "weights", "carry")
+        if each.name not in ("configs", "steps", "losses", "weights", "carry")
     }
-    history_shape = (C, config.num_seeds, len(run.history_steps))
-    history = np.full(history_shape, np.nan, state.parts[0].loss_history.dtype)
+    history_shape = (C, config.num_seeds, len(run.history_steps), 2)
+    history = np.full(history_shape, np.nan, state.parts[0].losses.dtype)
     steps = np.zeros(C, dtype=int)
     all_kept = config.keep_weights == "all"
     kept = state.parts[0].weights
@@ -151,7 +151,7 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
         for name, column in columns.items():
             column[part.configs] = getattr(part, name)
         at = np.searchsorted(run.history_steps, run.kept_steps(chunk.start, chunk.end))
-        history[np.ix_(part.configs, np.arange(config.num_seeds), at)] = part.loss_history
+        history[np.ix_(part.configs, np.arange(config.num_seeds), at)] = part.losses
         steps[part.configs] = part.steps
         if weights is not None:
             weights[part.configs] = part.weights
@@ -162,7 +162,8 @@ def _assemble(run: SweepRun, state: SweepState) -> SweepResult:
         seed=run.seeds,
         steps=steps,
         **columns,
-        loss_history=history,
+        loss_history=history[..., 0],
+        data_loss_history=history[..., 1],
         history_steps=run.history_steps,
         best_weights=_best_weights(parts_of_rung(run, state.parts, config.halvings), all_kept),
         weights=weights,

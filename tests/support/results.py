@@ -27,6 +27,7 @@ def with_grid(result, learning_rates, regs, accuracy):
         fold_accuracy=np.empty((C, 1, 0)),
         weights=None,
         loss_history=np.linspace(2.0, 1.0, 50)[None, None].repeat(C, axis=0),
+        data_loss_history=np.linspace(1.8, 0.9, 50)[None, None].repeat(C, axis=0),
         history_steps=np.arange(50),
         grid_shape=(len(learning_rates), len(regs)),
     )
