@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from softjax.plots import ACCENT, BLUE, COLOR_MAP
+from softjax.drawing import BLUE, COLOR_MAP, VERMILION
 
 
 def detection(
@@ -37,7 +37,7 @@ def step_times(times: Mapping[str, Float[np.ndarray, " R"]], ours: str, floor: s
     axes = figure.subplots()
     for row, (name, values) in enumerate(times.items()):
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-        color = ACCENT if name == ours else BLUE
+        color = VERMILION if name == ours else BLUE
         axes.errorbar(
             middle, row, xerr=[[middle - low], [high - middle]], fmt="o", color=color, ecolor="0.4", capsize=2
         )
@@ -65,7 +65,7 @@ def scaling(by_size: Mapping[int, Mapping[str, float]], ours: str, title: str) -
     axes = figure.subplots()
     sizes = list(by_size)
     for k, name in enumerate(next(iter(by_size.values()))):
-        style = {"color": ACCENT, "linewidth": 2.2, "zorder": 3} if name == ours else {"linewidth": 1.2}
+        style = {"color": VERMILION, "linewidth": 2.2, "zorder": 3} if name == ours else {"linewidth": 1.2}
         axes.plot(
             sizes,
             [line[name] for line in by_size.values()],
@@ -90,7 +90,7 @@ def acceptance(rates: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure
         figure.subplots(1, len(rates), squeeze=False)[0], rates.items(), strict=True
     ):
         for k, (checker, (accepted, caught)) in enumerate(of_checker.items()):
-            color = ACCENT if checker == "softjax" else BLUE
+            color = VERMILION if checker == "softjax" else BLUE
             axes.plot(
                 100 * accepted, 100 * caught, "osD^v<>P"[k % 8], color=color, markersize=8, label=checker
             )

@@ -36,7 +36,7 @@ from scipy.special import log_softmax
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from softjax import PathConfig, load_dataset
-from softjax.plots import ACCENT
+from softjax.drawing import VERMILION
 from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
@@ -466,7 +466,7 @@ def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
                 regs[: len(each)], each, marker=MARKERS[solver], markersize=3, linewidth=1, color="0.45",
                 label=NAMES.get(solver, solver),
             )  # fmt: skip
-        axes.plot(regs, found["softjax"]["each"], color=ACCENT, linewidth=2, marker=".", label="softjax")
+        axes.plot(regs, found["softjax"]["each"], color=VERMILION, linewidth=2, marker=".", label="softjax")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_title(found["title"].replace(", ", "\n", 1), fontsize=9)

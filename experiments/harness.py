@@ -8,7 +8,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from softjax.cli import surroundings
 from softjax.cli.advice import add_advice
 from softjax.cli.interrupt import handle_signals
 from softjax.cli.running import begin, claim, run_path, run_sweep
+from softjax.drawing import save_picture
 from softjax.progress import progress_bar
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
@@ -146,6 +147,7 @@ class Experiment:
         versions: Mapping[str, str] | None = None,
         tables: Mapping[str, Iterable[Iterable[Any]]] | None = None,
         figures: Mapping[str, Figure] | None = None,
+        curves: Collection[str] = (),
         files: Mapping[str, str] | None = None,
     ) -> None:
         """Writes the report: README.md, run.json, tables as CSV and pictures. If one of them fails, nothing is written.
@@ -155,7 +157,7 @@ class Experiment:
         - `readme`: returns the text of README.md, given the contents of run.json.
         - `run`: further contents of run.json, besides command, options, data set and environment.
         - `versions`: the versions of further packages, besides those in every report.
-        - `tables`, `figures`: by name, without the endings .csv and .png.
+        - `tables`, `figures`: by name, without the endings .csv and .png; `curves`: of the figures, those that get an .svg, too.
         - `files`: texts by name, with the ending.
         """
         about: dict[str, Any] = {"command": self.command, "config": self.settings}
@@ -167,7 +169,7 @@ class Experiment:
             for name, rows in (tables or {}).items():
                 write_table(out / f"{name}.csv", rows)
             for name, figure in (figures or {}).items():
-                figure.savefig(out / f"{name}.png", dpi=150)
+                save_picture(figure, out, name, vector=name in curves)
             for name, text in (files or {}).items():
                 write_text(out / name, text)
             content = json.dumps(about, indent=2, ensure_ascii=False, default=_plain)

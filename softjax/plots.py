@@ -3,7 +3,6 @@
 A notebook shows such a figure where it is the value of a cell.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,32 +12,18 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatterSciNotation, ScalarFormatter
 
 from softjax.datasets.folds import name_validation
+from softjax.drawing import BLUE, COLOR_MAP, LONGEST_TITLE, VERMILION, Picture, make_drawable
 from softjax.path.result import PathResult
 from softjax.ranges import spacing_of
 from softjax.training.result import SweepResult
 
-COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
 MOST_CURVES = 12  # that are drawn one by one; of more, the quantiles
 QUANTILES = ((0.05, 0.95, 0.15), (0.25, 0.75, 0.3))  # the ends of a band, and its opacity
-ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
-BLUE = "#0072b2"  # of the same palette
 LONGEST_NAME = 24  # letters of a class name
-LONGEST_TITLE = 90
-SHOWN_DPI = 100  # of a figure in a notebook
-
-
-class _Picture(Figure):
-    """A figure that a notebook shows by itself: those of pyplot are shown by its inline backend."""
-
-    def _repr_png_(self) -> bytes:
-        stream = io.BytesIO()
-        self.savefig(stream, format="png", dpi=SHOWN_DPI)
-        return stream.getvalue()
 
 
 def heat_map(result: SweepResult, title: str) -> Figure:
@@ -51,7 +36,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     """
     tied = result.tied
     accuracy = result.val_accuracy.mean(axis=1)
-    figure = _Picture(figsize=(7.2, 5.4), layout="constrained")
+    figure = Picture(figsize=(7.2, 5.4), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor("0.85")
     # The colour scale covers the better half of the cells; all values far below have the darkest colour.
@@ -67,10 +52,10 @@ def heat_map(result: SweepResult, title: str) -> Figure:
         f"{name_validation(result.config.folds)} accuracy"
         + (", mean over seeds" if len(result.seed) > 1 else "")
     )
-    handles = [Patch(facecolor="none", edgecolor=ACCENT, linewidth=2.5, label="best")]
+    handles = [Patch(facecolor="none", edgecolor=VERMILION, linewidth=2.5, label="best")]
     if tied.sum() > 1:
         handles.append(
-            Patch(facecolor="none", edgecolor=ACCENT, linewidth=0.9, label="statistically tied with it")
+            Patch(facecolor="none", edgecolor=VERMILION, linewidth=0.9, label="statistically tied with it")
         )
     if result.diverged.any():
         handles.append(Patch(facecolor="0.85", label="× diverged"))
@@ -108,7 +93,7 @@ def _cells(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], n
         if width:
             corner, width_x, height = (float(x[j]), float(y[i])), x[j + 1] - x[j], y[i + 1] - y[i]
             frame = Rectangle(
-                corner, width_x, height, fill=False, edgecolor=ACCENT, linewidth=width, zorder=2 + width
+                corner, width_x, height, fill=False, edgecolor=VERMILION, linewidth=width, zorder=2 + width
             )
             axes.add_patch(frame)
 
@@ -128,7 +113,7 @@ def _dots(axes: Axes, result: SweepResult, accuracy: Float[np.ndarray, " C"], no
         cmap=COLOR_MAP,
         norm=norm,
         s=[70 if result.steps[c] == result.steps.max() else 25 for c in drawn],
-        edgecolors=[ACCENT if result.tied[c] else "none" for c in drawn],
+        edgecolors=[VERMILION if result.tied[c] else "none" for c in drawn],
         linewidths=[2.5 if c == result.best else 0.9 for c in drawn],
     )
 
@@ -145,16 +130,16 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     smooth = np.array([np.convolve(curve, mean, mode="valid") for curve in history])
     centers = np.convolve(steps, mean, mode="valid")
 
-    figure = _Picture(figsize=(7.2, 4.6), layout="constrained")
+    figure = Picture(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     if len(smooth) > MOST_CURVES:
         _draw_bands(axes, centers, smooth, result.steps < result.steps.max())
     else:
         _draw_each(figure, axes, result, centers, smooth)
-    axes.plot(steps, history[result.best], color=ACCENT, linewidth=0.4, alpha=0.5)
+    axes.plot(steps, history[result.best], color=VERMILION, linewidth=0.4, alpha=0.5)
     best = f"lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
     label = f"best: {best}" if len(smooth) > 1 else best
-    axes.plot(centers, smooth[result.best], color=ACCENT, linewidth=2, label=label)
+    axes.plot(centers, smooth[result.best], color=VERMILION, linewidth=2, label=label)
 
     stable = smooth[~result.diverged[:, result.best_seed]]  # NaN after a configuration was stopped
     axes.set(xlim=(0, steps[-1] + 1), ylim=_limits(history[:, 0], stable))
@@ -226,7 +211,7 @@ def path(result: PathResult, title: str) -> Figure:
 
     Open markers are penalty strengths that did not converge.
     """
-    figure = _Picture(figsize=(7.2, 4.6), layout="constrained")
+    figure = Picture(figsize=(7.2, 4.6), layout="constrained")
     axes = figure.subplots()
     order = np.argsort(result.reg)
     reg = result.reg[order]
@@ -260,7 +245,7 @@ def path(result: PathResult, title: str) -> Figure:
         result.reg[best],
         result.val_accuracy[best],
         "o",
-        color=ACCENT,
+        color=VERMILION,
         label=f"best: reg {result.reg[best]:.3g}",
     )
     axes.set(xlabel="penalty strength reg", ylabel="accuracy")
@@ -278,15 +263,15 @@ def templates(
     scaled = (images - images.min()) / max(images.max() - images.min(), np.finfo(np.float64).tiny)
     columns = min(5, len(images))
     rows = -(-len(images) // columns)
-    figure = _Picture(figsize=(1.5 * columns, 1.65 * rows + 0.5), layout="constrained")
+    figure = Picture(figsize=(1.5 * columns, 1.65 * rows + 0.5), layout="constrained")
     for axes, image, name in zip(
         figure.subplots(rows, columns, squeeze=False).flat, scaled, class_names, strict=False
     ):
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(_make_drawable(name, 18), fontsize=10, parse_math=False)
+        axes.set_title(make_drawable(name, 18), fontsize=10, parse_math=False)
     for axes in figure.axes:
         axes.set_axis_off()
-    figure.suptitle(_make_drawable(title, LONGEST_TITLE), parse_math=False)
+    figure.suptitle(make_drawable(title, LONGEST_TITLE), parse_math=False)
     return figure
 
 
@@ -294,7 +279,7 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     """A confusion matrix: the number of examples of each class (row) in each predicted class. The colour is the row share."""
     num_classes = len(class_names)
     size = min(max(4.5, 0.55 * num_classes + 1.5), 12)
-    figure = _Picture(figsize=(size + 0.9, size), layout="constrained")
+    figure = Picture(figsize=(size + 0.9, size), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap=COLOR_MAP, vmin=0, vmax=1)
@@ -302,7 +287,7 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     axes.set(xlabel="predicted class", ylabel="true class")
     _set_title(axes, title)
     if num_classes <= 30:
-        names = [_make_drawable(name, LONGEST_NAME) for name in class_names]
+        names = [make_drawable(name, LONGEST_NAME) for name in class_names]
         slant = 45 if max(map(len, names)) > 2 else 0
         plain: dict[str, Any] = {"parse_math": False}
         axes.set_xticks(range(num_classes), names, rotation=slant, ha="right" if slant else "center", **plain)
@@ -314,14 +299,7 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
 
 
 def _set_title(axes: Axes, title: str) -> None:
-    axes.set_title(_make_drawable(title, LONGEST_TITLE), parse_math=False)
-
-
-def _make_drawable(text: str, most: int) -> str:
-    """`text` in one line of at most `most` letters. � stands for letters that the font lacks."""
-    drawable = get_font(findfont(FontProperties())).get_charmap()
-    line = "".join(letter if ord(letter) in drawable else "�" for letter in " ".join(text.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    axes.set_title(make_drawable(title, LONGEST_TITLE), parse_math=False)
 
 
 def _mappable(norm: Normalize) -> ScalarMappable:

@@ -1,4 +1,4 @@
-"""The pictures of the report, in the palette of `softjax.plots`."""
+"""The pictures of the report, in the palette of `softjax.drawing`."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,9 @@ from reproduction.agreement import Agreement, choose
 from reproduction.facts import Facts
 from reproduction.published import LEARNING_RATES, REGS, read_figures
 from reproduction.sweeps import INDEPENDENT, KINDS
+from softjax.drawing import BLUE, COLOR_MAP, VERMILION
 from softjax.objective.config import Kind
-from softjax.plots import ACCENT, BLUE, COLOR_MAP, templates
+from softjax.plots import templates
 
 NAMES = {"train": "training", "val": "validation"}
 
@@ -59,7 +60,7 @@ def draw_cells(tables: Mapping[str, Agreement]) -> Figure:
         axes.vlines(x, *each.interval.T, color=BLUE, alpha=0.3, linewidth=4)
         axes.plot(x, each.mean, "_", color=BLUE, markersize=6)
         axes.plot(x[each.inside], each.published[each.inside], "o", color="black", markersize=3)
-        axes.plot(x[~each.inside], each.published[~each.inside], "D", color=ACCENT, markersize=5)
+        axes.plot(x[~each.inside], each.published[~each.inside], "D", color=VERMILION, markersize=5)
         axes.set_title(f"{NAMES[split]}: {each.num_inside} of {len(x)} inside", fontsize=10)
         for start in x[block::block]:
             axes.axvline(start - 0.5, color="0.85", linewidth=0.8, zorder=0)
@@ -69,7 +70,7 @@ def draw_cells(tables: Mapping[str, Agreement]) -> Figure:
     axes.set_xlabel("learning rate lr; within each block the penalty strength rises from left to right")
     handles = [
         Line2D([], [], marker="o", color="black", linestyle="", markersize=3, label="published, inside"),
-        Line2D([], [], marker="D", color=ACCENT, linestyle="", markersize=5, label="published, outside"),
+        Line2D([], [], marker="D", color=VERMILION, linestyle="", markersize=5, label="published, outside"),
         Line2D([], [], marker="_", color=BLUE, linestyle="", label="ours, mean over seeds"),
         Patch(color=BLUE, alpha=0.3, label="95 % prediction interval for one run"),
     ]
@@ -103,8 +104,8 @@ def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]
     for axes, (name, (key, ours)) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         theirs = read_figures()[key].value
         axes.hist(ours, bins=min(40, max(5, len(ours) // 2)), color=BLUE, alpha=0.7)
-        axes.axvline(theirs, color=ACCENT, linewidth=2)
-        axes.set_title(f"published: {theirs:.7g}", color=ACCENT, fontsize=9)
+        axes.axvline(theirs, color=VERMILION, linewidth=2)
+        axes.set_title(f"published: {theirs:.7g}", color=VERMILION, fontsize=9)
         axes.set(xlabel=name, ylabel="runs")
         axes.locator_params(axis="x", nbins=5)
     return figure
@@ -112,7 +113,7 @@ def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]
 
 def draw_loss_curves(panels: Mapping[str, Mapping[Kind, Float[np.ndarray, " T"]]]) -> Figure:
     """The objectives of softmax and the SVM over the steps, one panel for each pair of curves."""
-    figure, colors = Figure(figsize=(5.2 * len(panels), 4), layout="constrained"), (ACCENT, BLUE)
+    figure, colors = Figure(figsize=(5.2 * len(panels), 4), layout="constrained"), (VERMILION, BLUE)
     for axes, (name, curves) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for color, (kind, curve) in zip(colors, curves.items(), strict=True):
             axes.plot(curve, color=color, linewidth=0.5, alpha=0.35)

@@ -1,4 +1,4 @@
-"""The pictures of a comparison, drawn for a page that is 830 pixels wide. A row is a library and a way of calling it."""
+"""The pictures of a comparison. A row is a library and a way of calling it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,15 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from softjax.comparison.outcomes import LEVELS, Level
+from softjax.drawing import BLUE, MEDIUM, SMALL, VERMILION, WIDTH, start_picture
 
-WIDTH = 8.3  # inches: 830 pixels, so that 8 points are 11 pixels
-DPI = 200  # twice as many, for screens that have them
 ROW = 0.185  # inches
 NARROWEST, WIDEST_CELL = 6.0, 0.6  # inches, of a table: its legend needs the former
-BLUE, VERMILION = (
-    "#0072b2",
-    "#d55e00",
-)  # of Okabe and Ito's palette, whose colours differ for colour-blind readers too
-SMALL, MEDIUM = 8, 9  # points
 
 
 @dataclass(frozen=True)
@@ -237,10 +230,7 @@ def _start(
     rows: Sequence[str], marked: Collection[str], title: str, panels: int, extra: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
     """A figure with panels that share the rows, from top to bottom. `extra` is more height, in inches."""
-    figure = Figure(
-        figsize=(WIDTH, ROW * len(rows) + 1.45 + extra), layout=ConstrainedLayoutEngine(w_pad=0.09)
-    )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=MEDIUM + 1, fontweight="bold")
+    figure = start_picture(title, ROW * len(rows) + 1.45 + extra)
     drawn = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     for axes in drawn:
         axes.set_yticks(np.arange(len(rows)), rows, fontsize=SMALL)

@@ -16,6 +16,7 @@ from softjax.classifier.file import NAME
 from softjax.datasets.dataset import Dataset, fingerprint
 from softjax.datasets.folds import name_validation
 from softjax.datasets.preprocess import Preprocessing, constant_features
+from softjax.drawing import save_picture
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
 from softjax.reports.environment import describe_environment, environment_rows
@@ -31,6 +32,7 @@ from softjax.training.result import SweepResult
 SPLITS = ("train", "val", "test")
 TEMPLATE = Path(__file__).with_suffix(".md")
 SHOWN = 10  # constant features
+CURVES = ("loss_curves", "path")  # pictures that are written as .svg, too
 
 Figures = dict[str, tuple[Figure, str]]  # file name: picture and caption
 
@@ -89,7 +91,7 @@ def write_report(
         if contents.all_weights is not None:
             np.save(out / "weights.npy", contents.all_weights)
         for name, (figure, _) in figures.items():
-            figure.savefig(out / f"{name}.png", dpi=150)
+            save_picture(figure, out, name, vector=name in CURVES)
         write_text(out / PAGE, write_page(contents.page))
         captions = {name: caption for name, (_, caption) in figures.items()}
         write_text(out / "README.md", _write_readme(contents, dataset, run, captions, scaling))

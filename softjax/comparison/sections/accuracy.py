@@ -11,6 +11,7 @@ from softjax.comparison.cases import ACCURACY, DTYPES, numpy_dtype
 from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.records import Record
 from softjax.comparison.sections.cells import count_of, describe_case, format_number, join_names
+from softjax.drawing import save_picture
 from softjax.gradcheck.rounding import Rounding
 from softjax.reports.markdown import render, table
 
@@ -54,7 +55,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
         "roundings",
         "Error of the gradient's worst entry, in roundings of the type",
     )
-    figure.savefig(folder / "accuracy.png", dpi=pictures.DPI)
+    save_picture(figure, folder, "accuracy")
 
 
 def tabulate_row(records: Sequence[Record], row: str) -> str:

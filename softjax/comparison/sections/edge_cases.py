@@ -23,6 +23,7 @@ from softjax.comparison.outcomes import (
 from softjax.comparison.pictures import LOOKS
 from softjax.comparison.records import Record
 from softjax.comparison.sections.cells import join_rows, name_non_finite
+from softjax.drawing import save_picture
 from softjax.reports.markdown import render, table
 
 SHOWN_CASES = 10
@@ -111,7 +112,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
         _choose_marked(records),
         f"{len(_list_cases(records))} edge cases of the softmax cross-entropy",
     )
-    figure.savefig(folder / "conformance.png", dpi=pictures.DPI)
+    save_picture(figure, folder, "conformance")
     for kind in KINDS:
         rows = set(_choose_not_right(kind, records))
         if rows:
@@ -130,7 +131,7 @@ def _draw_kind(kind: Kind, rows: Sequence[str], records: Sequence[Record], folde
         _choose_marked(records),
         kind.title,
     )
-    figure.savefig(folder / f"edge_cases-{kind.name}.png", dpi=pictures.DPI)
+    save_picture(figure, folder, f"edge_cases-{kind.name}")
 
 
 def _write_kind(kind: Kind, cases: Sequence[str], records: Sequence[Record]) -> str:

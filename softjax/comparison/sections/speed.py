@@ -11,6 +11,7 @@ from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.pictures import Panel
 from softjax.comparison.records import Speed
 from softjax.comparison.sections.cells import choose_sizes, format_time, join_parts, join_rows, title_size
+from softjax.drawing import save_picture
 from softjax.reports.markdown import render, table
 
 BESIDE = (
@@ -74,7 +75,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
     picture = pictures.draw_dots(
         rows, steady, marked, title, value="median", floor="an estimate of the least time possible"
     )
-    picture.savefig(folder / "speed.png", dpi=pictures.DPI)
+    save_picture(picture, folder, "speed")
     rows = sort("first_seconds")
     first = Panel(
         f"first call, {title_size(main)}",
@@ -92,7 +93,7 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
     picture = pictures.draw_dots(
         rows, [first, *memory], marked, title, value="first call; memory", before="import"
     )
-    picture.savefig(folder / "first_call.png", dpi=pictures.DPI)
+    save_picture(picture, folder, "first_call")
 
 
 def find_fastest(speeds: Sequence[Speed], case: str) -> float:

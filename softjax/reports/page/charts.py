@@ -7,10 +7,9 @@ from typing import Any
 
 import altair as alt
 
-ACCENT = "#d55e00"  # vermilion of Okabe and Ito's colour-blind-safe palette
-BLUE = "#0072b2"  # of the same palette
+from softjax.drawing import BLACK, BLUE, VERMILION
+
 GREY = "#888888"  # readable on white and on black
-BLACK = "#000000"
 CHOSEN = "datum.config === config"
 MOST_LABELS, LABEL_WIDTH = 200, 34  # cells that are labelled; pixels of a label
 HEIGHT = 320
@@ -99,7 +98,7 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
         )
         tied = alt.when("datum.tied").then(alt.value(BLACK)).otherwise(alt.value("transparent"))
         dots = base.mark_circle(size=120, opacity=1).encode(stroke=tied)
-        ring = base.transform_filter(CHOSEN).mark_point(size=260, strokeWidth=4, stroke=ACCENT)
+        ring = base.transform_filter(CHOSEN).mark_point(size=260, strokeWidth=4, stroke=VERMILION)
         return _finish(alt.layer(dots, ring), page, "Accuracy of each configuration")
     number = "format(datum.value, '.3~g')"
     rows = page["rows"]
@@ -109,7 +108,7 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
         tooltip=_tooltip(page),
     )
     valid = alt.when("isValid(datum.val)")
-    frame = {"stroke": alt.value(ACCENT), "fillOpacity": alt.value(0)}
+    frame = {"stroke": alt.value(VERMILION), "fillOpacity": alt.value(0)}
     layers = [base.mark_rect().encode(color=valid.then(_color(page)).otherwise(alt.value(GREY)))]
     if len(rows["config"]) <= MOST_LABELS:
         low, top = _find_range(page)
@@ -150,7 +149,7 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
         "color": alt.Color(
             "name:N",
             title=None,
-            scale=alt.Scale(domain=list(titles.values()), range=[GREY, BLUE, ACCENT]),
+            scale=alt.Scale(domain=list(titles.values()), range=[GREY, BLUE, VERMILION]),
             legend=alt.Legend(orient="top"),
         ),
         "strokeDash": alt.StrokeDash(
@@ -163,7 +162,7 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
     points = folded.mark_point(size=60, filled=True).encode(
         y=y, color=encoding["color"], tooltip=_tooltip(page)
     )
-    rule = base.transform_filter(CHOSEN).mark_rule(color=ACCENT, strokeWidth=2).encode(x=x)
+    rule = base.transform_filter(CHOSEN).mark_rule(color=VERMILION, strokeWidth=2).encode(x=x)
     return _finish(alt.layer(band, rule, lines, points), page, "Accuracy against the penalty strength")
 
 
@@ -185,7 +184,7 @@ def _chart_curves(page: dict[str, Any]) -> dict[str, Any]:
     ]
     one = (
         alt.Chart(named("curve"))
-        .mark_line(color=ACCENT, strokeWidth=2.5, clip=True)
+        .mark_line(color=VERMILION, strokeWidth=2.5, clip=True)
         .encode(x=x, y=y("loss"), tooltip=tooltip)
     )
     return _finish(
@@ -207,7 +206,7 @@ def _chart_classes(page: dict[str, Any]) -> dict[str, Any]:
         alt.Tooltip("examples:Q", format=","),
     ]
     bars = base.mark_bar(color=BLUE).encode(x=x, tooltip=tooltip)
-    ticks = base.mark_tick(color=ACCENT, thickness=3).encode(x=alt.X("best:Q"))
+    ticks = base.mark_tick(color=VERMILION, thickness=3).encode(x=alt.X("best:Q"))
     height = max(160, 22 * len(page["classes"]))
     return _finish(
         alt.layer(bars, ticks), page, "Test accuracy of each class; the tick is that of the best", height
