@@ -125,8 +125,8 @@ class Sweep:
 
 def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Trains the sweep, prints its best cells and writes its report. Returns the folder, and False if the report existed."""
+    from softjax.analysis import analyze_sweep
     from softjax.reports import sweep as report
-    from softjax.reports.analysis import analyze_sweep
     from softjax.reports.hints import make_hints
     from softjax.reports.tensorboard import check_tensorboard, write_tensorboard
     from softjax.training.checkpoint import estimate_bytes
@@ -171,9 +171,9 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
 
 def _follow(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     """Follows the regularization path, prints it and writes its report. Returns the folder, and False if the report existed."""
+    from softjax.analysis import analyze_path
     from softjax.path.problem import check_smooth
     from softjax.reports import path as report
-    from softjax.reports.analysis import analyze_path
     from softjax.reports.hints import make_hints
 
     config = options.training

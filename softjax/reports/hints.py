@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from softjax.reports.analysis import (
+from softjax.analysis import (
     AtEdges,
     Axis,
     Diverged,

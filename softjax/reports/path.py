@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from softjax import plots
+from softjax.analysis import analyze_path
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.folds import name_validation
 from softjax.path.result import PathResult, Reason
 from softjax.ranges import format_range
-from softjax.reports.analysis import analyze_path
 from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
 from softjax.reports.page.data import describe_path_page

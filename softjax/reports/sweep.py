@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from softjax import plots
+from softjax.analysis import analyze_sweep
 from softjax.datasets.dataset import Dataset
 from softjax.datasets.folds import name_validation
 from softjax.ranges import format_range
-from softjax.reports.analysis import analyze_sweep
 from softjax.reports.hints import list_hints, make_hints
 from softjax.reports.markdown import render, table
 from softjax.reports.page.data import describe_sweep_page

@@ -7,8 +7,7 @@ import pytest
 from support.results import with_grid, with_regs
 
 from softjax import SweepConfig, cli, plots, regularization_path, sweep
-from softjax.cli.parse import parse
-from softjax.reports.analysis import (
+from softjax.analysis import (
     Diverged,
     Drowned,
     Flat,
@@ -17,6 +16,7 @@ from softjax.reports.analysis import (
     analyze_sweep,
     overshoot_bound,
 )
+from softjax.cli.parse import parse
 from softjax.reports.hints import change_command, list_hints, make_hints
 from softjax.reports.path import path_rows
 
