@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import NamedTuple
 from unittest.mock import patch
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -44,9 +45,7 @@ def watch_texts() -> Iterator[list[Drawn]]:
 def list_texts(figure: Figure) -> list[Drawn]:
     """The texts of a picture."""
     with watch_texts() as drawn:
-        figure.draw_without_rendering()  # the layout
-        drawn.clear()
-        figure.canvas.draw()
+        FigureCanvasAgg(figure).draw()
     return drawn
 
 
