@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from support.once import compute_once
+from support.pictures import watch_texts
 
-from softjax.comparison import conventions, pictures
+from softjax import drawing
+from softjax.comparison import conventions
 from softjax.comparison.cases import ACCURACY, DTYPES, SIZES
 from softjax.comparison.changes import RENAMED, find_changes, read_results
 from softjax.comparison.config import CompareConfig
@@ -143,20 +144,10 @@ def test_the_report_of_all_is_read_in_a_minute(full_report):
 
 @pytest.mark.slow
 def test_no_text_of_a_picture_leaves_its_canvas(tmp_path, monkeypatch):
-    draw, outside, drawn = Text.draw, [], []
-
-    def draw_and_measure(self, renderer, *args, **kwargs):
-        draw(self, renderer, *args, **kwargs)
-        if self.get_visible() and self.get_text().strip():
-            box, canvas = self.get_window_extent(renderer), self.get_figure().bbox
-            drawn.append(self.get_text())
-            if min(box.x0, box.y0, canvas.x1 - box.x1, canvas.y1 - box.y1) < 0:
-                outside.append(self.get_text())
-
-    monkeypatch.setattr(Text, "draw", draw_and_measure)
-    monkeypatch.setattr(pictures, "DPI", 100)  # quicker
+    monkeypatch.setattr(drawing, "DPI", 100)  # quicker
     longest = sorted(FRAMEWORKS, key=len)[-9:]
-    out = write(invent_comparison((*longest, "softjax")), tmp_path)
+    with watch_texts() as drawn:
+        out = write(invent_comparison((*longest, "softjax")), tmp_path)
     names = {path.stem for path in out.glob("*.png")}
     assert names == {
         "accuracy",
@@ -165,8 +156,8 @@ def test_no_text_of_a_picture_leaves_its_canvas(tmp_path, monkeypatch):
         "speed",
         *(f"edge_cases-{kind.name}" for kind in KINDS),
     }
-    assert not outside
-    assert {*longest, "softjax"} <= set(drawn)
+    assert not [each.text for each in drawn if each.outside]
+    assert {*longest, "softjax"} <= {each.text for each in drawn}
     assert len(drawn) > 500
 
 
