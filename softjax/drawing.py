@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.textpath import text_to_path
 
 WIDTH = 8.3  # inches
 DPI = 200  # two pixels for each of the page, for screens that have them
@@ -23,7 +24,8 @@ BLACK, GREY = "#000000", "#767676"  # grey of 4.5 times the luminance of white
 SERIES = (BLUE, GREEN, PURPLE, BLACK, GREY)  # of lines beside the one that is spoken of, which is VERMILION
 MARKERS = "osD^v<>P"
 COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers
-LONGEST_TITLE = 90  # letters
+LONGEST_TITLE = 120  # letters
+TITLE: dict[str, Any] = {"fontsize": LARGE, "fontweight": "bold"}
 
 
 class Picture(Figure):
@@ -40,10 +42,21 @@ def start_picture(title: str, height: float, width: float = WIDTH) -> Picture:
     layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.06, hspace=0.06)
     picture = Picture(figsize=(width, height), layout=layout)
     picture.suptitle(
-        make_drawable(title, LONGEST_TITLE),
-        x=0.01, ha="left", fontsize=LARGE, fontweight="bold", parse_math=False,
-    )  # fmt: skip
+        _cut_title(make_drawable(title, LONGEST_TITLE), 72 * (width - 0.2)),
+        x=0.01,
+        ha="left",
+        parse_math=False,
+        **TITLE,
+    )
     return picture
+
+
+def _cut_title(text: str, most: float) -> str:
+    """`text`, or its beginning, so that it is at most so many points wide."""
+    font = FontProperties(size=LARGE, weight="bold")
+    while text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] > most:
+        text = text[:-2] + "…"
+    return text
 
 
 def tidy_axes(axes: Axes, *, grid: str = "") -> Axes:

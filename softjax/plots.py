@@ -57,6 +57,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
 
     Raises `InputError` if every configuration diverged.
     """
+    handles = _explain_frames(result)
     accuracy = result.val_accuracy.mean(axis=1)
     figure = start_picture(title, 5.8)
     axes = tidy_axes(figure.subplots())
@@ -75,9 +76,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
     over_seeds = ", mean over seeds" if len(result.seed) > 1 else ""
     bar.set_label(f"{name_validation(result.config.folds)} accuracy{over_seeds}", fontsize=SMALL + 0.5)
     bar.ax.tick_params(labelsize=SMALL)
-    figure.legend(
-        handles=_explain_frames(result), loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL
-    )
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL)
     return figure
 
 
@@ -374,7 +373,7 @@ def scale_templates(
 def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title: str) -> Figure:
     """A confusion matrix: the number of examples of each class (row) in each predicted class. The colour is the row share."""
     num_classes = len(class_names)
-    size = min(max(4.5, 0.55 * num_classes + 1.5), 9)
+    size = min(max(4.5, 0.55 * num_classes + 1.5), 9.0)
     figure = start_picture(title, size, size + 1.3)
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -127,7 +127,7 @@ def test_a_notebook_shows_a_figure_that_is_the_value_of_a_cell(small_result, pat
         assert isinstance(figure, Figure)
         shown, _ = DisplayFormatter().format(figure)
         assert shown["image/png"].startswith(b"\x89PNG")
-    assert figures[1].axes[0].get_title() == "mine"
+    assert figures[1].get_suptitle() == "mine"
 
 
 def test_the_table_of_a_sweep_has_its_numbers(small_result):

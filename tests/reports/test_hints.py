@@ -208,12 +208,12 @@ def test_points_that_did_not_converge_are_marked_in_table_and_picture(solved):
     assert column < 8  # those that the console shows
     assert [row[column] for row in rows] == ["no: rounding", "yes", "yes"]
     axes = plots.path(result, "title").axes[0]
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert labels.count("not converged") == 1
     opened = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
     assert [line.get_xdata().tolist() for line in opened] == [[1e-3]] * 3
     axes = plots.path(with_regs(solved, REGS, [0.2, 0.9, 0.2]), "title").axes[0]
-    assert "not converged" not in [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "not converged" not in [text.get_text() for text in axes.figure.legends[0].get_texts()]
 
 
 def test_a_command_is_changed_in_place_of_its_options():

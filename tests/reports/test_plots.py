@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.patches import Rectangle
+from support.pictures import texts_outside
 from support.results import with_grid, with_regs
 
 from softjax import SweepConfig, plots, regularization_path, sweep
@@ -12,8 +14,13 @@ from softjax.comparison.pictures import Panel, draw_dots
 
 
 def draw(figure):
-    figure.canvas.draw()
+    """The first panel of a picture, after it was drawn; no text may leave the canvas."""
+    assert texts_outside(figure) == []
     return figure.axes[0]
+
+
+def legend_of(axes):
+    return [text.get_text() for legend in axes.figure.legends for text in legend.get_texts()]
 
 
 @pytest.mark.parametrize(
@@ -40,27 +47,49 @@ def test_a_heat_map_scales_its_axes_as_the_grid_is_spaced(small_result, learning
 def test_a_heat_map_frames_the_best_cell_and_crosses_out_the_diverged(small_result):
     result = with_grid(small_result, (1e-3, 1e-2), (1.0, 10.0, 100.0), [0.1, 0.2, 0.3, 0.2, 0.5, np.nan])
     axes = draw(plots.heat_map(result, "title"))
-    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    (frame,) = [frame for frame in frames if frame.get_linewidth() > 2]
+    (frame,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert frame.get_x() < 10 < frame.get_x() + frame.get_width()
     assert frame.get_y() < 1e-2 < frame.get_y() + frame.get_height()
     assert [text.get_text() for text in axes.texts].count("×") == 1
+    assert legend_of(axes) == [
+        "best: lr 0.01, reg 10, at the edge of what was searched",
+        "5 of 6 are statistically tied",
+        "× diverged",
+    ]
 
 
-def test_a_heat_map_frames_what_is_tied_with_the_best(small_result):
+def test_a_heat_map_goes_around_what_is_tied_with_the_best(small_result):
     result = with_grid(small_result, (1e-3, 1e-2), (1.0, 10.0), [0.1, 0.5, 0.6, 0.6])
     hits = np.array([[1] * 1 + [0] * 9, [1] * 5 + [0] * 5, [1] * 6 + [0] * 4, [1] * 6 + [0] * 4])
     result = replace(result, val_hits=hits.repeat(10, axis=1))
     assert result.tied.tolist() == [False, False, True, True]
     axes = draw(plots.heat_map(result, "title"))
-    widths = sorted(patch.get_linewidth() for patch in axes.patches if isinstance(patch, Rectangle))
-    assert widths == [0.9, 2.5]
+    assert legend_of(axes)[1] == "2 of 4 are statistically tied"
+    for lines in (each for each in axes.collections if isinstance(each, LineCollection)):
+        points = np.array(lines.get_segments())  # of the upper two cells: three sides of each
+        assert len(points) == 6
+        assert (points[..., 1] > 10**-2.6).all()
+        assert np.unique(points[..., 0].round(6)).size == 3
+    everything = replace(result, val_hits=result.val_hits[:1].repeat(4, axis=0))
+    assert legend_of(draw(plots.heat_map(everything, "title")))[1] == "all are statistically tied"
+
+
+def test_a_heat_map_says_that_the_best_is_at_the_edge(small_result):
+    for accuracy, edge in (([0.1, 0.1, 0.1, 0.1, 0.5, 0.1, 0.1, 0.1, 0.1], False), ([0.5, *[0.1] * 8], True)):
+        result = with_grid(small_result, (1e-3, 1e-2, 1e-1), (1.0, 10.0, 100.0), accuracy)
+        right = np.arange(10) < 10 * np.array(accuracy)[:, None]
+        result = replace(result, val_hits=right.repeat(10, axis=1).astype(int))
+        assert ("at the edge" in legend_of(draw(plots.heat_map(result, "title")))[0]) == edge
 
 
 def test_a_drawn_search_is_a_dot_a_configuration(digits):
     config = SweepConfig(search="log_uniform", num_configs=8, num_iters=20, halvings=1)
-    axes = draw(plots.heat_map(sweep(digits, config), "title"))
-    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 8
+    result = sweep(digits, config)
+    axes = draw(plots.heat_map(result, "title"))
+    dots = [each for each in axes.collections if isinstance(each, PathCollection)]
+    assert [len(each.get_offsets()) for each in dots][:2] == [0, 8]  # diverged, drawn
+    (ring,) = dots[-1].get_offsets()
+    assert ring[0] == result.reg[result.best]
     assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
@@ -76,10 +105,10 @@ def test_a_path_shows_three_splits_the_interval_and_the_best(digits):
         result = regularization_path(digits, SweepConfig(regs=regs))
         axes = draw(plots.path(result, "title"))
         assert axes.get_xscale() == ("symlog" if 0 in regs else "log")
-        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        labels = legend_of(axes)
         assert ("not converged" in labels) == (0 in regs)  # the digits are separable
         labels = [label for label in labels if label != "not converged"]
-        assert labels[:4] == ["95 % interval", "training", "validation", "test"]
+        assert labels[:4] == ["95 % interval of the validation accuracy", "training", "validation", "test"]
         assert labels[4] == f"best: reg {result.reg[result.best]:.3g}"
 
 
@@ -87,7 +116,7 @@ def test_loss_curves_show_every_configuration_and_name_the_best(small_result):
     axes = draw(plots.loss_curves(small_result, "title"))
     assert len(axes.lines) == 6 + 2
     best = small_result.best
-    assert f"lr {small_result.learning_rate[best]:.3g}" in axes.get_legend().get_texts()[0].get_text()
+    assert f"lr {small_result.learning_rate[best]:.3g}" in legend_of(axes)[0]
     assert axes.get_yscale() == "log"
 
 
@@ -96,10 +125,9 @@ def test_many_loss_curves_are_bands_of_quantiles_under_the_best(digits):
     result = sweep(digits, SweepConfig(learning_rates=tuple(rates), regs=(0.001,), num_iters=40))
     axes = draw(plots.loss_curves(result, "title"))
     assert len(axes.lines) == 2  # the best, and its mean over steps
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels[:2] == ["90% of all 20", "50% of all 20"]
+    assert legend_of(axes)[:2] == ["90% of all 20", "50% of all 20"]
     wide, middle = (band.get_paths()[0].vertices for band in axes.collections)
-    end = result.loss_history[:, 0, -1]
+    end = result.data_loss_history[:, 0, -1]
     ranked = np.sort(np.where(np.isfinite(end), end, np.inf))
     last = middle[middle[:, 0] == middle[:, 0].max()][:, 1]
     assert last.min() == pytest.approx(ranked[4], rel=1e-6)  # the 25 % quantile of 20: the fifth
@@ -113,8 +141,29 @@ def test_a_single_loss_curve_has_neither_a_scale_of_colours_nor_a_rank(digits):
         sweep(digits, SweepConfig(learning_rates=(0.01,), regs=(0.1,), num_iters=20)), "title"
     )
     axes = draw(figure)
-    assert len(figure.axes) == 1
-    assert axes.get_legend().get_texts()[0].get_text() == "lr 0.01, reg 0.1"
+    assert [each.get_ylabel() for each in figure.axes] == [
+        "cross-entropy of the minibatch, nats",
+        "the penalty's share of the objective",
+    ]
+    assert legend_of(axes) == ["lr 0.01, reg 0.1"]
+
+
+def test_the_loss_is_drawn_apart_from_the_share_of_the_penalty(digits):
+    config = SweepConfig(learning_rates=(0.01,), regs=(0.1,), num_iters=20, keep_weights="all")
+    result = sweep(digits, config)
+    loss, share = plots.loss_curves(result, "title").axes
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), result.data_loss_history[0, 0])
+    penalty = result.loss_history[0, 0] - result.data_loss_history[0, 0]
+    np.testing.assert_allclose(
+        share.lines[0].get_ydata(), penalty / result.loss_history[0, 0], rtol=1e-4, atol=1e-6
+    )
+    assert penalty[-1] == pytest.approx(0.1 * (result.weights[0, 0] ** 2).sum(), rel=0.2)
+
+
+@pytest.mark.parametrize("options", [{"penalty": "none"}, {"regs": (0.0,)}, {"optimizer": "adamw"}])
+def test_without_a_penalty_in_the_objective_there_is_one_panel(digits, options):
+    config = SweepConfig(**({"learning_rates": (0.01,), "regs": (0.1,), "num_iters": 20} | options))
+    assert len(plots.loss_curves(sweep(digits, config), "title").axes) == 1
 
 
 def test_a_diverging_curve_does_not_flatten_the_others(digits):
@@ -129,13 +178,21 @@ def test_templates_show_every_class_on_one_scale(shape, num_classes):
     W[-1] = 1e6  # the bias is no pixel
     names = [f"class {k}" for k in range(num_classes)]
     figure = plots.templates(W, names, shape, "title")
-    figure.canvas.draw()
+    draw(figure)
     images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in figure.axes if axes.images] == names
-    assert min(image.min() for image in images) == 0
-    assert max(image.max() for image in images) == 1
-    w = W[:-1, 0].reshape(shape)
-    np.testing.assert_allclose(images[0], (w - W[:-1].min()) / np.ptp(W[:-1]))
+    w, pixels = W[:-1, 0].reshape(shape), W[:-1]
+    if len(shape) == 3:
+        np.testing.assert_allclose(images[0], (w - pixels.min()) / np.ptp(pixels))
+    else:  # around zero, in two colours
+        np.testing.assert_allclose(images[0], (1 + w / abs(pixels).max()) / 2)
+        assert figure.axes[0].images[0].get_cmap().name == "RdBu_r"
+
+
+def test_images_without_negative_values_are_grey():
+    W = np.abs(np.random.default_rng(0).normal(size=(10, 2)))
+    (image,) = plots.templates(W, ["a", "b"], (3, 3), "title").axes[0].images
+    assert image.get_cmap().name == "gray"
 
 
 @pytest.mark.parametrize("num_classes", [3, 40])
@@ -145,7 +202,13 @@ def test_a_confusion_matrix_is_coloured_by_rows(num_classes):
     axes = draw(plots.confusion(counts, [str(k) for k in range(num_classes)], "title"))
     assert axes.images[0].get_array()[0, 0] == 0.5
     assert axes.get_xlabel() == "predicted class"
-    assert len(axes.texts) == (9 if num_classes == 3 else 0)
+    assert len(axes.texts) == (4 if num_classes == 3 else 0)  # zeros are not written
+
+
+def test_the_colours_of_a_confusion_matrix_reach_to_its_largest_share():
+    axes = draw(plots.confusion(np.full((4, 4), 3), list("abcd"), "title"))
+    assert axes.images[0].norm.vmax == 0.25
+    draw(plots.confusion(np.zeros((4, 4), int), list("abcd"), "title"))
 
 
 NAN = np.nan
@@ -166,7 +229,11 @@ def test_any_sweep_that_has_a_best_is_drawn(small_result, search, learning_rates
     """Without a warning of Matplotlib's: in tests warnings are errors."""
     result = with_grid(small_result, learning_rates, regs, accuracy)
     lost = np.isnan(accuracy)[:, None, None]
-    result = replace(result, loss_history=np.where(lost, NAN, result.loss_history))
+    result = replace(
+        result,
+        loss_history=np.where(lost, NAN, result.loss_history),
+        data_loss_history=np.where(lost, NAN, result.data_loss_history),
+    )
     if search == "random":
         config = replace(result.config, search=search, num_configs=len(accuracy))
         result = replace(result, config=config, grid_shape=None)
@@ -178,9 +245,10 @@ def test_any_sweep_that_has_a_best_is_drawn(small_result, search, learning_rates
 @pytest.mark.parametrize("where", [np.s_[0], np.s_[:, 0, -1], np.s_[:, 0, 0]])
 def test_curves_of_any_losses_are_drawn(small_result, value, where):
     result = with_grid(small_result, (0.1,), (1.0, 10.0), [0.3, 0.4])
-    history = result.loss_history.copy()
-    history[where] = value
-    low, high = draw(plots.loss_curves(replace(result, loss_history=history), "title")).get_ylim()
+    histories = {name: getattr(result, name).copy() for name in ("loss_history", "data_loss_history")}
+    for history in histories.values():
+        history[where] = value
+    low, high = draw(plots.loss_curves(replace(result, **histories), "title")).get_ylim()
     assert 0 < low < high < np.inf
 
 
@@ -210,8 +278,7 @@ def test_any_class_names_and_titles_are_drawn(names):
         assert [label[:5] for label, name in zip(labels, names, strict=True) if name.isascii()] == [
             name.replace("\n", " ").replace("\t", " ")[:5] for name in names if name.isascii()
         ]
-    figure = plots.templates(np.random.default_rng(0).normal(size=(5, K)), names, (2, 2), names[0])
-    figure.canvas.draw()
+    draw(plots.templates(np.random.default_rng(0).normal(size=(5, K)), names, (2, 2), names[0]))
 
 
 def test_a_benchmark_in_which_a_panel_has_no_value_is_drawn():

@@ -25,6 +25,7 @@ FILES = {
     "classifier.npz",
     "heat_map.png",
     "loss_curves.png",
+    "loss_curves.svg",
     "templates.png",
     "confusion_matrix.png",
 }
@@ -188,9 +189,16 @@ def test_a_path_s_report_has_every_penalty_strength(digits, tmp_path):
     result = regularization_path(digits, SweepConfig(regs=(0.1, 10.0), keep_weights="all"))
     write_path(result, digits, RunFolder(tmp_path / "out"), command="softjax sweep --converge")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == FILES - {"results.csv", "cells.csv", "heat_map.png", "loss_curves.png"} | {
+    assert names == FILES - {
+        "results.csv",
+        "cells.csv",
+        "heat_map.png",
+        "loss_curves.png",
+        "loss_curves.svg",
+    } | {
         "path.csv",
         "path.png",
+        "path.svg",
         "weights.npy",
     }
     with (tmp_path / "out" / "path.csv").open() as file:
