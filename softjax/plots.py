@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import LogFormatterSciNotation, PercentFormatter
 
 from softjax.analysis import AtEdges, analyze_sweep
@@ -100,7 +100,7 @@ def _frame(width: float, label: str) -> Patch:
     return Patch(facecolor="none", edgecolor="white", linewidth=width, path_effects=_halo(width), label=label)
 
 
-def _halo(width: float) -> list[withStroke]:
+def _halo(width: float) -> list[AbstractPathEffect]:
     return [withStroke(linewidth=width + 2 * HALO, foreground=BLACK)]
 
 
@@ -182,14 +182,13 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     objective, loss = (
         history[:, result.best_seed] for history in (result.loss_history, result.data_loss_history)
     )
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        share = np.where(np.isfinite(objective), 1 - loss / objective, np.nan)
+    share = find_share(objective, loss)
     penalized = bool((np.nan_to_num(share) > LEAST_SHARE).any())
     figure = start_picture(title, 4.4)
     first, *second = figure.subplots(1, 2 if penalized else 1, squeeze=False)[0]
     colors = _draw_curves(first, result, loss)
     stable = _smooth(loss[~result.diverged[:, result.best_seed]])  # NaN after a configuration was stopped
-    first.set(yscale="log", ylim=_limit(loss[:, 0], stable), ylabel=_name_loss(result))
+    first.set(yscale="log", ylim=_limit(loss[:, 0], stable), ylabel=name_loss(result))
     first.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
     first.tick_params(which="minor", labelsize=SMALL)
     for axes in second:
@@ -206,7 +205,17 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     return figure
 
 
-def _name_loss(result: SweepResult) -> str:
+def find_share(
+    objective: Float[np.ndarray, "..."], loss: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """The share of the penalty in the objective, `loss` being the rest; NaN where that is not finite."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        share: np.ndarray = np.where(np.isfinite(objective), 1 - loss / objective, np.nan)
+    return share
+
+
+def name_loss(result: SweepResult) -> str:
+    """The loss without the penalty, with its unit."""
     return {"softmax": "cross-entropy of the minibatch, nats", "hinge": "hinge loss of the minibatch"}[
         result.config.kind
     ]

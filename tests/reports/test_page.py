@@ -100,13 +100,22 @@ def test_the_accuracy_of_a_class_is_that_of_its_predictions(report, swept, digit
 
 def test_the_quantiles_of_the_loss_curves_are_numpy_s(swept, digits):
     curves = describe_sweep_page(swept, digits, COMMAND)["curves"]
-    history = swept.loss_history.mean(axis=1)
+    history = swept.data_loss_history.mean(axis=1)
     widths = np.diff(np.unique(np.linspace(0, 100, 61).astype(int)))
     starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
     smooth = np.stack([history[:, a : a + w].mean(axis=1) for a, w in zip(starts, widths, strict=True)])
     np.testing.assert_allclose(
         curves["quantiles"][2], np.quantile(smooth, 0.5, axis=1, method="lower"), rtol=2e-3
     )
+
+
+def test_the_share_of_the_penalty_is_what_the_objective_has_more_than_the_loss(swept, digits):
+    curves = describe_sweep_page(swept, digits, COMMAND)["curves"]
+    objective, loss = (each.mean(axis=1)[:, 0] for each in (swept.loss_history, swept.data_loss_history))
+    np.testing.assert_allclose([share[0] for share in curves["share"]], 1 - loss / objective, atol=0.05)
+    assert np.ravel(curves["share_quantiles"]).max() < 1
+    none = describe_sweep_page(sweep(digits, SweepConfig((0.1,), (0.0,), num_iters=20)), digits, COMMAND)
+    assert "share" not in none["curves"]
 
 
 def test_what_diverged_is_there_without_a_number(digits):
@@ -298,4 +307,32 @@ def test_the_slider_of_a_path_moves_along_the_strengths(browser, path_report):
     slider.send_keys("\ue014")  # right
     assert read_facts(browser)["penalty strength reg"] == "0.1"
     assert browser.find_element("id", "command").text == "softjax sweep --converge --regs 0.1"
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_arrow_keys_move_on_the_heat_map(browser, report):
+    open_page(browser, report)
+    browser.execute_script("document.querySelector('#to-best').click()")
+    chart = browser.find_element("id", "main")
+    seen = []
+    for key in ("\ue014", "\ue014", "\ue012", "\ue012", "\ue013"):  # right twice, left twice, up
+        chart.send_keys(key)
+        facts = read_facts(browser)
+        seen.append((facts["learning rate lr"], facts["penalty strength reg"]))
+    best = read_page(report / "report.html")["best"]
+    lr = best // 2
+    rates, regs = ("0.001", "0.01", "0.1"), ("0.001", "1")
+    assert [reg for _, reg in seen] == ["1", "1", regs[0], regs[0], regs[0]]
+    assert {lr for lr, _ in seen[:4]} == {rates[lr]}
+    assert seen[4][0] == rates[min(lr + 1, 2)]
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_the_share_of_the_penalty_and_both_options_are_drawn(browser, report):
+    open_page(browser, report)
+    for name, marks in (("by_lr", "symbol"), ("by_reg", "symbol"), ("shares", "area")):
+        found = browser.find_elements("css selector", f"#{name} .mark-{marks} path")
+        assert found, name
     assert not browser.get_log("browser")

@@ -10,16 +10,22 @@ import altair as alt
 from softjax.drawing import BLACK, BLUE, VERMILION
 
 GREY = "#888888"  # readable on white and on black
+GRID = "#88888840"  # faint on both
 CHOSEN = "datum.config === config"
 MOST_LABELS, LABEL_WIDTH = 200, 34  # cells that are labelled; pixels of a label
 HEIGHT = 320
+AXES = {"lr": "learning rate lr", "reg": "penalty strength reg"}
 
 
 def describe_charts(page: dict[str, Any]) -> dict[str, Any]:
     """The specifications by name: those that the data of this page can fill."""
     charts = {"main": describe_search(page), "classes": _chart_classes(page)}
+    if page["kind"] == "sweep":
+        charts |= {f"by_{name}": _chart_against(page, name, title) for name, title in AXES.items()}
     if "curves" in page:
         charts["curves"] = _chart_curves(page)
+        if "share" in page["curves"]:
+            charts["shares"] = _chart_shares(page)
     if page["confusion"]:
         charts["confusion"] = _chart_confusion(page)
     return charts
@@ -47,6 +53,7 @@ def fit(chart: Any, description: str, height: int = HEIGHT, *, inside: bool = Fa
     specification: dict[str, Any] = (
         chart.properties(width="container", height=height, description=description, background="transparent")
         .configure(autosize=size)
+        .configure_axis(gridColor=GRID)
         .to_dict()
     )
     return specification
@@ -108,7 +115,6 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
         tooltip=_tooltip(page),
     )
     valid = alt.when("isValid(datum.val)")
-    frame = {"stroke": alt.value(VERMILION), "fillOpacity": alt.value(0)}
     layers = [base.mark_rect().encode(color=valid.then(_color(page)).otherwise(alt.value(GREY)))]
     if len(rows["config"]) <= MOST_LABELS:
         low, top = _find_range(page)
@@ -122,11 +128,18 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
             )
         )
     layers += [
-        base.transform_filter("datum.tied").mark_rect(strokeWidth=1.5).encode(**frame),
-        base.transform_filter(CHOSEN).mark_rect(strokeWidth=5).encode(**frame),
+        _frame(base, "datum.tied", BLACK, 3),
+        _frame(base, "datum.tied", "white", 1),
+        _frame(base, CHOSEN, BLACK, 7),
+        _frame(base, CHOSEN, "white", 4),
     ]
     height = max(HEIGHT, 26 * len(set(rows["lr"])))
     return _finish(alt.layer(*layers), page, "Accuracy of each configuration", height)
+
+
+def _frame(base: Any, which: str, color: str, width: int) -> Any:
+    """Frames around cells. Black ones under white ones are seen on any colour."""
+    return base.transform_filter(which).mark_rect(strokeWidth=width, fillOpacity=0, stroke=color)
 
 
 def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
@@ -166,32 +179,62 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
     return _finish(alt.layer(band, rule, lines, points), page, "Accuracy against the penalty strength")
 
 
+def _chart_against(page: dict[str, Any], name: str, title: str) -> dict[str, Any]:
+    """The accuracy against one of the two options, a dot for each configuration."""
+    values = page["rows"][name]
+    scale = alt.Scale(type="log") if min(values) > 0 else alt.Scale(type="symlog", constant=_least(values))
+    base = alt.Chart(named("rows")).encode(
+        x=alt.X(f"{name}:Q", title=title, scale=scale, axis=alt.Axis(format=".3~g")),
+        tooltip=_tooltip(page),
+    )
+    low, top = _find_range(page)
+    highest = max(value for value in page["rows"]["high"] if value is not None)
+    y = alt.Scale(domain=[low - 0.05 * (top - low), max(top, highest)], clamp=True, nice=False)
+    base = base.encode(y=alt.Y("val:Q", title=f"{page['validation']} accuracy", scale=y))
+    tied = alt.when("datum.tied").then(alt.value(VERMILION)).otherwise(alt.value(BLUE))
+    dots = base.mark_circle(size=60, opacity=0.7).encode(color=tied)
+    interval = (
+        base.transform_filter(CHOSEN).mark_rule(color=VERMILION, strokeWidth=2).encode(y="low:Q", y2="high:Q")
+    )
+    ring = base.transform_filter(CHOSEN).mark_point(size=200, strokeWidth=3, stroke=VERMILION)
+    return _finish(alt.layer(dots, interval, ring), page, f"Accuracy against the {title}", 220)
+
+
+def _least(values: list[float]) -> float:
+    return min((value for value in values if value > 0), default=1.0)
+
+
 def _chart_curves(page: dict[str, Any]) -> dict[str, Any]:
-    over = page["curves"]["over"]
     scale = alt.Scale(type="log", domain=page["curves"]["limits"], nice=False)
+    bands = _layer_bands(page, "bands", "curve", page["curves"]["name"], scale, ".4f")
+    return _finish(bands, page, "Loss curve of the chosen configuration, over the quantiles of all")
+
+
+def _chart_shares(page: dict[str, Any]) -> dict[str, Any]:
+    scale = alt.Scale(domain=[0, 1])
+    bands = _layer_bands(page, "share_bands", "share_curve", "the penalty's share", scale, ".1%")
+    return _finish(bands, page, "Share of the penalty in the objective, over the quantiles of all", 180)
+
+
+def _layer_bands(
+    page: dict[str, Any], quantiles: str, curve: str, title: str, scale: alt.Scale, form: str
+) -> Any:
+    """The chosen curve over the bands of all."""
+    over = page["curves"]["over"]
     x = alt.X("step:Q", title=f"step (means over {over} steps)" if over > 1 else "step")
 
     def y(name: str) -> alt.Y:
-        return alt.Y(f"{name}:Q", title="minibatch objective, nats", scale=scale)
+        return alt.Y(
+            f"{name}:Q", title=title, scale=scale, axis=alt.Axis(format="%") if "%" in form else alt.Axis()
+        )
 
-    bands = alt.Chart(named("bands")).encode(x=x)
+    bands = alt.Chart(named(quantiles)).encode(x=x)
     wide = bands.mark_area(opacity=0.15, color=BLUE, clip=True).encode(y=y("q5"), y2="q95")
     middle = bands.mark_area(opacity=0.3, color=BLUE, clip=True).encode(y=y("q25"), y2="q75")
     median = bands.mark_line(color=BLUE, strokeWidth=1, clip=True).encode(y=y("q50"))
-    tooltip = [
-        alt.Tooltip("step:Q", format=",.0f"),
-        alt.Tooltip("loss:Q", title="objective", format=".4f"),
-    ]
-    one = (
-        alt.Chart(named("curve"))
-        .mark_line(color=VERMILION, strokeWidth=2.5, clip=True)
-        .encode(x=x, y=y("loss"), tooltip=tooltip)
-    )
-    return _finish(
-        alt.layer(wide, middle, median, one),
-        page,
-        "Loss curve of the chosen configuration, over the quantiles of all",
-    )
+    tooltip = [alt.Tooltip("step:Q", format=",.0f"), alt.Tooltip("value:Q", title=title, format=form)]
+    one = alt.Chart(named(curve)).mark_line(color=VERMILION, strokeWidth=2.5, clip=True)
+    return alt.layer(wide, middle, median, one.encode(x=x, y=y("value"), tooltip=tooltip))
 
 
 def _chart_classes(page: dict[str, Any]) -> dict[str, Any]:
@@ -225,12 +268,14 @@ def _chart_confusion(page: dict[str, Any]) -> dict[str, Any]:
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", format=",")],
     )
     cells = base.mark_rect().encode(
-        color=alt.Color("share:Q", title="share of the true class", scale=alt.Scale(scheme="viridis", domain=[0, 1]))
+        color=alt.Color("share:Q", title="share of the true class", scale=alt.Scale(scheme="viridis"))
     )  # fmt: skip
     layers = [cells]
     if len(page["classes"]) <= 20:
-        color = alt.when("datum.share > 0.5").then(alt.value("black")).otherwise(alt.value("white"))
-        layers.append(base.mark_text(fontSize=10, clip=True).encode(text="count:Q", color=color))
+        most = max(max(row) / max(1, sum(row)) for counts in page["confusion"].values() for row in counts)
+        color = alt.when(f"datum.share > {most / 2}").then(alt.value("black")).otherwise(alt.value("white"))
+        filled = base.transform_filter("datum.count > 0")
+        layers.append(filled.mark_text(fontSize=10, clip=True).encode(text="count:Q", color=color))
     return _finish(
         alt.layer(*layers), page, "Confusion matrix on the test examples", max(220, 24 * len(page["classes"]))
     )

@@ -15,6 +15,7 @@ from softjax.datasets.dataset import Dataset
 from softjax.datasets.folds import name_validation
 from softjax.evaluation.metrics import confusion_matrix
 from softjax.path.result import PathResult
+from softjax.plots import LEAST_SHARE, find_share, name_loss, scale_templates
 from softjax.reports.hints import change_command
 from softjax.training.result import SweepResult
 
@@ -140,14 +141,21 @@ def _describe_ties(result: SweepResult | PathResult, what: str) -> str:
 
 
 def _describe_curves(result: SweepResult) -> dict[str, Any]:
-    """Loss curves, averaged over the seeds and over equal stretches of steps, and the quantiles of all of them at each point.
+    """Curves of the loss without the penalty, averaged over the seeds and over equal stretches of steps, and the quantiles of all
+    of them at each point; the same of the penalty's share of the objective, if there is a penalty.
 
-    What diverged counts as infinite in the quantiles, what was stopped early not at all from then on.
+    What diverged counts as infinite in the quantiles of losses, what was stopped early not at all from then on.
     """
-    history = result.loss_history.mean(axis=1, dtype=np.float64)  # (C, H)
-    points = max(min(CURVE_POINTS, history.shape[1], MOST_NUMBERS // len(history)), 2)
-    edges = np.unique(np.linspace(0, history.shape[1], points + 1).astype(int))
-    smooth = np.stack([history[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
+    losses, objectives = (
+        history.mean(axis=1, dtype=np.float64) for history in (result.data_loss_history, result.loss_history)
+    )  # (C, H)
+    points = max(min(CURVE_POINTS, losses.shape[1], MOST_NUMBERS // len(losses)), 2)
+    edges = np.unique(np.linspace(0, losses.shape[1], points + 1).astype(int))
+
+    def average(history: Float[np.ndarray, "C H"]) -> Float[np.ndarray, "C P"]:
+        return np.stack([history[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
+
+    smooth, share = average(losses), find_share(average(objectives), average(losses))
     steps = [float(result.history_steps[a:b].mean()) for a, b in pairwise(edges)]
     diverged = np.asarray(result.diverged.any(axis=1))
     low, top = _plain(np.array(_limit(smooth[~diverged], smooth[result.best])), 4)
@@ -155,13 +163,20 @@ def _describe_curves(result: SweepResult) -> dict[str, Any]:
     counted = np.where(going, np.where(np.isfinite(smooth), smooth, np.inf), np.nan)
     # what lies far above is drawn beyond the edge
     ranked = np.minimum(np.nanquantile(counted, QUANTILES, axis=0, method="lower"), 10 * top)
-    return {
+    curves = {
         "steps": steps,
         "over": int(np.diff(edges).max()),
         "limits": [low, top],
+        "name": name_loss(result),
         "loss": _plain(smooth, 4),
         "quantiles": _plain(ranked, 4),
     }
+    if (np.nan_to_num(share) > LEAST_SHARE).any():
+        known = np.where(going & np.isfinite(share), share, np.nan)
+        known[:, np.isnan(known).all(axis=0)] = 0.0
+        quantiles = np.nanquantile(known, QUANTILES, axis=0, method="lower")
+        curves |= {"share": _plain(share, 4), "share_quantiles": _plain(quantiles, 4)}
+    return curves
 
 
 def _limit(stable: Float[np.ndarray, "c P"], best: Float[np.ndarray, " P"]) -> tuple[float, float]:
@@ -206,14 +221,12 @@ def _describe_weights(result: SweepResult | PathResult, dataset: Dataset, weight
 
 
 def encode_templates(W: Float[np.ndarray, "D K"], image_shape: Sequence[int]) -> list[str]:
-    """The weights of each class as a PNG data URL, all with one scale from the smallest weight to the largest."""
-    images = W[:-1].T.astype(np.float64).reshape(-1, *image_shape)
-    low, high = images.min(), images.max()
-    scaled = (images - low) / max(high - low, np.finfo(np.float64).tiny)
+    """The weights of each class as a PNG data URL, coloured as by `softjax.plots.templates`."""
+    images, colors = scale_templates(W, image_shape)
     urls = []
-    for image in scaled:
+    for image in images:
         stream = io.BytesIO()
-        imsave(stream, np.squeeze(image), format="png", cmap="gray", vmin=0, vmax=1)
+        imsave(stream, np.squeeze(image), format="png", cmap=colors, vmin=0, vmax=1)
         urls.append("data:image/png;base64," + b64encode(stream.getvalue()).decode())
     return urls
 

@@ -28,11 +28,14 @@
     const curves = page.curves;
     const find = (matrix) => (matrix === undefined ? null : matrix[String(config)] || null);
     const counts = find(page.confusion);
+    const follow = (values) => curves.steps.map((step, i) => ({ step, value: values[i] }));
+    const quantiles = (q) => curves.steps.map((step, i) => ({ step, q5: q[0][i], q25: q[1][i], q50: q[2][i], q75: q[3][i], q95: q[4][i] }));
     return {
       rows,
-      bands: curves ? curves.steps.map((step, i) => ({ step, q5: curves.quantiles[0][i], q25: curves.quantiles[1][i],
-        q50: curves.quantiles[2][i], q75: curves.quantiles[3][i], q95: curves.quantiles[4][i] })) : [],
-      curve: curves ? curves.steps.map((step, i) => ({ step, loss: curves.loss[config][i] })) : [],
+      bands: curves ? quantiles(curves.quantiles) : [],
+      curve: curves ? follow(curves.loss[config]) : [],
+      share_bands: curves && curves.share ? quantiles(curves.share_quantiles) : [],
+      share_curve: curves && curves.share ? follow(curves.share[config]) : [],
       per_class: page.classes.map((name, k) => ({ class: name, accuracy: page.per_class[config][k],
         best: page.per_class[page.best][k], examples: page.class_sizes[k] })),
       confusion: counts ? counts.flatMap((row, i) => row.map((count, j) => ({ true: page.classes[i], predicted: page.classes[j],
@@ -49,9 +52,10 @@
         renderer: "svg", theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
     }
-    views.main.addEventListener("click", (_, item) => {
-      if (item && item.datum && Number.isInteger(item.datum.config)) choose(item.datum.config);
-    });
+    for (const view of ["main", "by_lr", "by_reg"].map((name) => views[name]).filter(Boolean))
+      view.addEventListener("click", (_, item) => {
+        if (item && item.datum && Number.isInteger(item.datum.config)) choose(item.datum.config);
+      });
     await update();
   }
 
@@ -59,7 +63,7 @@
     const filled = data(chosen);
     for (const [name, view] of Object.entries(views)) {
       view.signal("config", chosen);
-      const used = { curves: ["curve"], classes: ["per_class"], confusion: ["confusion"] }[name] || [];
+      const used = { curves: ["curve"], shares: ["share_curve"], classes: ["per_class"], confusion: ["confusion"] }[name] || [];
       for (const each of used) view.data(each, filled[each]);
       await view.runAsync();
     }
@@ -123,6 +127,21 @@
     line.querySelector("button").setAttribute("aria-pressed", String(is));
   }
 
+  // the neighbour of the chosen configuration: in a grid the next cell, else the next value of reg or lr
+  function move(name, step) {
+    const other = name === "lr" ? "reg" : "lr", line = page.grid ? rows.filter((row) => row[other] === rows[chosen][other]) : rows;
+    const order = line.map((row) => row.config).sort((a, b) => rows[a][name] - rows[b][name] || a - b);
+    choose(order[Math.min(Math.max(order.indexOf(chosen) + step, 0), order.length - 1)]);
+  }
+
+  const ARROWS = { ArrowLeft: ["reg", -1], ArrowRight: ["reg", 1], ...(isPath ? {} : { ArrowUp: ["lr", 1], ArrowDown: ["lr", -1] }) };
+
+  function moveByKey(event) {
+    if (!ARROWS[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    move(...ARROWS[event.key]);
+  }
+
   const byReg = () => rows.map((row) => row.config).sort((a, b) => rows[a].reg - rows[b].reg);
 
   function fillTable() {
@@ -177,6 +196,7 @@
   }
 
   prepareTable();
+  byId("main").addEventListener("keydown", moveByKey);
   byId("to-best").addEventListener("click", () => choose(page.best));
   byId("copy").addEventListener("click", () => navigator.clipboard && navigator.clipboard.writeText(byId("command").textContent));
   const slider = byId("slider");

@@ -26,10 +26,17 @@ FOLDER = Path(__file__).parent
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 _FIELD = re.compile(r"\$([a-z_]+)")
 SLIDER = '<label>Penalty strength <input type="range" id="slider" min="0" max="{last}" step="1"></label>'
+PAIRS = """<section aria-labelledby="pairs-title">
+<h2 id="pairs-title">Accuracy against each option</h2>
+<div id="by_lr" class="chart"></div>
+<div id="by_reg" class="chart"></div>
+<p class="note">A dot for each configuration: vermilion where it is statistically tied with the best. Ring: the chosen one, with its 95 % interval. Accuracies that are far below
+the others are at the lower edge.</p>
+</section>"""
 CURVES = """<section aria-labelledby="curves-title">
 <h2 id="curves-title">Loss curve</h2>
 <div id="curves" class="chart"></div>
-<p class="note">Line: the chosen configuration{seeds}. Bands: the middle half and nine tenths of all; thin line: their median.</p>
+{shares}<p class="note">Line: the chosen configuration{seeds}. Bands: the middle half and nine tenths of all; thin line: their median.</p>
 </section>"""
 
 
@@ -44,14 +51,31 @@ def write_page(page: dict[str, Any]) -> str:
             else " accuracy by learning rate and penalty strength"
         ),
         "slider": SLIDER.format(last=len(page["rows"]["config"]) - 1) if is_path else "",
-        "how_to_choose": "Click a point or a row of the table to choose it."
-        if is_path
-        else "Click a cell or a row of the table to choose it. Thick frame: the chosen one. Thin frames: statistically tied with the best.",
-        "curves": CURVES.format(seeds=", mean over the seeds" if page["several_seeds"] else "")
-        if "curves" in page
-        else "",
+        "how_to_choose": _explain_choice(page),
+        "pairs": "" if is_path else PAIRS,
+        "curves": _place_curves(page) if "curves" in page else "",
     }
     return write_linked_page(page, _fill("run.html", fields), describe_charts(page), _read("run.js"))
+
+
+def _explain_choice(page: dict[str, Any]) -> str:
+    if page["kind"] == "path":
+        return "Click a point or a row of the table to choose it, or move along the strengths with the arrow keys."
+    if page["grid"]:
+        return (
+            "Click a cell or a row of the table to choose it, or move with the arrow keys. Thick frame: the chosen one. Thin frames: "
+            "statistically tied with the best."
+        )
+    return (
+        "Click a dot or a row of the table to choose it, or move with the arrow keys. Ring: the chosen one. Black edges: statistically "
+        "tied with the best."
+    )
+
+
+def _place_curves(page: dict[str, Any]) -> str:
+    seeds = ", mean over the seeds" if page["several_seeds"] else ""
+    shares = '<div id="shares" class="chart"></div>\n' if "share" in page["curves"] else ""
+    return CURVES.format(seeds=seeds, shares=shares)
 
 
 def write_linked_page(
