@@ -20,7 +20,7 @@ SHOWN_DPI = 100  # of a picture in a notebook
 SMALL, MEDIUM, LARGE = 8, 9, 10  # points
 # of Okabe and Ito's palette, whose colours differ for colour-blind readers too (Color Universal Design, 2008)
 BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-BLACK, GREY = "#000000", "#767676"  # grey of 4.5 times the luminance of white
+BLACK, GREY = "#000000", "#5f5f5f"
 SERIES = (BLUE, GREEN, PURPLE, BLACK, GREY)  # of lines beside the one that is spoken of, which is VERMILION
 MARKERS = "osD^v<>P"
 COLOR_MAP = "viridis"  # lightness increases monotonically: readable in grey, and for colour-blind readers

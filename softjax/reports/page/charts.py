@@ -103,8 +103,8 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
             color=_color(page),
             tooltip=_tooltip(page),
         )
-        tied = alt.when("datum.tied").then(alt.value(BLACK)).otherwise(alt.value("transparent"))
-        dots = base.mark_circle(size=120, opacity=1).encode(stroke=tied)
+        tied = alt.when("datum.tied").then(alt.value(GREY)).otherwise(alt.value("transparent"))
+        dots = base.mark_circle(size=120, opacity=1, strokeWidth=2.5).encode(stroke=tied)
         ring = base.transform_filter(CHOSEN).mark_point(size=260, strokeWidth=4, stroke=VERMILION)
         return _finish(alt.layer(dots, ring), page, "Accuracy of each configuration")
     number = "format(datum.value, '.3~g')"

@@ -67,7 +67,7 @@ def _explain_choice(page: dict[str, Any]) -> str:
             "statistically tied with the best."
         )
     return (
-        "Click a dot or a row of the table to choose it, or move with the arrow keys. Ring: the chosen one. Black edges: statistically "
+        "Click a dot or a row of the table to choose it, or move with the arrow keys. Ring: the chosen one. Grey edges: statistically "
         "tied with the best."
     )
 
