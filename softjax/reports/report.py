@@ -120,12 +120,17 @@ def _draw_classifier(
         figure = plots.templates(weights, dataset.class_names, dataset.image_shape, title)
         figures["templates"] = (
             figure,
-            "The weights of the best classifier, one image per class. All images have the same scale.",
+            "The weights of the best classifier, one image for each class, all on the same scale."
+            + (
+                " Red: positive. Blue: negative."
+                if plots.scale_templates(weights, dataset.image_shape)[1] == plots.DIVERGING
+                else ""
+            ),
         )
     title = f"{dataset.title}: best classifier, {len(dataset.test):,} test examples"
     figures["confusion_matrix"] = (
         plots.confusion(counts, dataset.class_names, title),
-        "The best classifier on the test examples: counts. The colour is the share of the row.",
+        "The best classifier on the test examples: how many of each class it takes for which. The colour is the share of the row.",
     )
     return figures
 
@@ -154,6 +159,7 @@ def _write_readme(
     nll = ("test negative log-likelihood (nats)", f"{best['test_negative_log_likelihood']:.4f}")
     of_sweep = "seed" in contents.best
     axes = "configurations × seeds × D × K" if of_sweep else "penalty strengths × D × K"
+    first, *others = (f"![{caption}]({name}.png)\n\n{caption}" for name, caption in captions.items())
     sizes = " / ".join(f"{data[split]:,}" for split in SPLITS)
     how = [
         ("data", f"{dataset.title}, {sizes} examples, fingerprint {dataset.fingerprint}"),
@@ -174,7 +180,8 @@ def _write_readme(
         chosen=" averaged over the seeds" if of_sweep and config["num_seeds"] > 1 else "",
         whose=f"; the classifier is that of seed {best['seed']}" if of_sweep else "",
         best=table([("", ""), *contents.best_rows, nll]),
-        pictures="\n\n".join(f"![{caption}]({name}.png)\n\n{caption}" for name, caption in captions.items()),
+        first_picture=first,
+        pictures="\n\n".join(others),
         sections=contents.sections,
         scale=" · scale" if config["standardize"] else "",
         kept=""

@@ -78,11 +78,16 @@ def write_sweep(result: SweepResult, dataset: Dataset, folder: RunFolder, *, com
         figures={
             "heat_map": (
                 plots.heat_map(result, f"{dataset.title}: {validation} accuracy"),
-                f"{validation.capitalize()} accuracy of every configuration.",
+                f"{validation.capitalize()} accuracy of every configuration. Thick frame: the best."
+                + (
+                    " Thin line: around those that are statistically tied with it."
+                    if best["tied"] > 1
+                    else ""
+                ),
             ),
             "loss_curves": (
-                plots.loss_curves(result, f"{dataset.title}: training objective"),
-                "The minibatch objective of every configuration.",
+                plots.loss_curves(result, f"{dataset.title}: loss during training"),
+                "The loss of the minibatches, without the penalty; and the penalty's share of the objective, if there is one.",
             ),
         },
         weights=result.best_weights,
