@@ -17,6 +17,7 @@ from softjax.reports import markdown
 
 Rows = list[dict[str, Any]]
 WORDS = ("accepted", "rejected", "undecided", "crashed", "not applicable")
+SUMMARY = ("right gradients accepted", "large faults rejected")
 TEMPLATE = Path(__file__).parents[1] / "gradient_checkers.md"
 
 
@@ -67,14 +68,17 @@ def measure_rates(rows: Rows, checkers: Sequence[str]) -> dict[str, dict[str, tu
 
 
 def measure_shares(problems: Rows, dtype: str, checkers: Sequence[str]) -> Float[np.ndarray, "F P"]:
-    """The share of the large faults that each checker catches in a type, by fault."""
+    """Shares in a type, by checker: those of `SUMMARY`, then of each fault where it is large, how often it is caught."""
     rows = select(problems, dtype=dtype)
-    return np.array(
-        [
-            [_divide(*count_caught([row for row in rows if is_right(row) or row["claim"] == fault], checker)) for checker in checkers]
-            for fault in softmax.FAULTS
-        ]
-    )  # fmt: skip
+    large = [row for row in rows if not is_right(row) and row["large"]]
+    shares = [
+        [_share_accepted(rows, checker) for checker in checkers],
+        [_divide(sum(row["verdicts"][checker] == "rejected" for row in large), len(large)) for checker in checkers],
+    ]
+    for fault in softmax.FAULTS:
+        chosen = [row for row in rows if is_right(row) or row["claim"] == fault]
+        shares.append([_divide(*count_caught(chosen, checker)) for checker in checkers])
+    return np.array(shares)
 
 
 def list_results(rows: Rows, checkers: Sequence[str]) -> Iterator[list[Any]]:
