@@ -1,10 +1,12 @@
 """The pictures of benchmarks: how often gradient checkers catch faults, how long training steps take."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -49,7 +51,14 @@ def detection(
             text = "–" if np.isnan(share[i, j]) else f"{100 * share[i, j]:.0f}"
             color = "white" if share[i, j] < 0.6 else "black"
             axes.text(
-                j, at[i], text, ha="center", va="center_baseline", fontsize=SMALL, color=color, in_layout=False
+                j,
+                at[i],
+                text,
+                ha="center",
+                va="center_baseline",
+                fontsize=SMALL,
+                color=color,
+                in_layout=False,
             )
         axes.set_title(dtype)
         tidy_axes(axes)
@@ -70,12 +79,12 @@ def step_times(
 
     A line shows the time of `floor`, which is one of them.
     """
-    medians = {
-        name: float(np.median(times)) for group in groups.values() for name, times in group.items()
-    }
+    medians = {name: float(np.median(times)) for group in groups.values() for name, times in group.items()}
     figure = start_picture(title, ROW * (len(medians) + len(groups)) + 0.9)
     axes = tidy_axes(figure.subplots(), grid="x")
-    axes.set_xlim(0.65 * min(medians.values()), 1.9 * max(medians.values()))
+    low, high = min(medians.values()), max(medians.values())
+    room = (1.3 * high / low) ** 0.2  # on both sides, for the numbers
+    axes.set_xlim(low / room, high * room)
     axes.set_xscale("log")
     rows: list[str] = []
     for group, members in groups.items():
@@ -84,32 +93,29 @@ def step_times(
             _draw_time(axes, len(rows), members[name], name in ours, medians[floor])
             rows.append(name)
     axes.axvline(medians[floor], color="0.35", linewidth=1, linestyle="--", zorder=1)
+    right = medians[floor] ** 2 > low * high  # where there is more room on its left
     axes.annotate(
-        f"floor: {floor}", (medians[floor], 0), (5, 0), textcoords="offset points", va="center",
-        fontsize=SMALL, color="0.35",
+        f"floor: {floor}", (medians[floor], 0), (-5 if right else 5, 0), textcoords="offset points",
+        ha="right" if right else "left", va="center", fontsize=SMALL, color="0.35",
     )  # fmt: skip
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _label_logarithms(axes.xaxis)
     axes.set_xlabel("ms a step: median over the rounds, and quartiles (logarithmic scale)")
     _embolden(axes, ours)
     _head(axes, groups)
     return figure
 
 
-def _draw_time(
-    axes: Axes, row: int, times: Float[np.ndarray, " R"], ours: bool, floor: float
-) -> None:
+def _draw_time(axes: Axes, row: int, times: Float[np.ndarray, " R"], ours: bool, floor: float) -> None:
     low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
     color = VERMILION if ours else BLUE
     axes.hlines(row, low, high, color="0.45", linewidth=1.4)
     axes.plot(middle, row, "D" if ours else "o", color=color, markersize=5)
     left = middle < floor  # where the line of the floor does not cross the number
     axes.annotate(
-        f"{middle:.{1 if middle < 100 else 0}f}", (low if left else high, row), (-6 if left else 6, 0), textcoords="offset points",
+        f"{middle:#.3g}".rstrip("."), (low if left else high, row), (-6 if left else 6, 0), textcoords="offset points",
         ha="right" if left else "left", va="center", fontsize=SMALL, color=color,
     )  # fmt: skip
 
@@ -130,6 +136,7 @@ def scaling(
     others = 0
     for name in next(iter(by_size.values())):
         each = [1e3 * line[name] / size for size, line in by_size.items()]
+        style: dict[str, Any]
         if name == ours:
             style = {"color": VERMILION, "linewidth": 2.6, "marker": "D", "markersize": 6, "zorder": 4}
         else:
@@ -140,17 +147,23 @@ def scaling(
             }  # fmt: skip
             others += 1
         axes.plot(sizes, each, clip_on=False, **style)
-        ends.append((sizes[-1], each[-1], f"{each[-1]:,.0f}  {name}", str(style["color"])))
+        ends.append((float(sizes[-1]), each[-1], f"{each[-1]:,.0f}  {name}", str(style["color"])))
     axes.set_ylim(axes.get_ylim())  # they are kept from here on
     label_ends(axes, ends, 0.8 * height, bold=[text for _, _, text, _ in ends if text.endswith(f"  {ours}")])
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    _label_logarithms(axes.yaxis)
     axes.set_xlabel("configurations trained at once (logarithmic scale)")
     axes.set_ylabel("µs a step and configuration (logarithmic scale)")
     if alone:
-        line = Line2D([], [], color="0.35", linestyle="--", linewidth=1.3, label="one after another, so the time for each is always the same")
+        line = Line2D(
+            [],
+            [],
+            color="0.35",
+            linestyle="--",
+            linewidth=1.3,
+            label="one after another, so the time for each is always the same",
+        )
         figure.legend(handles=[line], loc="outside lower left", frameon=False, fontsize=SMALL)
     return figure
 
@@ -170,14 +183,18 @@ def acceptance(rates: Mapping[str, Mapping[str, tuple[float, float]]], title: st
             color = VERMILION if name == OURS else BLUE
             axes.hlines(row, *sorted((accepted, caught)), color="0.6", linewidth=1.4)
             axes.plot(accepted, row, "o", color=color, markersize=5)
-            axes.plot(caught, row, "D", color=color, markersize=8, markerfacecolor="none", markeredgewidth=1.4)
+            axes.plot(
+                caught, row, "D", color=color, markersize=8, markerfacecolor="none", markeredgewidth=1.4
+            )
         axes.set_title(where)
         tidy_axes(axes, grid="both")
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         _embolden(axes, [OURS])
-    lowest = min((100 * np.nanmin(pair) for of_checker in rates.values() for pair in of_checker.values()), default=0)
+    lowest = min(
+        (100 * np.nanmin(pair) for of_checker in rates.values() for pair in of_checker.values()), default=0
+    )
     start = max(0, 10 * (lowest // 10) - 5) if lowest > 20 else -3
     axes.set_xlim(start, 103)
     for axes in panels:
@@ -191,6 +208,14 @@ def acceptance(rates: Mapping[str, Mapping[str, tuple[float, float]]], title: st
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=SMALL)
     return figure
+
+
+def _label_logarithms(axis: Axis) -> None:
+    """Labels 1, 2, 5, 10, 20, …; over more than two decades and a half the powers of ten alone."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _embolden(axes: Axes, names: Collection[str]) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from harness import Experiment, Options, run_experiment
+from harness import Experiment, Options, recall_measured, run_experiment
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -43,7 +43,9 @@ from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
 PATH_SOLVERS = Path(__file__).with_name("path_solvers.py")
-SMALL_PROBLEM = 2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
+SMALL_PROBLEM = (
+    2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
+)
 LARGE = 100_000  # weights, from which on no start is cold
 QUICK = 5.0  # seconds; solvers that take less run three times
 SLOW = 60.0  # seconds; if softjax takes more, it runs twice
@@ -161,6 +163,7 @@ def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None
         run={"measured": measured},
         versions=describe_versions(),
         figures={"time": draw(measured, tables)},
+        curves=["time"],
     )
 
 
@@ -453,6 +456,33 @@ def summarize(
     return rows
 
 
+def describe_verdict(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> str:
+    """The report in three lines: whether softjax arrives, how fast against those that do, and who is faster and does not."""
+    ours = {name: found["softjax"] for name, found in measured.items()}
+    seconds = {name: float(np.median(each["seconds"])) for name, each in ours.items()}
+    reasons = [reason for each in ours.values() for reason in each["reasons"]]
+    gap = max(each["gap"] for each in ours.values())
+    lines = [
+        f"softjax converged for **{reasons.count('')} of {len(reasons)}** penalty strengths of {len(measured)} problems; the largest "
+        f"gap is {gap:.0e}."
+    ]
+    equals = {name: best for name in measured if (best := find_best(tables[name], tight=True))}
+    if equals:
+        ratios = [best.median / seconds[name] for name, best in equals.items()]
+        lines.append(
+            f"The fastest other solver that reached a gap of 1e-5 takes **{min(ratios):.1f} to {max(ratios):.1f} times** as long, on "
+            f"{len(equals)} of the problems; on the others none did, or was asked to."
+        )
+    faster = [
+        f"{measured[name]['title'].split(',')[0]} ({describe_solver(best)}, {best.median:.3g} s against {seconds[name]:.3g} s, gap {best.gap:.0e})"
+        for name in measured
+        if (best := find_best(tables[name], tight=False)) and best.median < seconds[name]
+    ]
+    if faster:
+        lines.append(f"With its own tolerance another solver is done earlier on {'; '.join(faster)}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
     """Seconds for each penalty strength: one panel a problem. Panels beside one another have the same seconds."""
     columns = min(len(measured), 3)
@@ -487,7 +517,13 @@ def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
         if is_drawn(timing, found)
     }
     handles = [Line2D([], [], color=VERMILION, linewidth=2.4, marker="D", markersize=4, label="softjax")]
-    handles += [Line2D([], [], markersize=3.5, linewidth=1.2, label=NAMES.get(solver, f"scikit-learn {solver}"), **look) for solver, look in LOOKS.items() if solver in seen]
+    handles += [
+        Line2D(
+            [], [], markersize=3.5, linewidth=1.2, label=NAMES.get(solver, f"scikit-learn {solver}"), **look
+        )
+        for solver, look in LOOKS.items()
+        if solver in seen
+    ]
     figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=SMALL, frameon=False)
     return figure
 
@@ -525,6 +561,7 @@ def write_readme(
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),
+        verdict=describe_verdict(measured, tables),
         summary=markdown.table(summarize(measured, tables, options.limit)),
         sections="\n\n".join(sections),
         command=about["command"],
@@ -533,4 +570,4 @@ def write_readme(
 
 
 if __name__ == "__main__":
-    run_experiment(ConvergenceOptions, compare_solvers, description=__doc__)
+    run_experiment(ConvergenceOptions, compare_solvers, recall=recall_measured, description=__doc__)
