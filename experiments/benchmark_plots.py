@@ -153,8 +153,8 @@ def scaling(
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     _label_logarithms(axes.yaxis)
-    axes.set_xlabel("configurations trained at once (logarithmic scale)")
-    axes.set_ylabel("µs a step and configuration (logarithmic scale)")
+    axes.set_xlabel("classifiers trained at once, each with its configuration (logarithmic scale)")
+    axes.set_ylabel("µs a step, for each classifier (logarithmic scale)")
     if alone:
         line = Line2D(
             [],

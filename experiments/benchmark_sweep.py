@@ -465,7 +465,7 @@ def draw(measured: Measurements) -> dict[str, Figure]:
             lines,
             SOFTJAX,
             {peer.title for peer in PEERS if peer.one},
-            f"{data}: time of a training step for each of the configurations",
+            f"{data}: time of a training step, for each of the classifiers trained at once",
         ),
     }
 

@@ -60,8 +60,8 @@ LOOKS: dict[str, dict[str, Any]] = {
     "lbfgs": {"color": BLUE, "marker": "o"},
     "newton-cg": {"color": GREEN, "marker": "s"},
     "newton-cholesky": {"color": BLACK, "marker": "^"},
-    "saga": {"color": GREY, "marker": "v", "linestyle": "--"},
-    "torch": {"color": PURPLE, "marker": "P"},
+    "saga": {"color": GREY, "marker": "x", "linestyle": ":"},
+    "torch": {"color": PURPLE, "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
 }
 """of the solvers that the picture shows; glmnet has another objective"""
 
@@ -487,7 +487,7 @@ def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
     """Seconds for each penalty strength: one panel a problem. Panels beside one another have the same seconds."""
     columns = min(len(measured), 3)
     rows = -(-len(measured) // columns)
-    title = "Seconds to the minimum for each penalty strength, from the weights of the one before"
+    title = "Softmax regression: seconds to the minimum, for each strength of the penalty in turn"
     figure = start_picture(title, 2.55 * rows + 0.8)
     panels = figure.subplots(rows, columns, sharey="row", squeeze=False)
     for axes in panels.ravel()[len(measured) :]:
