@@ -14,10 +14,12 @@ import gradient_checkers
 import harness
 import numpy as np
 import pytest
+from checkers.report import list_results, read_results
 from reproduction import published
 from support.processes import run, wait_for
 
 from softjax.drawing import start_picture
+from softjax.runs.files import write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,6 +115,23 @@ def test_a_finished_report_is_redrawn_from_its_figures(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit, match="does not hold all that its pictures show"):
         start("--redraw", recall=None)
     assert {file.name: file.read_bytes() for file in out.iterdir()} == after
+
+
+def test_the_verdicts_of_checkers_are_read_back_as_they_were_written(tmp_path):
+    verdicts = {"softjax": "accepted", "ten entries": "rejected"}
+    known = {"library": "SciPy", "function": "f", "dtype": "float64", "claim": "right, l2", "bounds": 0.5}
+    row = known | {
+        "large": False,
+        "relative": 1e-3,
+        "verdicts": verdicts,
+        "why": {"softjax": "it agrees, wholly"},
+    }
+    problem = known | {"library": "softmax problems", "large": True, "verdicts": {"softjax": "rejected"}}
+    write_table(tmp_path / "results.csv", list_results([row, problem], list(verdicts)))
+    (first, second), checkers = read_results(tmp_path / "results.csv")
+    assert checkers == list(verdicts)
+    assert first == row
+    assert {name: second[name] for name in problem} == problem
 
 
 @pytest.mark.parametrize(
