@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from harness import COURSE_GRID, DatasetOptions, Experiment, run_experiment
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from softjax import Dataset, Split, SweepConfig, sweep
 from softjax.cli.console import print_table
@@ -32,6 +33,7 @@ from softjax.objective.scores import matmul
 from softjax.progress import progress_bar
 from softjax.ranges import format_range
 from softjax.reports import markdown
+from softjax.runs.files import read_text
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,11 @@ class Peer:
     one: bool = False
     package: str | None = None
 
+    @property
+    def in_sizes(self) -> bool:
+        """Whether it is timed for other numbers of configurations too."""
+        return not self.one and self.title not in (FLOORS[1], NUMPY_PRODUCTS)
+
 
 SOFTJAX, EXERCISE, TORCH, VMAP = (
     "softjax.sweep",
@@ -255,6 +262,8 @@ SOFTJAX, EXERCISE, TORCH, VMAP = (
 )
 FLOORS = ("the two products alone, JAX, W (C·K, D)", "the two products alone, JAX, W (D, C·K)")
 NUMPY_PRODUCTS = "the two products alone, NumPy"
+WITHOUT_REPLACEMENT = f"{EXERCISE}, minibatches without replacement"
+OTHER_TYPES = ("float64", "bfloat16")
 PEERS = [
     Peer(FLOORS[0], partial(prepare_products, rows=True)),
     Peer(FLOORS[1], partial(prepare_products, rows=False)),
@@ -266,7 +275,7 @@ PEERS = [
     Peer(TORCH, prepare_torch_one, one=True, package="torch"),
     Peer(EXERCISE, partial(prepare_numpy_one, dtype="float64"), one=True),
     Peer(
-        f"{EXERCISE}, minibatches without replacement",
+        WITHOUT_REPLACEMENT,
         partial(prepare_numpy_one, dtype="float64", replacement=False),
         one=True,
     ),
@@ -290,7 +299,7 @@ def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
     dataset = experiment.dataset
     assert dataset is not None
     peers = [peer for peer in PEERS if is_installed(peer)]
-    batched = [peer for peer in peers if not peer.one and peer.title not in (FLOORS[1], NUMPY_PRODUCTS)]
+    batched = [peer for peer in peers if peer.in_sizes]
     processes = experiment.keep("processes", partial(run_processes, options))
     total = (len(peers) + len(VARIANTS)) * options.num_rounds + 3 * len(batched) * len(options.sizes)
     with progress_bar(total, unit="turn", desc="measuring") as bar:
@@ -315,7 +324,8 @@ def benchmark(options: BenchmarkOptions, experiment: Experiment) -> None:
             work = Work(few, replace(COURSE_GRID, learning_rates=rates, regs=(2.5e4,)))
             turns = keep_turns(f"size-{size}", work, batched, 3)
             medians = {title: float(np.median(values)) for title, values in turns.items()}
-            one = {peer.title: float(np.median(times[peer.title])) / 100 * size for peer in peers if peer.one}
+            alone = [peer.title for peer in PEERS if peer.one and peer.title in times]
+            one = {title: float(np.median(times[title])) / 100 * size for title in alone}
             by_size[size] = medians | one
     write(options, experiment, Measurements(dataset, times, by_size, processes))
 
@@ -420,21 +430,55 @@ def write(options: BenchmarkOptions, experiment: Experiment, measured: Measureme
         "products_gflops": measured.products_gflops,
         "evaluation_gflops": measured.evaluation_gflops,
     }
-    title = measured.dataset.title
-    peers = f"{title}: a step of {COURSE_GRID.num_configurations} configurations"
-    sizes = f"{title}: a step by the number of configurations"
     packages = {peer.package for peer in PEERS if peer.package and is_installed(peer)}
     experiment.write(
         partial(write_readme, options, measured),
         versions={package: version(package) for package in packages},
         files={"results.json": json.dumps(results, indent=1) + "\n"},
-        figures={
-            "peers": benchmark_plots.step_times(measured.times, SOFTJAX, measured.floor, peers),
-            "sizes": benchmark_plots.scaling(measured.by_size, SOFTJAX, sizes),
-        },
+        figures=draw(measured),
+        curves=["sizes"],
     )
     print_table(tabulate_times(measured.times))
     print(f"\n{100 * np.median(measured.share):.0f} % of the rate of the products")
+
+
+def draw(measured: Measurements) -> dict[str, Figure]:
+    """The pictures: the steps of 100 configurations, and the time of one configuration by how many are trained at once."""
+    data, C = measured.dataset.title, COURSE_GRID.num_configurations
+    other = {title for title in measured.times if any(word in title for word in OTHER_TYPES)}
+    groups = {
+        "in float32:": {title: times for title, times in measured.times.items() if title not in other},
+        "in another type, which is other work:": {
+            title: measured.times[title] for title in measured.times if title in other
+        },
+    }
+    ours = [title for title in measured.times if title.startswith(SOFTJAX)]
+    lines = {
+        size: {title: ms for title, ms in line.items() if title != WITHOUT_REPLACEMENT}
+        for size, line in measured.by_size.items()
+    }
+    return {
+        "peers": benchmark_plots.step_times(
+            groups, ours, measured.floor, f"{data}: one training step of {C} softmax classifiers"
+        ),
+        "sizes": benchmark_plots.scaling(
+            lines,
+            SOFTJAX,
+            {peer.title for peer in PEERS if peer.one},
+            f"{data}: time of a training step, for each of the classifiers trained at once",
+        ),
+    }
+
+
+def recall(folder: Path, finished: dict[str, Any]) -> dict[str, Any]:
+    """The stages of a finished report. Of the times by the number of configurations it holds the medians."""
+    results = json.loads(read_text(folder / "results.json"))
+    timed = {peer.title for peer in PEERS if peer.in_sizes}
+    sizes = {
+        f"size-{size}": {title: [ms] for title, ms in line.items() if title in timed}
+        for size, line in results["milliseconds_by_configurations"].items()
+    }
+    return sizes | {"turns": results["milliseconds_a_step"], "processes": results["processes"]}
 
 
 def write_readme(options: BenchmarkOptions, measured: Measurements, about: dict[str, Any]) -> str:
@@ -453,6 +497,7 @@ def write_readme(options: BenchmarkOptions, measured: Measurements, about: dict[
         num_configs=COURSE_GRID.num_configurations,
         batch_size=COURSE_GRID.batch_size,
         share=f"{100 * middle:.0f}",
+        verdict=describe_sizes(measured.by_size),
         share_low=f"{100 * low:.0f}",
         share_high=f"{100 * high:.0f}",
         products_rate=f"{measured.products_gflops:.0f}",
@@ -468,7 +513,26 @@ def write_readme(options: BenchmarkOptions, measured: Measurements, about: dict[
         date=about["date"],
         device=f"{device['count']} × {device['kind']}, {device['cpu_cores']} CPU cores, {device['machine']}",
         versions=", ".join(f"{name} {number}" for name, number in about["versions"].items()),
-        fingerprint=dataset.fingerprint,
+        fingerprint=about["dataset"]["fingerprint"],
+    )
+
+
+def describe_sizes(by_size: dict[int, dict[str, float]]) -> str:
+    """What more configurations cost: softjax's least time of one, that of the most, and who is faster where."""
+    each = {size: 1e3 * line[SOFTJAX] / size for size, line in by_size.items()}
+    least, most = min(each, key=each.__getitem__), max(each)
+    text = (
+        f"One configuration of {least:,} trained at once takes {each[least]:,.0f} µs a step; one of {most:,} takes "
+        f"{each[most] / each[least]:.1f} times as long."
+    )
+    faster: dict[str, list[str]] = {}
+    for size, line in by_size.items():
+        for title in set(line) - set(FLOORS):
+            if line[title] < line[SOFTJAX]:
+                faster.setdefault(title, []).append(f"{size:,}")
+    return text + "".join(
+        f" “{title}” is faster than `softjax.sweep` with {' and '.join(sizes)} configurations."
+        for title, sizes in sorted(faster.items())
     )
 
 
@@ -482,7 +546,7 @@ def tabulate_times(times: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
         ratio = format_ratio(values, times[SOFTJAX])
         rows.append((title, f"{middle:.1f}", f"{low:.1f} to {high:.1f}", ratio, f"{1.5 * middle:.0f}"))
-    missing = [peer.title for peer in PEERS if not is_installed(peer)]
+    missing = [peer.title for peer in PEERS if peer.title not in times]
     return rows + [(title, "not installed", "", "", "") for title in missing]
 
 
@@ -521,4 +585,6 @@ def tabulate_sizes(by_size: dict[int, dict[str, float]]) -> list[tuple[str, ...]
 
 
 if __name__ == "__main__":
-    run_experiment(BenchmarkOptions, benchmark, load=BenchmarkOptions.load, description=__doc__)
+    run_experiment(
+        BenchmarkOptions, benchmark, load=BenchmarkOptions.load, recall=recall, description=__doc__
+    )

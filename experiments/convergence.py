@@ -28,21 +28,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from harness import Experiment, Options, run_experiment
+from harness import Experiment, Options, recall_measured, run_experiment
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from path_solvers import SOLVERS, has_glmnet
 from scipy.special import log_softmax
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from softjax import PathConfig, load_dataset
-from softjax.drawing import VERMILION
+from softjax.drawing import BLACK, BLUE, GREEN, GREY, PURPLE, SMALL, VERMILION, start_picture, tidy_axes
 from softjax.ranges import parse_range
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
 PATH_SOLVERS = Path(__file__).with_name("path_solvers.py")
-SMALL = 2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
+SMALL_PROBLEM = (
+    2000  # weights K · D, up to which newton-cholesky, cold starts and tight tolerances are timed too
+)
 LARGE = 100_000  # weights, from which on no start is cold
 QUICK = 5.0  # seconds; solvers that take less run three times
 SLOW = 60.0  # seconds; if softjax takes more, it runs twice
@@ -53,7 +56,14 @@ SolverName = Literal["lbfgs", "newton-cg", "newton-cholesky", "saga", "torch", "
 SOLVER_NAMES: tuple[SolverName, ...] = ("lbfgs", "newton-cg", "newton-cholesky", "saga", "torch", "glmnet")
 NAMES = {"torch": "PyTorch LBFGS", "glmnet": "glmnet (bias not penalized)"}
 MODULES = {"scikit-learn": "sklearn"}
-MARKERS = {"lbfgs": "o", "newton-cg": "s", "newton-cholesky": "^", "saga": "v", "torch": "D"}
+LOOKS: dict[str, dict[str, Any]] = {
+    "lbfgs": {"color": BLUE, "marker": "o"},
+    "newton-cg": {"color": GREEN, "marker": "s"},
+    "newton-cholesky": {"color": BLACK, "marker": "^"},
+    "saga": {"color": GREY, "marker": "x", "linestyle": ":"},
+    "torch": {"color": PURPLE, "marker": "o", "markerfacecolor": "white", "linestyle": "--"},
+}
+"""of the solvers that the picture shows; glmnet has another objective"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class Problem:
     @property
     def small(self) -> bool:
         """Whether all solvers can be timed in all ways."""
-        return self.num_weights <= SMALL
+        return self.num_weights <= SMALL_PROBLEM
 
     def certify(
         self, W: Float[np.ndarray, "R D K"], penalize_bias: bool
@@ -153,6 +163,7 @@ def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None
         run={"measured": measured},
         versions=describe_versions(),
         figures={"time": draw(measured, tables)},
+        curves=["time"],
     )
 
 
@@ -445,39 +456,83 @@ def summarize(
     return rows
 
 
+def describe_verdict(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> str:
+    """The report in three lines: whether softjax arrives, how fast against those that do, and who is faster and does not."""
+    ours = {name: found["softjax"] for name, found in measured.items()}
+    seconds = {name: float(np.median(each["seconds"])) for name, each in ours.items()}
+    reasons = [reason for each in ours.values() for reason in each["reasons"]]
+    gap = max(each["gap"] for each in ours.values())
+    lines = [
+        f"softjax converged for **{reasons.count('')} of {len(reasons)}** penalty strengths of {len(measured)} problems; the largest "
+        f"gap is {gap:.0e}."
+    ]
+    equals = {name: best for name in measured if (best := find_best(tables[name], tight=True))}
+    if equals:
+        ratios = [best.median / seconds[name] for name, best in equals.items()]
+        lines.append(
+            f"The fastest other solver that reached a gap of 1e-5 takes **{min(ratios):.1f} to {max(ratios):.1f} times** as long, on "
+            f"{len(equals)} of the problems; on the others none did, or was asked to."
+        )
+    faster = [
+        f"{measured[name]['title'].split(',')[0]} ({describe_solver(best)}, {best.median:.3g} s against {seconds[name]:.3g} s, gap {best.gap:.0e})"
+        for name in measured
+        if (best := find_best(tables[name], tight=False)) and best.median < seconds[name]
+    ]
+    if faster:
+        lines.append(f"With its own tolerance another solver is done earlier on {'; '.join(faster)}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def draw(measured: dict[str, Any], tables: dict[str, list[Timing]]) -> Figure:
-    """Seconds for each penalty strength: one panel a problem."""
-    figure = Figure(figsize=(10, 3.2 * ((len(measured) + 2) // 3)), layout="constrained")
-    panels = figure.subplots((len(measured) + 2) // 3, min(len(measured), 3), squeeze=False).ravel()
-    for axes in panels[len(measured) :]:
+    """Seconds for each penalty strength: one panel a problem. Panels beside one another have the same seconds."""
+    columns = min(len(measured), 3)
+    rows = -(-len(measured) // columns)
+    title = "Softmax regression: seconds to the minimum, for each strength of the penalty in turn"
+    figure = start_picture(title, 2.55 * rows + 0.8)
+    panels = figure.subplots(rows, columns, sharey="row", squeeze=False)
+    for axes in panels.ravel()[len(measured) :]:
         axes.set_axis_off()
-    for axes, (name, found) in zip(panels, measured.items(), strict=False):
+    for axes, (name, found) in zip(panels.ravel(), measured.items(), strict=False):
         regs = np.array(found["regs"])
         for timing in tables[name]:
-            solver, _, start = timing.solver.partition(" ")
-            if (
-                solver == "glmnet"
-                or start == "cold"
-                or timing.tight != (found["num_weights"] <= SMALL and solver != "saga")
-            ):
-                continue
-            each = np.array(timing.each)
-            axes.plot(
-                regs[: len(each)], each, marker=MARKERS[solver], markersize=3, linewidth=1, color="0.45",
-                label=NAMES.get(solver, solver),
-            )  # fmt: skip
-        axes.plot(regs, found["softjax"]["each"], color=VERMILION, linewidth=2, marker=".", label="softjax")
+            if is_drawn(timing, found):
+                solver = timing.solver.partition(" ")[0]
+                each = timing.each
+                axes.plot(regs[: len(each)], each, markersize=3.5, linewidth=1.2, **LOOKS[solver])
+        axes.plot(
+            regs, found["softjax"]["each"], color=VERMILION, linewidth=2.4, marker="D", markersize=4, zorder=4
+        )
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(found["title"].replace(", ", "\n", 1), fontsize=9)
-        axes.set_xlabel("penalty strength reg")
-        axes.set_ylabel("seconds (log scale)")
-        axes.grid(color="0.93")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False
-    )
-    figure.suptitle("Seconds for each penalty strength, started from the one before")
+        axes.set_title(found["title"].replace(", ", "\n", 1), parse_math=False)
+        tidy_axes(axes, grid="both")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("seconds (logarithmic scale)")
+    for axes in panels[-1]:
+        axes.set_xlabel("penalty strength reg (logarithmic scale)")
+    seen = {
+        timing.solver.partition(" ")[0]
+        for name, found in measured.items()
+        for timing in tables[name]
+        if is_drawn(timing, found)
+    }
+    handles = [Line2D([], [], color=VERMILION, linewidth=2.4, marker="D", markersize=4, label="softjax")]
+    handles += [
+        Line2D(
+            [], [], markersize=3.5, linewidth=1.2, label=NAMES.get(solver, f"scikit-learn {solver}"), **look
+        )
+        for solver, look in LOOKS.items()
+        if solver in seen
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=SMALL, frameon=False)
     return figure
+
+
+def is_drawn(timing: Timing, found: dict[str, Any]) -> bool:
+    """Whether the picture shows it: started from the strength before, and on small problems with tight tolerances."""
+    solver, _, start = timing.solver.partition(" ")
+    tight = found["num_weights"] <= SMALL_PROBLEM and solver != "saga"
+    return solver in LOOKS and start != "cold" and timing.tight == tight
 
 
 def write_readme(
@@ -506,6 +561,7 @@ def write_readme(
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),
+        verdict=describe_verdict(measured, tables),
         summary=markdown.table(summarize(measured, tables, options.limit)),
         sections="\n\n".join(sections),
         command=about["command"],
@@ -514,4 +570,4 @@ def write_readme(
 
 
 if __name__ == "__main__":
-    run_experiment(ConvergenceOptions, compare_solvers, description=__doc__)
+    run_experiment(ConvergenceOptions, compare_solvers, recall=recall_measured, description=__doc__)

@@ -15,13 +15,23 @@ from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import benchmark_plots
 from checkers import softmax
 from checkers.judge import judge_library
 from checkers.peers import CHECKERS
 from checkers.registry import ALL_TYPES, LIBRARIES, is_installed, list_functions
-from checkers.report import Rows, list_results, measure_rates, measure_shares, write_readme
+from checkers.report import (
+    SUMMARY,
+    Rows,
+    list_faults,
+    list_results,
+    measure_rates,
+    measure_shares,
+    read_results,
+    write_readme,
+)
 from harness import Experiment, Options, run_experiment
 
 from softjax import InputError
@@ -62,34 +72,67 @@ class CheckersOptions(Options):
 
 def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
     """Asks every checker about every claim, and writes the report."""
-    checkers = [name for name, checker in CHECKERS.items() if find_spec(checker.needs) is not None]
+    checkers = experiment.keep("checkers", list_checkers)
+    libraries = experiment.keep("libraries", lambda: list(filter(is_installed, options.libraries)))
     rows: Rows = []
-    for library in filter(is_installed, options.libraries):
-        functions = list_functions(library)
-        if options.num_functions is not None:
-            functions = functions[:: -(-len(functions) // options.num_functions)]
-        judge = partial(judge_library, functions, checkers, options.faults_per_function)
-        rows += experiment.keep(name_stage(library), partial(judge, options.jobs, options.limit_seconds))
+    for library in libraries:
+        rows += experiment.keep(name_stage(library), partial(judge, library, checkers, options))
     asked = tuple(name for name in softmax.ASKED if name in checkers)
     problems: Rows = []
     for dtype in ALL_TYPES if options.num_problems else ():
-        judge = partial(softmax.judge_problems, dtype, options.num_problems, asked)
+        ask = partial(softmax.judge_problems, dtype, options.num_problems, asked)
         problems += experiment.keep(
-            name_stage(f"softmax {dtype}"), partial(judge, options.jobs, options.limit_seconds)
+            name_stage(f"softmax {dtype}"), partial(ask, options.jobs, options.limit_seconds)
         )
     missing = [name for name in CHECKERS if name not in checkers]
-    missing += [f"the functions of {name}" for name in options.libraries if not is_installed(name)]
-    figures = {"checkers": benchmark_plots.acceptance(measure_rates(rows, checkers))}
+    missing += [f"the functions of {name}" for name in options.libraries if name not in libraries]
+    tables = {"results": list_results([*rows, *problems], checkers)}
+    title = "Gradient checkers: right gradients accepted, planted faults caught"
+    figures = {"checkers": benchmark_plots.acceptance(measure_rates(rows, checkers), title)}
     if problems:
-        title = "Softmax problems: large faults caught, in per cent"
-        shares = {dtype: measure_shares(problems, dtype, asked) for dtype in ALL_TYPES}
-        figures["detection"] = benchmark_plots.detection(shares, list(softmax.FAULTS), asked, title)
+        tables["softmax"] = list_faults(problems, asked)
+        figures["detection"] = benchmark_plots.detection(
+            {dtype: measure_shares(problems, dtype, asked) for dtype in ALL_TYPES},
+            [*SUMMARY, *softmax.FAULTS],
+            asked,
+            len(SUMMARY),
+            "large faults caught, by kind:",
+            "Gradient checks of the softmax objective: right ones accepted, faults caught, in per cent",
+        )
     experiment.write(
         partial(write_readme, options, rows, problems, checkers, asked, missing),
         versions=find_versions(),
-        tables={"results": list_results([*rows, *problems], checkers)},
+        tables=tables,
         figures=figures,
     )
+
+
+def list_checkers() -> list[str]:
+    """The checkers that are installed."""
+    return [name for name, checker in CHECKERS.items() if find_spec(checker.needs) is not None]
+
+
+def judge(library: str, checkers: list[str], options: CheckersOptions) -> Rows:
+    """What the checkers say about the functions of a library."""
+    functions = list_functions(library)
+    if options.num_functions is not None:
+        functions = functions[:: -(-len(functions) // options.num_functions)]
+    return judge_library(
+        functions, checkers, options.faults_per_function, options.jobs, options.limit_seconds
+    )
+
+
+def recall(folder: Path, finished: dict[str, Any]) -> dict[str, Any]:
+    """The stages of a finished report."""
+    rows, checkers = read_results(folder / "results.csv")
+    stages: dict[str, Any] = {"checkers": checkers, "libraries": []}
+    for row in rows:
+        softmaxes = row["library"] == softmax.LIBRARY
+        name = name_stage(f"softmax {row['dtype']}" if softmaxes else row["library"])
+        if not softmaxes and name not in stages:
+            stages["libraries"].append(row["library"])
+        stages.setdefault(name, []).append(row)
+    return stages
 
 
 def name_stage(text: str) -> str:
@@ -108,4 +151,4 @@ def find_versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run_experiment(CheckersOptions, run_checkers, description=__doc__)
+    run_experiment(CheckersOptions, run_checkers, recall=recall, description=__doc__)

@@ -1,15 +1,17 @@
 """The common parts of all experiments: the folder of the report, its saved stages, and its files.
 
 An experiment is a function of its options and an `Experiment`. Each stage is saved in OUT.partial when it ends. After Ctrl-C
-or a kill, the same command with --resume continues from there and computes no finished stage again.
+or a kill, the same command with --resume continues from there and computes no finished stage again. --redraw writes a finished
+report again, its texts and pictures, from the stages that it holds.
 """
 
 import json
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,11 +30,11 @@ from softjax.progress import progress_bar
 from softjax.ranges import parse_range
 from softjax.reports.environment import describe_environment
 from softjax.runs.checkpoint import Checkpoint, describe_data, identify
-from softjax.runs.files import write_table, write_text
-from softjax.runs.run_folder import RunFolder
+from softjax.runs.files import read_text, write_table, write_text
+from softjax.runs.run_folder import RunFolder, UnfinishedRunError
 from softjax.training.checkpoint import estimate_bytes
 
-PLACES = ("out", "overwrite", "resume", "data_dir", "sources")  # the results do not depend on these
+PLACES = ("out", "overwrite", "resume", "redraw", "data_dir", "sources")  # the results do not depend on these
 FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 COURSE_GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"),
@@ -53,6 +55,9 @@ class Options:
     """Replace an earlier report there, and discard an unfinished run."""
     resume: bool = False
     """Continue an interrupted run with these options. If its report is complete, nothing is done."""
+    redraw: bool = False
+    """Write the report again, with its pictures, from the figures of the finished one; nothing is measured. The other options
+    are those of the finished one."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,28 @@ Chosen = TypeVar("Chosen", bound=Options)
 Value = TypeVar("Value")
 
 
+Stages = Mapping[str, Any]
+Recall = Callable[[Path, dict[str, Any]], Stages]
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """A running experiment: its folder, its data set if it has one, and the command that regenerates it."""
+    """A running experiment: its folder, its data set if it has one, and the command that regenerates it.
+
+    Where a report is redrawn, `finished` is its run.json, and `stages` what it holds of each stage.
+    """
 
     options: Options
     dataset: Dataset | None
     command: str
+    finished: dict[str, Any] | None = None
+    stages: Stages = field(default_factory=dict)
 
     @cached_property
     def folder(self) -> RunFolder:
         """The folder of the report."""
-        return RunFolder(self.options.out, self.options.overwrite, self.options.resume)
+        options = self.options
+        return RunFolder(options.out, options.overwrite or options.redraw, options.resume)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -106,7 +121,14 @@ class Experiment:
         return self.folder.checkpoint.stage(name).exists
 
     def keep(self, name: str, compute: Callable[[], Any]) -> Any:
-        """The result of `compute`, after a round trip through JSON. It is computed once, and then read from the stage `name`."""
+        """The result of `compute`, after a round trip through JSON. It is computed once, and then read from the stage `name`.
+
+        Where the report is redrawn, it is what the finished report holds of the stage.
+        """
+        if self.finished is not None:
+            if name not in self.stages:
+                raise InputError(f"--redraw: the report in {self.options.out} does not hold the stage {name}")
+            return self.stages[name]
         stage = self._stage(name, self.identity)
         if not stage.has("state"):
             content = json.dumps(compute(), default=_plain)
@@ -152,6 +174,8 @@ class Experiment:
     ) -> None:
         """Writes the report: README.md, run.json, tables as CSV and pictures. If one of them fails, nothing is written.
 
+        Where it is redrawn, README.md and pictures are new, and the other files of the finished report stay as they are.
+
         **Arguments:**
 
         - `readme`: returns the text of README.md, given the contents of run.json.
@@ -160,11 +184,7 @@ class Experiment:
         - `tables`, `figures`: by name, without the endings .csv and .png; `curves`: of the figures, those that get an .svg, too.
         - `files`: texts by name, with the ending.
         """
-        about: dict[str, Any] = {"command": self.command, "config": self.settings}
-        if self.dataset is not None:
-            about["dataset"] = describe_data(self.dataset)
-        about |= dict(run or {}) | describe_environment()
-        about["versions"] |= dict(versions or {})
+        about = self.finished or self._describe(dict(run or {}), dict(versions or {}))
         with self.folder.write() as out:
             for name, rows in (tables or {}).items():
                 write_table(out / f"{name}.csv", rows)
@@ -174,7 +194,17 @@ class Experiment:
                 write_text(out / name, text)
             content = json.dumps(about, indent=2, ensure_ascii=False, default=_plain)
             write_text(out / "run.json", content + "\n")
+            if self.finished is not None:
+                _keep_files(self.options.out, out)
             write_text(out / "README.md", readme(about))
+
+    def _describe(self, run: dict[str, Any], versions: dict[str, str]) -> dict[str, Any]:
+        about: dict[str, Any] = {"command": self.command, "config": self.settings}
+        if self.dataset is not None:
+            about["dataset"] = describe_data(self.dataset)
+        about |= run | describe_environment()
+        about["versions"] |= versions
+        return about
 
     def _stage(self, name: str, identity: dict[str, Any], needed_bytes: int = 0) -> Checkpoint:
         stage = self.folder.checkpoint.stage(name)
@@ -190,6 +220,7 @@ def run_experiment(
     run: Callable[[Chosen, Experiment], None],
     *,
     load: Callable[[Chosen], Dataset] | None = None,
+    recall: Recall | None = None,
     description: str | None = None,
 ) -> None:
     """Runs the experiment as a command: reads its options, runs it, prints the path of the report, and ends the process.
@@ -199,6 +230,7 @@ def run_experiment(
     - `options_type`: a frozen dataclass of options.
     - `run`: the experiment.
     - `load`: loads its data set.
+    - `recall`: the stages of a finished report, given its folder and run.json, for --redraw. Without it there is no redrawing.
     - `description`: for --help.
 
     The exit code is 1 after an error in the input, which is printed in one line, and 130 after Ctrl-C.
@@ -207,6 +239,9 @@ def run_experiment(
     with handle_signals() as stop:
         try:
             options = tyro.cli(options_type, description=description, config=FLAGS)
+            if options.redraw:
+                print(f"redrawn: {redraw(options, run, load, recall) / 'README.md'}")
+                return
             surroundings.start_jax()
             words = [word for word in sys.argv[1:] if word != "--resume"]
             command = shlex.join(["python", f"experiments/{Path(sys.argv[0]).name}", *words])
@@ -224,6 +259,54 @@ def run_experiment(
             if not stop.requested and not isinstance(error, KeyboardInterrupt):
                 raise
             sys.exit(128 + (stop.requested or signal.SIGINT))
+
+
+def redraw(
+    options: Chosen,
+    run: Callable[[Chosen, Experiment], None],
+    load: Callable[[Chosen], Dataset] | None,
+    recall: Recall | None,
+) -> Path:
+    """Writes a finished report again. Its figures, command, versions and date stay those of the run. Returns its folder.
+
+    Raises `InputError` if there is no finished report, or if it does not hold its stages.
+    """
+    if recall is None:
+        raise InputError("--redraw: the report of this experiment does not hold all that its pictures show")
+    try:
+        finished = json.loads(read_text(options.out / "run.json"))
+        stages = recall(options.out, finished)
+        settings = finished["config"]
+        title = finished["dataset"]["title"] if load is not None else ""
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"--redraw: {options.out} holds no finished report of this experiment") from error
+    known = {each.name for each in fields(options)} - set(PLACES)
+    found: dict[str, Any] = {name: settings[name] for name in known & set(settings)}
+    tuples = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    options = replace(options, **(found | tuples))
+    dataset = load(options) if load is not None else None
+    if dataset is not None and dataset.title != title:
+        raise InputError(f"--redraw: the report is about {title}, not {dataset.title}")
+    experiment = Experiment(options, dataset, finished["command"], finished, stages)
+    folder = experiment.folder
+    if folder.checkpoint.exists:
+        raise UnfinishedRunError(f"{folder.partial} holds an unfinished run")
+    with folder.lock():
+        run(options, experiment)
+    return options.out
+
+
+def recall_measured(folder: Path, finished: dict[str, Any]) -> Stages:
+    """The stages of a report whose run.json has them by name, as `measured`."""
+    measured: Stages = finished["measured"]
+    return measured
+
+
+def _keep_files(earlier: Path, new: Path) -> None:
+    """Copies what a redrawn report keeps: all but its text and pictures."""
+    for file in earlier.iterdir():
+        if file.is_file() and file.name != "README.md" and file.suffix not in (".png", ".svg"):
+            shutil.copyfile(file, new / file.name)
 
 
 def _plain(value: Any) -> Any:

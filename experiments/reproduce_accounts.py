@@ -66,6 +66,7 @@ def reproduce(config: Config, experiment: Experiment) -> None:
         run={"seconds": {name: asdict(result.seconds) for name, result in results.items()}},
         tables=tables,
         figures=draw(facts),
+        curves=["loss_curves"],
         files={"measurements.json": json.dumps(measured).replace("NaN", "null") + "\n"},
     )
     print(f"{sum(row.agrees == 'yes' for row in rows)} of {len(rows)} rows agree")

@@ -4,6 +4,7 @@ A page shows a picture 830 pixels wide, so at WIDTH inches a point of type is 1.
 """
 
 import io
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,47 @@ def make_drawable(text: str, most: int) -> str:
     drawable: Any = get_font(findfont(FontProperties())).get_charmap()
     line = "".join(letter if ord(letter) in drawable else "�" for letter in " ".join(text.split()))
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def label_ends(
+    axes: Axes, ends: Sequence[tuple[float, float, str, str]], height: float, *, bold: Collection[str] = ()
+) -> None:
+    """Names lines at their right ends, beside the axes, one below the other: in place of a legend.
+
+    **Arguments:**
+
+    - `ends`: (x, y, text, colour) of each line. The limits and scales of the axes are those that they keep.
+    - `height`: of the axes, in inches, about: the labels are a line apart.
+    - `bold`: the texts in bold type, which have the colour of their lines.
+    """
+    if not ends:
+        return
+    to_share = axes.transData + axes.transAxes.inverted()
+    shares = [float(to_share.transform((x, y))[1]) for x, y, _, _ in ends]
+    for (x, y, text, color), at in zip(ends, spread(shares, 1.35 * SMALL / 72 / height), strict=True):
+        axes.annotate(
+            text, (x, y), (1.05, at), textcoords="axes fraction", va="center", fontsize=SMALL,
+            color=color if text in bold else "0.15", fontweight="bold" if text in bold else "normal",
+            arrowprops={"arrowstyle": "-", "color": color, "linewidth": 1.2, "shrinkA": 1, "shrinkB": 3},
+            annotation_clip=False, parse_math=False,
+        )  # fmt: skip
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """The numbers nearest to `values`, in their order, that are at least `gap` apart.
+
+    Examples:
+        >>> spread([1.0, 5.0, 1.0], 1.0)
+        [0.5, 5.0, 1.5]
+    """
+    order = sorted(range(len(values)), key=values.__getitem__)
+    blocks: list[tuple[float, int]] = []  # of numbers that touch: the first one, and how many
+    for index in order:
+        first, number = values[index], 1
+        while blocks and blocks[-1][0] + gap * blocks[-1][1] > first:
+            before, more = blocks.pop()
+            first = (before * more + (first - gap * more) * number) / (more + number)
+            number += more
+        blocks.append((first, number))
+    places = [first + gap * k for first, number in blocks for k in range(number)]
+    return [places[order.index(index)] for index in range(len(values))]

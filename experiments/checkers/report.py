@@ -1,7 +1,8 @@
 """The report: tables of right gradients accepted and of faults caught, and the text around them."""
 
+import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from softjax.reports import markdown
 
 Rows = list[dict[str, Any]]
 WORDS = ("accepted", "rejected", "undecided", "crashed", "not applicable")
+SUMMARY = ("right gradients accepted", "large faults rejected")
+ABOUT = ("library", "function", "dtype", "claim")
 TEMPLATE = Path(__file__).parents[1] / "gradient_checkers.md"
 
 
@@ -67,23 +70,58 @@ def measure_rates(rows: Rows, checkers: Sequence[str]) -> dict[str, dict[str, tu
 
 
 def measure_shares(problems: Rows, dtype: str, checkers: Sequence[str]) -> Float[np.ndarray, "F P"]:
-    """The share of the large faults that each checker catches in a type, by fault."""
+    """Shares in a type, by checker: those of `SUMMARY`, then of each fault where it is large, how often it is caught."""
     rows = select(problems, dtype=dtype)
-    return np.array(
+    large = [row for row in rows if not is_right(row) and row["large"]]
+    shares = [
+        [_share_accepted(rows, checker) for checker in checkers],
         [
-            [_divide(*count_caught([row for row in rows if is_right(row) or row["claim"] == fault], checker)) for checker in checkers]
-            for fault in softmax.FAULTS
-        ]
-    )  # fmt: skip
+            _divide(sum(row["verdicts"][checker] == "rejected" for row in large), len(large))
+            for checker in checkers
+        ],
+    ]
+    for fault in softmax.FAULTS:
+        chosen = [row for row in rows if is_right(row) or row["claim"] == fault]
+        shares.append([_divide(*count_caught(chosen, checker)) for checker in checkers])
+    return np.array(shares)
 
 
 def list_results(rows: Rows, checkers: Sequence[str]) -> Iterator[list[Any]]:
     """The lines of results.csv."""
-    about = ("library", "function", "dtype", "claim")
-    yield [*about, "bounds", "large", *checkers]
+    yield [*ABOUT, "bounds", "large", *checkers, "relative", "why"]
     for row in rows:
         words = [row["verdicts"].get(checker, "") for checker in checkers]
-        yield [*(row[name] for name in about), f"{row['bounds']:.3g}", row["large"], *words]
+        relative = row.get("relative", float("nan"))  # not measured of softmax problems
+        sizes = f"{relative:.3g}", row.get("why", {}).get("softjax", "")
+        yield [*(row[name] for name in ABOUT), f"{row['bounds']:.3g}", row["large"], *words, *sizes]
+
+
+def read_results(path: Path) -> tuple[Rows, list[str]]:
+    """The rows of results.csv, as far as it holds them, and the checkers. Earlier ones have no "relative" and no "why"."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    checkers = [name for name in lines[0] if name in CHECKERS]
+    rows = [
+        {
+            **{name: line[name] for name in ABOUT},
+            "bounds": float(line["bounds"]),
+            "large": line["large"] == "True",
+            "verdicts": {checker: line[checker] for checker in checkers if line[checker]},
+            "relative": float(line.get("relative", "nan")),
+            "why": {"softjax": line.get("why", "")},
+        }
+        for line in lines
+    ]
+    return rows, checkers
+
+
+def list_faults(problems: Rows, asked: Sequence[str]) -> Iterator[list[Any]]:
+    """The lines of softmax.csv: for each type and fault the problems in which it is large, and the shares that are caught."""
+    yield ["type", "planted fault", "problems in which it is large", *asked]
+    for dtype in ALL_TYPES:
+        rows = select(problems, dtype=dtype)
+        for kind, number, *shares in _list_shares(rows, list(softmax.FAULTS), asked):
+            yield [dtype, kind, number, *("" if np.isnan(share) else f"{share:.3f}" for share in shares)]
 
 
 def write_readme(
@@ -107,6 +145,7 @@ def write_readme(
     ]
     return markdown.render(
         TEMPLATE,
+        verdict=describe_verdict(rows, problems, checkers, asked),
         num_functions=f"{len(names):,}",
         num_right=f"{sum(map(is_right, rows)):,}",
         num_kinds=len(FAULTS),
@@ -137,6 +176,33 @@ def write_readme(
         command=about["command"],
         how=markdown.table(how, align="left"),
     )  # fmt: skip
+
+
+def describe_verdict(rows: Rows, problems: Rows, checkers: Sequence[str], asked: Sequence[str]) -> str:
+    """The report in three lines: softjax, the others in all types and in float64, and what narrower types do to them."""
+    words, (caught, taken) = count_words(rows, "softjax"), count_caught(rows, "softjax")
+    lines = [
+        f"**softjax** accepts **{words['accepted']:,} of {words.total():,}** right gradients, and catches **{caught:,} of {taken:,}** large faults."
+    ]
+    others = [checker for checker in checkers if checker != "softjax"]
+    parts = []
+    for where, rates in measure_rates(rows, others).items():
+        if others and rates:
+            best = max(rates, key=lambda checker: float(np.nan_to_num(rates[checker]).sum()))
+            accepted, of_faults = rates[best]
+            parts.append(
+                f"in {where.removesuffix(' only')}, {best} with {_percent(accepted)} accepted and {_percent(of_faults)} caught"
+            )
+    if parts:
+        lines.append(f"The best of the others: {'; '.join(parts)}.")
+    narrow = select(problems, dtype="float32")
+    if narrow:
+        *shares, last = (f"{checker} {_percent(_share_accepted(narrow, checker))}" for checker in asked)
+        lines.append(
+            "Most of the others are made for float64. Of the right gradients of softmax problems in float32, "
+            f"{' and '.join(filter(None, (', '.join(shares), last)))} are accepted. Who rejects right gradients catches no faults there."
+        )
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def tabulate_checkers(rows: Rows, checkers: Sequence[str]) -> str:
@@ -218,7 +284,11 @@ def tabulate_parts(rows: Rows, column: str, values: Sequence[str]) -> str:
 
 def tabulate_kinds(rows: Rows, checkers: Sequence[str]) -> str:
     """The share of the large faults of each kind that each checker catches."""
-    return _tabulate_shares(rows, list(FAULTS), checkers, lambda row: row["large"], "how many are large")
+    body = [
+        (kind, f"{number:,}", *map(_percent, shares))
+        for kind, number, *shares in _list_shares(rows, list(FAULTS), checkers)
+    ]
+    return markdown.table([("planted fault", "how many are large", *checkers), *body], align="names")
 
 
 def tabulate_small(rows: Rows, checkers: Sequence[str]) -> str:
@@ -255,36 +325,30 @@ def write_softmax(problems: Rows, asked: Sequence[str]) -> str:
     for dtype in ALL_TYPES:
         counts = [count_caught(select(problems, dtype=dtype), checker) for checker in asked]
         caught.append((dtype, f"{counts[0][1]:,}", *(_percent(_divide(*count)) for count in counts)))
+    refusals = "".join(
+        f"; {checker} accepts fewer than a tenth of the right gradients in {', '.join(types)}"
+        for checker in asked
+        if (types := [d for d in ALL_TYPES if _share_accepted(select(problems, dtype=d), checker) < 0.1])
+    )
     parts = [
         "Right gradients:",
         markdown.table([header, *accepted], align="names"),
         "Large faults caught:",
         markdown.table([("type", "large faults", *asked), *caught], align="names"),
-        "![Large faults caught on softmax problems](detection.png)",
+        "![Right gradients accepted and faults caught on softmax problems](detection.png)",
+        "The first row counts right gradients that are accepted, the second faults that are rejected, whatever else the checker says. "
+        "In the rows below, a fault is caught only where the right gradient of the same problem is accepted, so a checker that rejects "
+        f"everything has 0 there{refusals}. “–” is a fault that is large in no problem of the type. [softmax.csv](softmax.csv) has the same figures, with the numbers of problems.",
     ]
-    for dtype in ALL_TYPES:
-        rows = select(problems, dtype=dtype)
-        table = _tabulate_shares(
-            rows, list(softmax.FAULTS), asked, lambda row: row["large"], "problems in which it is large"
-        )
-        parts += [f"### {dtype}", table]
     return "\n\n".join(parts)
 
 
-def _tabulate_shares(
-    rows: Rows,
-    kinds: Sequence[str],
-    checkers: Sequence[str],
-    keep: Callable[[dict[str, Any]], bool],
-    count: str,
-) -> str:
-    body = []
+def _list_shares(rows: Rows, kinds: Sequence[str], checkers: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """For each kind of fault: how many are large, and the share of these that each checker catches."""
     for kind in kinds:
-        chosen = [row for row in rows if is_right(row) or (row["claim"] == kind and keep(row))]
+        chosen = [row for row in rows if is_right(row) or (row["claim"] == kind and row["large"])]
         number = sum(not is_right(row) for row in chosen)
-        shares = [_percent(_divide(*count_caught(chosen, checker))) for checker in checkers]
-        body.append((kind, f"{number:,}", *shares))
-    return markdown.table([("planted fault", count, *checkers), *body], align="names")
+        yield kind, number, *(_divide(*count_caught(chosen, checker)) for checker in checkers)
 
 
 def _share_accepted(rows: Rows, checker: str) -> float:

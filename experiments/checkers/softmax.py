@@ -20,6 +20,7 @@ from softjax.objective.config import PenaltyName
 PENALTIES: tuple[PenaltyName, ...] = get_args(PenaltyName)
 SHAPES = ((20, 8, 3), (30, 12, 4), (16, 10, 5), (40, 6, 4))  # N, D, K
 REG = 0.3
+LIBRARY = "softmax problems"
 ASKED = ("softjax", "jax check_grads", "torch gradcheck", "ten entries")
 
 
@@ -219,7 +220,7 @@ def ask_all(
 def describe(task: Task, claim: str, bounds: float, answers: dict[str, Answer]) -> dict[str, Any]:
     """A row."""
     return {
-        "library": "softmax problems",
+        "library": LIBRARY,
         "function": f"problem {task.seed}",
         "dtype": task.dtype,
         "claim": claim,

@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from runpy import run_path
 
+import benchmark_sweep
+import convergence
+import gradient_checkers
 import harness
 import numpy as np
 import pytest
+from checkers.report import list_results, read_results
 from reproduction import published
 from support.processes import run, wait_for
+
+from softjax.drawing import start_picture
+from softjax.runs.files import write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +69,98 @@ def test_an_interrupted_experiment_computes_no_stage_twice_and_a_complete_one_sa
     assert [path.name for path in tmp_path.iterdir()] == ["sums"]
 
 
+def test_a_finished_report_is_redrawn_from_its_figures(tmp_path, monkeypatch, capsys):
+    out, measured = tmp_path / "sums", []
+
+    def add(options, experiment):
+        def measure(name):
+            measured.append(name)
+            return {"term": int(name)}
+
+        found = experiment.keep_each(map(str, options.terms), measure, unit="term", desc="adding")
+        total = sum(each["term"] for each in found.values())
+        experiment.write(
+            lambda about: f"{words} {total}, {about['command']}, {about['date']}",
+            run={"measured": found},
+            tables={"terms": [[len(measured)]]},
+            figures={f"picture-{len(measured)}": start_picture("a sum", 2.0)},
+        )
+
+    def start(*arguments, recall=harness.recall_measured):
+        monkeypatch.setattr("sys.argv", ["sums.py", "--out", str(out), *arguments])
+        monkeypatch.setattr("sys.orig_argv", ["python", *sys.argv])
+        harness.run_experiment(SumOptions, add, recall=recall)
+
+    words = "earlier words"
+    with pytest.raises(SystemExit, match="holds no finished report"):
+        start("--redraw")
+    start("--terms", "3", "4")
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    monkeypatch.setattr(harness, "describe_environment", lambda: pytest.fail("a redrawn report is not dated"))
+    measured.append("which changes the picture's name, and would change the table")
+    words = "later words"
+    start("--redraw")  # the terms are those of the finished report
+    assert capsys.readouterr().out.splitlines()[-1] == f"redrawn: {out / 'README.md'}"
+    after = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert after.keys() == {"README.md", "run.json", "terms.csv", "picture-3.png"}
+    assert after["README.md"] == before["README.md"].replace(b"earlier", b"later")
+    assert b"later words 7, python experiments/sums.py --out" in after["README.md"]
+    for name in ("run.json", "terms.csv"):
+        assert after[name] == before[name]
+    assert measured[:2] == ["3", "4"]
+    assert len(measured) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["sums"]
+    with pytest.raises(SystemExit, match="does not hold the stage 3"):
+        start("--redraw", recall=lambda folder, finished: {})
+    with pytest.raises(SystemExit, match="does not hold all that its pictures show"):
+        start("--redraw", recall=None)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == after
+
+
+def test_the_verdicts_of_checkers_are_read_back_as_they_were_written(tmp_path):
+    verdicts = {"softjax": "accepted", "ten entries": "rejected"}
+    known = {"library": "SciPy", "function": "f", "dtype": "float64", "claim": "right, l2", "bounds": 0.5}
+    row = known | {
+        "large": False,
+        "relative": 1e-3,
+        "verdicts": verdicts,
+        "why": {"softjax": "it agrees, wholly"},
+    }
+    problem = known | {"library": "softmax problems", "large": True, "verdicts": {"softjax": "rejected"}}
+    write_table(tmp_path / "results.csv", list_results([row, problem], list(verdicts)))
+    (first, second), checkers = read_results(tmp_path / "results.csv")
+    assert checkers == list(verdicts)
+    assert first == row
+    assert {name: second[name] for name in problem} == problem
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment"),
+    [
+        ("benchmark_sweep", benchmark_sweep),
+        ("convergence", convergence),
+        ("gradient_checkers", gradient_checkers),
+    ],
+)
+def test_a_committed_report_holds_the_stages_that_it_is_redrawn_from(name, experiment):
+    folder = ROOT / "reports" / name
+    finished = json.loads((folder / "run.json").read_text())
+    stages = getattr(experiment, "recall", harness.recall_measured)(folder, finished)
+    expected = {
+        "benchmark_sweep": lambda config: [
+            "turns",
+            "processes",
+            *(f"size-{size}" for size in config["sizes"]),
+        ],
+        "convergence": lambda config: config["problems"],
+        "gradient_checkers": lambda config: [
+            *("checkers", "libraries", "softmax-float32"),
+            *map(gradient_checkers.name_stage, config["libraries"]),
+        ],
+    }[name](finished["config"])
+    assert set(expected) <= set(stages)
+
+
 @pytest.mark.slow
 @pytest.mark.experiment
 def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
@@ -88,6 +187,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
         "run.json",
         "peers.png",
         "sizes.png",
+        "sizes.svg",
     }
     text = (out / "README.md").read_text()
     assert "digits (scikit-learn): 1,257 training examples, D = 65, K = 10" in text
@@ -209,7 +309,7 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
     assert about["seconds"]["grid-independent"]["train"] == trained
     assert not partial.exists()
     names = {"README.md", "figures.csv", "cells.csv", "runs.csv", "measurements.json", "run.json"}
-    pictures = {"cells.png", "heat_maps.png", "distributions.png", "loss_curves.png"}
+    pictures = {"cells.png", "heat_maps.png", "distributions.png", "loss_curves.png", "loss_curves.svg"}
     assert {file.name for file in out.iterdir()} == names | pictures  # synthetic data have no templates
     text = (out / "README.md").read_text()
     with (out / "figures.csv").open(newline="") as file:

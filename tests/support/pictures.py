@@ -35,7 +35,7 @@ def watch_texts() -> Iterator[list[Drawn]]:
     def draw_and_measure(self, renderer, *args, **kwargs):
         draw(self, renderer, *args, **kwargs)
         if self.get_visible() and self.get_text().strip():
-            box, canvas = self.get_window_extent(renderer), self.get_figure(root=True).bbox
+            box, canvas = Text.get_window_extent(self, renderer), self.get_figure(root=True).bbox
             drawn.append(Drawn(self.get_text(), box, canvas.frozen(), self.get_fontsize()))
 
     with patch.object(Text, "draw", draw_and_measure):
