@@ -78,7 +78,7 @@ def write_readme(facts: Facts, rows: Sequence[Row], stages: Sequence[Stage], run
     others = rows[: len(read_figures())]
     counts = Counter(row.agrees for row in others)
     named = "; ".join(f"{row.account}'s {row.figure} ({row.theirs})" for row in others if row.agrees == NO)
-    sweeps = ({"stage": stage, "seconds": run["seconds"][stage.name]} for stage in stages)
+    sweeps = ({"stage": stage} for stage in stages)
     return render(
         HERE / "report.md",
         num_figures=len(others),
