@@ -179,8 +179,10 @@ def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: S
 
 def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evaluations:
     objective = setting.objective
+    padding = -W.shape[-1] % spec.method.align
 
     def one_seed(W: Any) -> Evaluations:
+        wide = jnp.pad(W, ((0, 0), (0, 0), (padding, 0))) if padding else W  # once, not for each block
         block = max(SCORES_AT_A_TIME // max(W.shape[0] * W.shape[1], W.shape[2]), 1)
 
         def of(split: Any) -> Any:
@@ -191,7 +193,7 @@ def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evalua
                 kind=objective.kind,
                 block=block,
             )
-            return jax.vmap(one)(W)
+            return jax.vmap(one)(wide)
 
         def penalize(W: Any, reg: Any) -> Any:
             return penalty_value(objective, reg, W, W.dtype, bias_axis=1)
