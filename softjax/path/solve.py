@@ -16,15 +16,15 @@ import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Float
 
-from softjax.compilation import types_of
+from softjax.compilation import finish_compiling, types_of
 from softjax.datasets.arrays import as_dataset
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError, check_function, check_instance, read_kind
 from softjax.objective.config import PenaltyName
-from softjax.path.axes import Axes, find_axes
+from softjax.path.axes import Axes, compile_axes, shape_axes
 from softjax.path.config import PathConfig
 from softjax.path.dense import Inverse
-from softjax.path.evaluate import evaluate_path
+from softjax.path.evaluate import compile_classifier, evaluate_path
 from softjax.path.newton import (
     DONE,
     START,
@@ -36,7 +36,7 @@ from softjax.path.newton import (
     start_point,
 )
 from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec
-from softjax.path.problem import STORED_BYTES, Problem, load_problem, preprocess
+from softjax.path.problem import Problem, load_problem, preprocess, preprocess_there
 from softjax.path.result import Minimum, PathProgress, PathResult, PathState
 from softjax.progress import watched
 from softjax.runs.checkpoint import check_origin, identify
@@ -137,8 +137,14 @@ def regularization_path(
         if state is None:
             state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
         check_origin(state.origin, origin)
-        loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
-        state = replace(state, seconds=loaded, origin=origin)
+        loaded = time.perf_counter()
+        compile_classifier(problem)  # on a GPU while the path is solved
+        seconds = replace(
+            state.seconds,
+            load=state.seconds.load + loaded - start,
+            compile=state.seconds.compile + time.perf_counter() - loaded,
+        )
+        state = replace(state, seconds=seconds, origin=origin)
         return evaluate_path(problem, find_minima(problem, state, tell))
 
 
@@ -183,29 +189,34 @@ def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
     start, dtype = time.perf_counter(), state.dtype
     data, num_features = problem.splits[0], problem.num_features
     num_examples, itemsize = len(data.y), np.dtype(dtype).itemsize
-    stored = num_examples * problem.num_classes * itemsize <= STORED_BYTES
     spec = SolverSpec(
         problem.objective,
         problem.num_classes,
         dtype,
         problem.centred_in(data.X, dtype),
         problem.dense,
-        stored,
+        problem.stores(dtype),
+        problem.backend,
+        problem.align,
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
-        data = preprocess(data, problem.fitted, dtype)
-    axes = None
-    if not problem.dense:
-        axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))
-    found = time.perf_counter()
+        on_host = spec.backend == "cpu"
+        data = preprocess(data, problem.fitted, dtype) if on_host else preprocess_there(spec, data)
     point, part = make_point(spec, num_examples, num_features), _part(problem, state)
     own = problem.weigh(data, part)
-    solver = _Solver(spec, data, own, part, axes, compile_solver(spec, point, own, axes), point)
-    seconds = replace(
-        state.seconds,
-        axes=state.seconds.axes + found - start,
-        compile=state.seconds.compile + time.perf_counter() - found,
-    )
+    axes, finding = None, 0.0
+    if problem.dense:
+        advance = compile_solver(spec, point, own, None)
+    else:
+        coming = compile_axes(spec, data)
+        advance = compile_solver(spec, point, own, shape_axes(spec, num_features))
+        find_axes = finish_compiling(coming)
+        found = time.perf_counter()
+        axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(data))
+        finding = time.perf_counter() - found
+    solver = _Solver(spec, data, own, part, axes, finish_compiling(advance), point)
+    taken = time.perf_counter() - start - finding
+    seconds = replace(state.seconds, axes=state.seconds.axes + finding, compile=state.seconds.compile + taken)
     return solver, replace(state, seconds=seconds)
 
 
