@@ -134,18 +134,28 @@ def regularization_path(
     with types_of("float64"), watched(on_progress, shown, "reg", "finished") as tell:
         problem = load_problem(examples, config, solver)
         origin = identify(asdict(config) | asdict(solver), examples)
-        if state is None:
-            state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
+        state = state or begin_state(problem)
         check_origin(state.origin, origin)
-        loaded = time.perf_counter()
-        compile_classifier(problem)  # on a GPU while the path is solved
-        seconds = replace(
-            state.seconds,
-            load=state.seconds.load + loaded - start,
-            compile=state.seconds.compile + time.perf_counter() - loaded,
-        )
-        state = replace(state, seconds=seconds, origin=origin)
-        return evaluate_path(problem, find_minima(problem, state, tell))
+        loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
+        return solve_problem(problem, replace(state, seconds=loaded, origin=origin), tell)
+
+
+def solve_problem(
+    problem: Problem,
+    state: PathState | None = None,
+    on_progress: Callable[[PathProgress], None] | None = None,
+) -> PathResult:
+    """The path of a problem whose examples are on the device. 64-bit types must be on: `types_of("float64")`."""
+    start, state = time.perf_counter(), state or begin_state(problem)
+    compile_classifier(problem)  # on a GPU while the path is solved
+    compiled = state.seconds.compile + time.perf_counter() - start
+    state = replace(state, seconds=replace(state.seconds, compile=compiled))
+    return evaluate_path(problem, find_minima(problem, state, on_progress))
+
+
+def begin_state(problem: Problem) -> PathState:
+    """The state before the first pass."""
+    return PathState("float64" if problem.dense else weight_dtype(problem.config.dtype))
 
 
 def _read_options(config: SweepConfig | None, given: dict[str, Any]) -> SweepConfig:
