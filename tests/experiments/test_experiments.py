@@ -128,7 +128,7 @@ def test_the_benchmark_of_the_sweep_writes_its_report(tmp_path, monkeypatch):
                 "**Not measured: this machine has no GPU** (JAX sees: cpu)",
                 "## Single calls",
                 "Not measured.",
-                "| aligned | ",
+                "| training, aligned | ",
             ],
         ),
         (

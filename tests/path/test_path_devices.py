@@ -34,15 +34,14 @@ def pretend(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("small", "options"),
     [
-        {"dtype": "float64"},
-        {"penalty": "half_l2", "penalize_bias": False, "standardize": True},
-        {"folds": 2},
+        (True, {"dtype": "float64"}),
+        (True, {"folds": 2}),
+        (False, {"penalty": "half_l2", "penalize_bias": False, "standardize": True}),
     ],
-    ids=lambda options: "-".join(map(str, options.values())),
+    ids=["float64", "folds", "blocks-half_l2-bias"],
 )
-@pytest.mark.parametrize("small", [True, False])
 def test_the_minima_are_those_on_a_cpu(digits, pretend, monkeypatch, options, small):
     monkeypatch.setattr(problem, "LARGEST_DENSE", 0)
     plain = regularization_path(digits, regs=REGS, **options)
