@@ -56,7 +56,11 @@ def pixels():
     """Weights (K, D), features (N, D) and labels of the size of the course's."""
     rng = np.random.default_rng(0)
     X = np.hstack([rng.integers(0, 256, (200, 3072)) - 127.0, np.ones((200, 1))]).astype(np.float32)
-    return (1e-3 * rng.normal(size=(10, 3073))).astype(np.float32), X, rng.integers(0, 10, 200).astype(np.int32)
+    return (
+        (1e-3 * rng.normal(size=(10, 3073))).astype(np.float32),
+        X,
+        rng.integers(0, 10, 200).astype(np.int32),
+    )
 
 
 @pytest.mark.parametrize(
