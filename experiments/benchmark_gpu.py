@@ -86,20 +86,7 @@ def run_benchmark(options: GpuOptions, experiment: Experiment) -> None:
     started = time.monotonic()
     timed = jax.default_backend() == "gpu" or options.any_device
     config = replace(COURSE_GRID, num_iters=options.num_iters)
-    stages: dict[str, Callable[[], Any]] = {
-        "ceilings": partial(time_ceilings, options.product),
-        "grid": partial(time_grid, dataset, config),
-        "products": partial(time_products, dataset, config, options.sizes),
-        "sizes": partial(time_sizes, dataset, config, options.sizes),
-        "peers": partial(time_peers, dataset, config, options.sizes),
-        "ways": partial(time_other_ways, dataset, config),
-        "calls": time_calls,
-        "path": partial(time_paths, dataset, options.probe),
-        "start": partial(time_start, options),
-        "large": partial(
-            compare_probe, options.large_probe, options.large_held_out, LARGE_STRENGTHS, options.peer_seconds
-        ),
-    }
+    stages = list_stages(dataset, config, options)
     found: dict[str, Any] = {"program": experiment.keep("program", partial(read_program, dataset, config))}
     for name, measure in stages.items():
         if timed and (experiment.has(name) or time.monotonic() - started < 60 * options.minutes):
@@ -109,7 +96,37 @@ def run_benchmark(options: GpuOptions, experiment: Experiment) -> None:
                 found[name] = {
                     "failed": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:150]}"
                 }
+    found |= {group: gather(found, group, options.sizes) for group in BY_SIZE}
     experiment.write(partial(write_readme, dataset, found, timed), run={"found": found})
+
+
+def list_stages(dataset: Dataset, config: SweepConfig, options: GpuOptions) -> dict[str, Callable[[], Any]]:
+    """The stages, the most important first. The largest sizes come first, as they take longest."""
+    sizes = sorted(options.sizes, reverse=True)
+    return {
+        "ceilings": partial(time_ceilings, options.product),
+        "grid": partial(time_grid, dataset, config),
+        "calls": time_calls,
+        "path": partial(time_paths, dataset, options.probe),
+        "large": partial(
+            compare_probe, options.large_probe, options.large_held_out, LARGE_STRENGTHS, options.peer_seconds
+        ),
+        "start": partial(time_start, options),
+        **{
+            f"{group} {size}": partial(measure, dataset, config, size)
+            for group, measure in BY_SIZE.items()
+            for size in sizes
+        },
+        "ways": partial(time_other_ways, dataset, config),
+    }
+
+
+def gather(found: dict[str, Any], group: str, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """The rows of the sizes that were measured; or why the last one that failed did."""
+    rows = {str(size): found.get(f"{group} {size}") for size in sizes}
+    failed = {size: row for size, row in rows.items() if row and "failed" in row}
+    measured = {size: row for size, row in rows.items() if row and size not in failed}
+    return measured or next(iter(failed.values()), {})
 
 
 def read_program(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, int]]:
@@ -176,20 +193,15 @@ def time_grid(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, floa
     return found
 
 
-def time_products(
-    dataset: Dataset, config: SweepConfig, sizes: tuple[int, ...]
-) -> dict[str, dict[str, float]]:
-    """Seconds of the two products of a step alone, by size, precision and width."""
+def time_products(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, float]:
+    """Seconds of the two products of a step alone, by precision and width."""
     D, K, B = dataset.num_features + 1, dataset.num_classes, config.batch_size
     widths = {"as they are": D, "aligned": D + -D % step.choose_alignment("gpu", D)}
-    found: dict[str, dict[str, float]] = {}
-    for size in sizes:
-        found[str(size)] = {
-            f"{precision}, {name}": time_two_products(size * K, width, B, how["dtype"], how["precision"])
-            for precision, how in PRECISIONS.items()
-            for name, width in widths.items()
-        }
-    return found
+    return {
+        f"{precision}, {name}": time_two_products(size * K, width, B, how["dtype"], how["precision"])
+        for precision, how in PRECISIONS.items()
+        for name, width in widths.items()
+    }
 
 
 def time_two_products(rows: int, D: int, B: int, dtype: str, precision: Any, repeats: int = 50) -> float:
@@ -208,18 +220,12 @@ def time_two_products(rows: int, D: int, B: int, dtype: str, precision: Any, rep
     return time_calls_of(partial(repeat, W), 0.1, 2) / repeats
 
 
-def time_sizes(
-    dataset: Dataset, config: SweepConfig, sizes: tuple[int, ...]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Sweeps of several numbers of configurations, in TF32 and in full float32, each in one chunk."""
-    found = {}
-    for size in sizes:
-        grid = make_grid(config, size)
-        found[str(size)] = {
-            name: time_sweep(dataset, replace(grid, precision=precision))
-            for name, precision in FLOAT32.items()
-        }
-    return found
+def time_sizes(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, dict[str, float]]:
+    """A sweep of so many configurations, in TF32 and in full float32, in one chunk."""
+    grid = make_grid(config, size)
+    return {
+        name: time_sweep(dataset, replace(grid, precision=precision)) for name, precision in FLOAT32.items()
+    }
 
 
 def make_grid(config: SweepConfig, size: int) -> SweepConfig:
@@ -228,24 +234,21 @@ def make_grid(config: SweepConfig, size: int) -> SweepConfig:
     return replace(config, learning_rates=rates, regs=(2.5e4,), chunk_size=size)
 
 
-def time_peers(dataset: Dataset, config: SweepConfig, sizes: tuple[int, ...]) -> dict[str, dict[str, float]]:
-    """Seconds of a step of PyTorch: all configurations in one product, eager and in a CUDA graph, by size and precision."""
+def time_peers(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, float]:
+    """Seconds of a step of PyTorch: all configurations in one product, eager and in a CUDA graph, by precision."""
     if not has_torch():
         return {}
     import torch
 
-    found: dict[str, dict[str, float]] = {}
-    for size in sizes:
-        found[str(size)] = {}
-        for name, precision in TORCH_PRECISIONS.items():
-            torch.set_float32_matmul_precision(precision)
-            advance = prepare_torch(dataset, make_grid(config, size))
-            found[str(size)][f"eager, {name}"] = time_torch(advance)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                advance()
-            found[str(size)][f"CUDA graph, {name}"] = time_torch(graph.replay)
-            del advance, graph
+    found = {}
+    for name, precision in TORCH_PRECISIONS.items():
+        torch.set_float32_matmul_precision(precision)
+        advance = prepare_torch(dataset, make_grid(config, size))
+        found[f"eager, {name}"] = time_torch(advance)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            advance()
+        found[f"CUDA graph, {name}"] = time_torch(graph.replay)
     return found
 
 
@@ -549,6 +552,11 @@ def tabulate_program(found: dict[str, dict[str, int]]) -> Iterator[tuple[str, ..
         yield name, str(sum(counts.values())), ", ".join(f"{count} {each}" for each, count in counts.items())
 
 
+BY_SIZE: dict[str, Callable[[Dataset, SweepConfig, int], dict[str, Any]]] = {
+    "sizes": time_sizes,
+    "peers": time_peers,
+    "products": time_products,
+}
 TABLES: dict[str, Callable[[Any], Iterator[tuple[str, ...]]]] = {
     "ceilings": tabulate_ceilings,
     "grid": tabulate_grid,

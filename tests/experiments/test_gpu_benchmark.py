@@ -61,6 +61,8 @@ def test_torch_has_the_same_objective_and_is_stopped_there():
     np.testing.assert_allclose(weights.grad, grad, atol=1e-12)
 
 
+@pytest.mark.slow
+@pytest.mark.experiment
 def test_torch_takes_the_same_step_in_each_way():
     torch = pytest.importorskip("torch")
     config = SweepConfig(learning_rates=(0.01,), regs=(0.1,), batch_size=20)
@@ -113,3 +115,10 @@ def test_a_stage_that_fails_says_so_in_its_place():
         "Not measured: RuntimeError: out of memory."
     )
     assert benchmark_gpu.tabulate({}, benchmark_gpu.tabulate_grid) == "Not measured."
+
+
+def test_the_sizes_that_were_measured_are_kept_beside_those_that_failed():
+    found = {"sizes 1": {"TF32": 1.0}, "sizes 10": {"failed": "out of memory"}, "peers 1": {}}
+    assert benchmark_gpu.gather(found, "sizes", (1, 10, 100)) == {"1": {"TF32": 1.0}}
+    assert benchmark_gpu.gather(found, "sizes", (10,)) == {"failed": "out of memory"}
+    assert benchmark_gpu.gather(found, "peers", (1,)) == {}
