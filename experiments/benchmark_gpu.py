@@ -2,11 +2,17 @@
 
     python experiments/benchmark_gpu.py --data-dir DIR --overwrite
 
-Needs JAX for the GPU, `pip install "jax[cuda13]"`, and for the peers PyTorch for CUDA, `pip install torch`. Takes under six minutes
-on an H100: a stage that would begin after --minutes is left out. An interrupted run goes on with --resume. Without a GPU nothing
-is timed, and the report says so; what is compiled for a step is shown in any case.
+Needs JAX for the GPU, `pip install "jax[cuda13]"`, and for the peers PyTorch for CUDA, `pip install torch`. Their wheels: jaxlib,
+jax-cuda13-plugin and jax-cuda13-pjrt, torch (those of Linux are for CUDA 13), and NVIDIA's, of which both take nvidia-cublas,
+nvidia-cudnn-cu13, nvidia-cufft, nvidia-cusolver, nvidia-cusparse, nvidia-nccl-cu13, nvidia-nvjitlink, nvidia-nvshmem-cu13 and
+nvidia-cuda-runtime, -nvrtc and -cupti; JAX also nvidia-cuda-nvcc and nvidia-nvvm.
+
+A stage that would begin after --minutes is left out, so that the whole takes about six minutes on an H100. A run that is cut off keeps
+its finished stages: --resume goes on with it, and --resume --minutes 0 writes the report of what there is. A stage that fails says so in
+its place. Without a GPU nothing is timed, and the report says so; what is compiled for a step is shown in any case.
 """
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -25,6 +31,7 @@ import numpy as np
 from compiled_programs import count_step
 from harness import COURSE_GRID, DatasetOptions, Experiment, run_experiment
 from jax import lax
+from large_probe import compare_probe
 
 import softjax
 from softjax import Dataset, SweepConfig, mesh_of, regularization_path, sweep
@@ -39,8 +46,10 @@ PRECISIONS: dict[str, Any] = {
     "TF32": {"dtype": "float32", "precision": "default"},
     "bfloat16": {"dtype": "bfloat16", "precision": "default"},
 }
+TORCH_PRECISIONS = {"float32": "highest", "TF32": "high"}
 FLOAT32: dict[str, Any] = {"TF32": "default", "float32": "highest"}
 SHAPES = ((4, 5, 3), (64, 500, 10), (3073, 500, 10), (512, 256, 50_000))  # D, N, K of single calls
+LARGE_STRENGTHS = parse_range("log:1e-4:1:8")
 NOT_MEASURED = "not measured"
 
 
@@ -55,7 +64,13 @@ class GpuOptions(DatasetOptions):
     num_iters: int = 1500
     """Steps of every sweep."""
     probe: tuple[int, int, int] = (100_000, 768, 1000)
-    """Examples, features and classes of the linear probe, whose features are made on the device."""
+    """Examples, features and classes of the linear probe, whose features come from the host."""
+    large_probe: tuple[int, int, int] = (1_281_167, 768, 1000)
+    """The same of the probe of ImageNet's size, whose features are made on the device and stay there."""
+    large_held_out: int = 50_000
+    """Its validation examples, and as many test examples."""
+    peer_seconds: float = 60.0
+    """PyTorch is stopped in the large probe after so long."""
     product: int = 8192
     """Rows and columns of the products whose rate is the ceiling."""
     minutes: float = 5.0
@@ -71,35 +86,64 @@ def run_benchmark(options: GpuOptions, experiment: Experiment) -> None:
     started = time.monotonic()
     timed = jax.default_backend() == "gpu" or options.any_device
     config = replace(COURSE_GRID, num_iters=options.num_iters)
-    stages: dict[str, Callable[[], Any]] = {
-        "ceilings": partial(time_ceilings, options.product),
-        "grid": partial(time_grid, dataset, config),
-        "products": partial(time_products, dataset, config, options.sizes),
-        "sizes": partial(time_sizes, dataset, config, options.sizes),
-        "peers": partial(time_peers, dataset, config),
-        "calls": time_calls,
-        "path": partial(time_paths, dataset, options.probe),
-        "start": partial(time_start, options),
-    }
+    stages = list_stages(dataset, config, options)
     found: dict[str, Any] = {"program": experiment.keep("program", partial(read_program, dataset, config))}
     for name, measure in stages.items():
         if timed and (experiment.has(name) or time.monotonic() - started < 60 * options.minutes):
-            found[name] = experiment.keep(name, measure)
+            try:
+                found[name] = experiment.keep(name, measure)
+            except Exception as error:  # of a driver or another library: the other stages go on
+                found[name] = {
+                    "failed": f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:150]}"
+                }
+    found |= {group: gather(found, group, options.sizes) for group in BY_SIZE}
     experiment.write(partial(write_readme, dataset, found, timed), run={"found": found})
 
 
+def list_stages(dataset: Dataset, config: SweepConfig, options: GpuOptions) -> dict[str, Callable[[], Any]]:
+    """The stages, the most important first. The largest sizes come first, as they take longest."""
+    sizes = sorted(options.sizes, reverse=True)
+    return {
+        "ceilings": partial(time_ceilings, options.product),
+        "grid": partial(time_grid, dataset, config),
+        "calls": time_calls,
+        "path": partial(time_paths, dataset, options.probe),
+        "large": partial(
+            compare_probe, options.large_probe, options.large_held_out, LARGE_STRENGTHS, options.peer_seconds
+        ),
+        "start": partial(time_start, options),
+        **{
+            f"{group} {size}": partial(measure, dataset, config, size)
+            for group, measure in BY_SIZE.items()
+            for size in sizes
+        },
+        "ways": partial(time_other_ways, dataset, config),
+    }
+
+
+def gather(found: dict[str, Any], group: str, sizes: tuple[int, ...]) -> dict[str, Any]:
+    """The rows of the sizes that were measured; or why the last one that failed did."""
+    rows = {str(size): found.get(f"{group} {size}") for size in sizes}
+    failed = {size: row for size, row in rows.items() if row and "failed" in row}
+    measured = {size: row for size, row in rows.items() if row and size not in failed}
+    return measured or next(iter(failed.values()), {})
+
+
 def read_program(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, int]]:
-    """The instructions of a step of the grid, with the weights as wide as they are and aligned."""
+    """The instructions of a step of the grid, and of a block of each split in its evaluation, as wide as they are and aligned."""
     choose = step.choose_alignment
     counts = {}
     for name, align in (("as they are", 1), ("aligned", 128)):
         step.choose_alignment = partial(lambda align, *_: align, align)
         try:
-            (program,) = set(compile_sweep(dataset, config, mesh_of(1)).segments.values())
+            programs = compile_sweep(dataset, config, mesh_of(1))
         finally:
             step.choose_alignment = choose
-        counts[name] = count_step(program)
-    return counts
+        (training,) = set(programs.segments.values())
+        counts[f"training, {name}"] = count_step(training)
+        with contextlib.suppress(ValueError):  # so few examples that they are no blocks
+            counts[f"evaluation, {name}"] = count_step(programs.evaluate)
+    return dict(sorted(counts.items(), reverse=True))
 
 
 def time_calls_of(call: Callable[[], Any], seconds: float = 0.3, at_least: int = 5) -> float:
@@ -149,20 +193,15 @@ def time_grid(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, floa
     return found
 
 
-def time_products(
-    dataset: Dataset, config: SweepConfig, sizes: tuple[int, ...]
-) -> dict[str, dict[str, float]]:
-    """Seconds of the two products of a step alone, by size, precision and width."""
+def time_products(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, float]:
+    """Seconds of the two products of a step alone, by precision and width."""
     D, K, B = dataset.num_features + 1, dataset.num_classes, config.batch_size
     widths = {"as they are": D, "aligned": D + -D % step.choose_alignment("gpu", D)}
-    found: dict[str, dict[str, float]] = {}
-    for size in sizes:
-        found[str(size)] = {
-            f"{precision}, {name}": time_two_products(size * K, width, B, how["dtype"], how["precision"])
-            for precision, how in PRECISIONS.items()
-            for name, width in widths.items()
-        }
-    return found
+    return {
+        f"{precision}, {name}": time_two_products(size * K, width, B, how["dtype"], how["precision"])
+        for precision, how in PRECISIONS.items()
+        for name, width in widths.items()
+    }
 
 
 def time_two_products(rows: int, D: int, B: int, dtype: str, precision: Any, repeats: int = 50) -> float:
@@ -181,33 +220,30 @@ def time_two_products(rows: int, D: int, B: int, dtype: str, precision: Any, rep
     return time_calls_of(partial(repeat, W), 0.1, 2) / repeats
 
 
-def time_sizes(
-    dataset: Dataset, config: SweepConfig, sizes: tuple[int, ...]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Sweeps of several numbers of configurations, in TF32 and in full float32, each in one chunk."""
-    found = {}
-    for size in sizes:
-        rates = tuple(float(lr) for lr in np.geomspace(1e-8, 5e-7, size))
-        grid = replace(config, learning_rates=rates, regs=(2.5e4,), chunk_size=size)
-        found[str(size)] = {
-            name: time_sweep(dataset, replace(grid, precision=precision))
-            for name, precision in FLOAT32.items()
-        }
-    return found
+def time_sizes(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, dict[str, float]]:
+    """A sweep of so many configurations, in TF32 and in full float32, in one chunk."""
+    grid = make_grid(config, size)
+    return {
+        name: time_sweep(dataset, replace(grid, precision=precision)) for name, precision in FLOAT32.items()
+    }
 
 
-def time_peers(dataset: Dataset, config: SweepConfig) -> dict[str, float]:
+def make_grid(config: SweepConfig, size: int) -> SweepConfig:
+    """A grid of so many configurations, in one chunk."""
+    rates = tuple(float(lr) for lr in np.geomspace(1e-8, 5e-7, size))
+    return replace(config, learning_rates=rates, regs=(2.5e4,), chunk_size=size)
+
+
+def time_peers(dataset: Dataset, config: SweepConfig, size: int) -> dict[str, float]:
     """Seconds of a step of PyTorch: all configurations in one product, eager and in a CUDA graph, by precision."""
-    if importlib.util.find_spec("torch") is None:
+    if not has_torch():
         return {}
     import torch
 
-    if not torch.cuda.is_available():
-        return {}
     found = {}
-    for name, precision in (("float32", "highest"), ("TF32", "high")):
+    for name, precision in TORCH_PRECISIONS.items():
         torch.set_float32_matmul_precision(precision)
-        advance = prepare_torch(dataset, config)
+        advance = prepare_torch(dataset, make_grid(config, size))
         found[f"eager, {name}"] = time_torch(advance)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
@@ -216,28 +252,91 @@ def time_peers(dataset: Dataset, config: SweepConfig) -> dict[str, float]:
     return found
 
 
-def prepare_torch(dataset: Dataset, config: SweepConfig) -> Callable[[], None]:
+def time_other_ways(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, float]]:
+    """Seconds of a step of the grid in PyTorch by torch.func.vmap, and by autograd for one configuration after another."""
+    if not has_torch():
+        return {}
+    import torch
+
+    found: dict[str, dict[str, float]] = {"torch.func.vmap": {}, "autograd, one after another": {}}
+    for name, precision in TORCH_PRECISIONS.items():
+        torch.set_float32_matmul_precision(precision)
+        together, one = prepare_torch_autograd(dataset, config)
+        found["torch.func.vmap"][name] = time_torch(together, 20)
+        found["autograd, one after another"][name] = time_torch(one, 50) * len(config.configurations())
+    return found
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed and sees a GPU."""
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def place_in_torch(dataset: Dataset, config: SweepConfig, device: str = "cuda") -> tuple[Any, ...]:
+    """Features (N, D), labels, rates (C, 1, 1), strengths (C, 1, 1) and weights (C, K, D) as tensors."""
+    import torch
+
+    K = dataset.num_classes
+    pixels = np.hstack([dataset.train.X - dataset.train.X.mean(axis=0), np.ones((len(dataset.train), 1))])
+    X = torch.tensor(pixels, dtype=torch.float32, device=device)
+    y = torch.tensor(dataset.train.y.astype(np.int64), device=device)
+    lr, reg = (
+        torch.tensor(row, dtype=torch.float32, device=device)[:, None, None]
+        for row in np.array(config.configurations())
+    )
+    return X, y, lr, reg, 1e-3 * torch.randn(len(lr), K, X.shape[1], device=device)
+
+
+def prepare_torch(dataset: Dataset, config: SweepConfig, device: str = "cuda") -> Callable[[], None]:
     """A step of all configurations by the formula, W as (C K, D), on the GPU. The rows of the minibatch are drawn there."""
     import torch
 
     K, B = dataset.num_classes, config.batch_size
-    pixels = np.hstack([dataset.train.X - dataset.train.X.mean(axis=0), np.ones((len(dataset.train), 1))])
-    X = torch.tensor(pixels, dtype=torch.float32, device="cuda")
-    y = torch.tensor(dataset.train.y.astype(np.int64), device="cuda")
-    lr, reg = (
-        torch.tensor(row, dtype=torch.float32, device="cuda")[:, None, None]
-        for row in np.array(config.configurations())
-    )
-    W = 1e-3 * torch.randn(len(lr), K, X.shape[1], device="cuda")
+    X, y, lr, reg, W = place_in_torch(dataset, config, device)
 
     def advance() -> None:
-        rows = torch.randint(len(y), (B,), device="cuda")
+        rows = torch.randint(len(y), (B,), device=device)
         x, label = X[rows], torch.nn.functional.one_hot(y[rows], K).T
         p = torch.softmax((W.view(-1, X.shape[1]) @ x.T).view(len(lr), K, B), dim=1)
         grad = (((p - label) / B).view(-1, B) @ x).view_as(W)
         W.sub_(lr * (grad + 2 * reg * W))
 
     return advance
+
+
+def prepare_torch_autograd(
+    dataset: Dataset, config: SweepConfig, device: str = "cuda"
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A step of all configurations by torch.func.vmap of the gradient, and a step of the first one by backward()."""
+    import torch
+
+    X, y, lr, reg, W = place_in_torch(dataset, config, device)
+
+    def objective(W: Any, reg: Any, x: Any, label: Any) -> Any:
+        return torch.nn.functional.cross_entropy(x @ W.T, label) + reg * (W**2).sum()
+
+    differentiate = torch.func.vmap(torch.func.grad(objective), (0, 0, None, None))
+
+    def draw() -> tuple[Any, Any]:
+        rows = torch.randint(len(y), (config.batch_size,), device=device)
+        return X[rows], y[rows]
+
+    def together() -> None:
+        W.sub_(lr * differentiate(W, reg[:, 0, 0], *draw()))
+
+    first = W[0].clone().requires_grad_()
+
+    def one() -> None:
+        first.grad = None
+        objective(first, reg[0, 0, 0], *draw()).backward()
+        with torch.no_grad():
+            first.sub_(lr[0, 0, 0] * first.grad)
+
+    return together, one
 
 
 def time_torch(advance: Callable[[], None], steps: int = 200) -> float:
@@ -326,20 +425,31 @@ def write_readme(dataset: Dataset, found: dict[str, Any], timed: bool, about: di
         if timed
         else f"**Not measured: this machine has no GPU** (JAX sees: {device}). Only what is compiled for a step is shown."
     )
-    tables = {
-        name: markdown.table(list(rows(found[name]))) if found.get(name) else f"{NOT_MEASURED.capitalize()}."
-        for name, rows in TABLES.items()
-    }
+    tables = {name: tabulate(found.get(name), rows) for name, rows in TABLES.items()}
     return markdown.render(
         Path(__file__).with_suffix(".md"),
         title=dataset.title,
         verdict=verdict,
         width=f"{dataset.num_features + 1:,}",
         num_iters=f"{about['config']['num_iters']:,}",
+        large_shape=" × ".join(f"{size:,}" for size in about["config"]["large_probe"]),
+        large_strengths=str(len(LARGE_STRENGTHS)),
+        peer_seconds=f"{about['config']['peer_seconds']:.0f}",
         backend=jax.default_backend(),
         command=about["command"],
         how=markdown.table([("", ""), *environment_rows(about)]),
         **tables,
+    )
+
+
+def tabulate(found: Any, rows: Callable[[Any], Iterator[tuple[str, ...]]]) -> str:
+    """The table of a stage; or that it was not measured, or how it failed."""
+    if not found:
+        return f"{NOT_MEASURED.capitalize()}."
+    return (
+        f"{NOT_MEASURED.capitalize()}: {found['failed']}."
+        if "failed" in found
+        else markdown.table(list(rows(found)))
     )
 
 
@@ -388,11 +498,11 @@ def tabulate_sizes(found: dict[str, dict[str, dict[str, float]]]) -> Iterator[tu
         yield f"{int(size):,}", *cells
 
 
-def tabulate_peers(found: dict[str, float]) -> Iterator[tuple[str, ...]]:
-    """PyTorch's ways."""
-    yield "PyTorch, all configurations in one product", "µs a step"
-    for name, seconds in found.items():
-        yield name, f"{1e6 * seconds:,.0f}"
+def tabulate_ways(found: dict[str, dict[str, float]]) -> Iterator[tuple[str, ...]]:
+    """PyTorch's other ways."""
+    yield "", *(f"{name}, µs" for name in next(iter(found.values())))
+    for way, row in found.items():
+        yield way, *(f"{1e6 * seconds:,.0f}" for seconds in row.values())
 
 
 def tabulate_calls(found: dict[str, dict[str, float]]) -> Iterator[tuple[str, ...]]:
@@ -409,6 +519,25 @@ def tabulate_paths(found: dict[str, dict[str, Any]]) -> Iterator[tuple[str, ...]
         yield name, f"{row['first']:.1f}", f"{row['second']:.1f}", f"{row['converged']} of {row['strengths']}"
 
 
+def tabulate_large(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The large probe, beside PyTorch."""
+    yield "", "whole, s", "compiling", "solving", "evaluating", "strengths"
+    phases = [f"{found[name]:.1f}" for name in ("compile", "solve", "evaluate")]
+    converged = f"{found['converged']} of {found['strengths']} converged, {found['passes']} passes"
+    yield "softjax, the first call", f"{found['seconds']:.1f}", *phases, converged
+    if found["peer"] is None:
+        return
+    seconds = sum(each["seconds"] for each in found["peer"])
+    reached = sum(each["reached"] for each in found["peer"])
+    evaluations = sum(each["evaluations"] for each in found["peer"])
+    said = f"{reached} of {found['strengths']} reached, {evaluations} evaluations"
+    if reached < found["strengths"]:
+        left = next(each for each in found["peer"] if not each["reached"])
+        above = "" if left["above"] is None else f", there {left['above']:.1e} above"
+        said += f"; reg {left['reg']:.0e} not reached in {found['peer_seconds']:.0f} s in all{above}"
+    yield "torch.optim.LBFGS", f"{seconds:.1f}", "", "", "", said
+
+
 def tabulate_start(found: dict[str, float]) -> Iterator[tuple[str, ...]]:
     """The command as a whole."""
     yield "softjax sweep, process start to report", "s"
@@ -418,23 +547,33 @@ def tabulate_start(found: dict[str, float]) -> Iterator[tuple[str, ...]]:
 
 def tabulate_program(found: dict[str, dict[str, int]]) -> Iterator[tuple[str, ...]]:
     """The instructions of a step."""
-    yield "weights", "instructions a step", "of these"
+    yield "weights", "instructions", "of these"
     for name, counts in found.items():
         yield name, str(sum(counts.values())), ", ".join(f"{count} {each}" for each, count in counts.items())
 
 
+BY_SIZE: dict[str, Callable[[Dataset, SweepConfig, int], dict[str, Any]]] = {
+    "sizes": time_sizes,
+    "peers": time_peers,
+    "products": time_products,
+}
 TABLES: dict[str, Callable[[Any], Iterator[tuple[str, ...]]]] = {
     "ceilings": tabulate_ceilings,
     "grid": tabulate_grid,
     "products": tabulate_products,
     "sizes": tabulate_sizes,
-    "peers": tabulate_peers,
+    "peers": tabulate_products,
+    "ways": tabulate_ways,
     "calls": tabulate_calls,
     "path": tabulate_paths,
+    "large": tabulate_large,
     "start": tabulate_start,
     "program": tabulate_program,
 }
 
 
 if __name__ == "__main__":
+    os.environ.setdefault(
+        "XLA_PYTHON_CLIENT_PREALLOCATE", "false"
+    )  # PyTorch and the started commands need memory too
     run_experiment(GpuOptions, run_benchmark, load=GpuOptions.load, description=__doc__)

@@ -17,6 +17,7 @@ _CALLS = re.compile(
 )
 _LOOPS = re.compile(r"\b(?:body|condition)=(%?[\w.\-]+)")
 _BODIES = re.compile(r"\bbody=%?([\w.\-]+)")
+_GRAPH = re.compile(r"\scall\(.*to_apply=%?(command_buffer[\w.\-]*)")
 _PRODUCT = re.compile(r"\sdot\(|gemm|matmul")
 _WHILE = re.compile(r"\swhile\(")
 _INSTRUCTION = re.compile(r"= (?P<shape>\S+) (?P<operation>[a-z][\w\-]*)\(")
@@ -59,7 +60,7 @@ def exchanges(program: Compiled) -> tuple[list[str], list[str]]:
 def list_step(program: Compiled) -> list[Instruction]:
     """The instructions of a step that take time, each about one kernel on a GPU. Raises `ValueError` as `read_step` does."""
     bodies = _read(program)
-    lines = [line for name in _find_steps(bodies) for line in bodies[name]]
+    lines = [line for name in _find_steps(bodies) for line in _unfold(bodies, name)]
     found = [match for line in lines if (match := _INSTRUCTION.search(line))]
     return [
         Instruction(match["operation"], match["shape"]) for match in found if match["operation"] not in _FREE
@@ -93,6 +94,15 @@ def _read(program: Compiled) -> dict[str, list[str]]:
         elif name is not None:
             bodies[name].append(line)
     return bodies
+
+
+def _unfold(bodies: dict[str, list[str]], name: str) -> list[str]:
+    """The lines of a computation, and those of the CUDA graphs that it calls in place of their call."""
+    lines: list[str] = []
+    for line in bodies[name]:
+        graph = _GRAPH.search(line)
+        lines += [line] if graph is None else _unfold(bodies, graph[1])
+    return lines
 
 
 def _find_steps(bodies: dict[str, list[str]]) -> set[str]:

@@ -34,7 +34,8 @@ from softjax.runs.files import read_text, write_table, write_text
 from softjax.runs.run_folder import RunFolder, UnfinishedRunError
 from softjax.training.checkpoint import estimate_bytes
 
-PLACES = ("out", "overwrite", "resume", "redraw", "data_dir", "sources")  # the results do not depend on these
+# the results do not depend on these
+PLACES = ("out", "overwrite", "resume", "redraw", "data_dir", "sources", "minutes")
 FLAGS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 COURSE_GRID = SweepConfig(
     learning_rates=parse_range("1e-7:5e-7:10"),
@@ -117,8 +118,8 @@ class Experiment:
         return identify(self.settings, self.dataset)
 
     def has(self, name: str) -> bool:
-        """Whether a stage was started."""
-        return self.folder.checkpoint.stage(name).exists
+        """Whether a stage of `keep` is finished."""
+        return self.folder.checkpoint.stage(name).has("state")
 
     def keep(self, name: str, compute: Callable[[], Any]) -> Any:
         """The result of `compute`, after a round trip through JSON. It is computed once, and then read from the stage `name`.

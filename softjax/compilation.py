@@ -1,7 +1,7 @@
 """Ahead-of-time compilation: once for all arguments of the same shapes and types."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -34,25 +34,40 @@ def compile_once(build: Callable[[Any, Any], Program], static: Hashable, argumen
     return program
 
 
-def compile_together(programs: Sequence[tuple[Lowered, bool]], dtype: str, backend: str) -> list[Compiled]:
-    """The compiled programs, in order. They are compiled side by side, except for CPUs: there one of them uses all cores.
+def start_compiling(lowered: Lowered, dtype: str, backend: str, *, often: bool) -> Future[Compiled]:
+    """Compiles a program beside what comes next, and beside others; except for CPUs, where one of them uses all cores.
 
     **Arguments:**
 
-    - `programs`: each with whether it runs often. On GPUs, XLA times several versions of the products of such a program and
-      takes the fastest, which takes seconds; those of the others are chosen by rule.
     - `dtype`: that of `types_of`, which holds for one thread.
+    - `backend`: of the devices that run it.
+    - `often`: whether it runs often. On GPUs, XLA times several versions of the products of such a program and takes the
+      fastest, which takes seconds; those of the others are chosen by rule.
     """
 
-    def compile_one(program: tuple[Lowered, bool]) -> Compiled:
-        lowered, often = program
+    def compile_it() -> Compiled:
         with types_of(dtype):
             if backend == "gpu" and not often:
                 return lowered.compile(compiler_options={"xla_gpu_autotune_level": "0"})
             return lowered.compile()
 
-    with ThreadPoolExecutor(max_workers=1 if backend == "cpu" else len(programs)) as pool:
-        return list(pool.map(compile_one, programs))
+    if backend == "cpu":
+        compiled: Future[Compiled] = Future()
+        compiled.set_result(compile_it())
+        return compiled
+    pool = ThreadPoolExecutor(max_workers=1)
+    coming = pool.submit(compile_it)
+    pool.shutdown(wait=False)
+    return coming
+
+
+def finish_compiling(coming: Future[Compiled]) -> Compiled:
+    """The program. If it could not be compiled, for lack of memory say, a later `compile_once` tries again."""
+    try:
+        return coming.result()
+    except Exception:
+        _compile.cache_clear()
+        raise
 
 
 def shape_of(shape: tuple[int, ...], dtype: Any, sharding: Any = None) -> jax.ShapeDtypeStruct:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -42,6 +43,58 @@ def read_peak(library: str) -> int | None:
     jax: Any = importlib.import_module("jax")
     stats = jax.devices()[0].memory_stats()
     return int(stats["peak_bytes_in_use"]) if stats else None
+
+
+def time_row(library: str, begin: Callable[[], object], count: int) -> float:
+    """Seconds of a call on the GPU, of `count` in a row: each is begun while the ones before still compute.
+
+    `begin` begins one and does not wait for it. PyTorch and CuPy have events, which the GPU itself times; for the other
+    libraries, which have none to call, it is the clock, until the last one is finished.
+    """
+    wait = _WAITS.get(library)
+    if wait is None:
+        return _EVENTS[library](begin, count)
+    start = time.perf_counter()
+    for _ in range(count):
+        result = begin()
+    wait(result)
+    return (time.perf_counter() - start) / count
+
+
+def has_events(library: str) -> bool:
+    """Whether calls of a library are timed by the events of the GPU, and not by the clock."""
+    return library not in _WAITS
+
+
+def _time_torch(begin: Callable[[], object], count: int) -> float:
+    torch: Any = importlib.import_module("torch")
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(count):
+        begin()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1000 / count
+
+
+def _time_cupy(begin: Callable[[], object], count: int) -> float:
+    cupy: Any = importlib.import_module("cupy")
+    start, end = cupy.cuda.Event(), cupy.cuda.Event()
+    start.record()
+    for _ in range(count):
+        begin()
+    end.record()
+    end.synchronize()
+    return float(cupy.cuda.get_elapsed_time(start, end)) / 1000 / count
+
+
+def _wait_for_jax(result: object) -> None:
+    importlib.import_module("jax").block_until_ready(result)
+
+
+def _wait_for_tensorflow(result: object) -> None:
+    tf: Any = importlib.import_module("tensorflow")
+    tf.test.experimental.sync_devices()
 
 
 def _use_jax(full_precision: bool) -> str:
@@ -90,4 +143,15 @@ _LIBRARIES: dict[str, Callable[[bool], str]] = {
     "PyTorch": _use_torch,
     "TensorFlow": _use_tensorflow,
     "CuPy": _use_cupy,
+}
+
+_EVENTS: dict[str, Callable[[Callable[[], object], int], float]] = {
+    "PyTorch": _time_torch,
+    "CuPy": _time_cupy,
+}
+_WAITS: dict[str, Callable[[object], None]] = {
+    "softjax": _wait_for_jax,
+    "JAX": _wait_for_jax,
+    "Optax": _wait_for_jax,
+    "TensorFlow": _wait_for_tensorflow,
 }

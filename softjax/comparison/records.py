@@ -66,7 +66,7 @@ class Speed:
       loss and gradient, with all tracing and compiling.
     - `seconds`, `low_seconds`, `high_seconds`: the time of a call in steady state: the median over the rounds of
       each round's median, and the quartiles over the rounds. The weights change from call to call, among eight sets
-      (two of large ones) that were placed beforehand.
+      (two of large ones) that were placed beforehand. On a GPU: the median over the rounds of each round's mean.
     - `products_seconds`: the time of the two matrix products alone, in the same rounds and processes, where the
       framework's file offers them.
     - `peak_bytes`: the highest memory of the process in its first two calls, above that with framework and problem

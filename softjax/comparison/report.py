@@ -9,6 +9,7 @@ from typing import Any
 
 from softjax.comparison.changes import Earlier, find_changes
 from softjax.comparison.config import CompareConfig
+from softjax.comparison.devices import has_events
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.outcomes import Tally, count, list_rows
 from softjax.comparison.records import Comparison, Record, Speed
@@ -23,7 +24,7 @@ from softjax.comparison.sections import (
     upstream,
     verdict,
 )
-from softjax.comparison.sections.cells import join_parts
+from softjax.comparison.sections.cells import join_names, join_parts
 from softjax.reports.environment import describe_environment
 from softjax.reports.markdown import render
 from softjax.reports.page.write import PAGE
@@ -194,7 +195,7 @@ def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> 
         changed,
         edge_cases.write(comparison.of("edge_cases")),
         accuracy.write(comparison.of("accuracy")),
-        speed.write(comparison.speeds),
+        speed.write(comparison.speeds, on_gpu=comparison.gpu is not None),
         modes.write(comparison.of("modes")),
     )
     files = {"speed.csv": bool(comparison.speeds), "changes.csv": bool(changed), "run.json": True}
@@ -205,6 +206,7 @@ def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> 
         command=run["command"],
         date=run["date"],
         duration=_describe_duration(comparison),
+        timing=_describe_timing(comparison),
         device=_describe_device(comparison.gpu, run["config"]["full_precision"]),
         python=run["versions"]["python"],
         files="".join(f", [{name}]({name})" for name, written in files.items() if written),
@@ -224,9 +226,24 @@ def _describe_device(gpu: str | None, full_precision: bool) -> str:
         if full_precision
         else "as each library does by default, which may round the factors to TF32"
     )
+    return f"All was computed on a GPU, {gpu}. Products of float32 matrices are computed {products}. The memory is the GPU's."
+
+
+def _describe_timing(comparison: Comparison) -> str:
+    """How calls were timed, as the end of a sentence and what follows it."""
+    if comparison.gpu is None:
+        return ", and the loss is read. A time is the median over the rounds of each round's median."
+    libraries = sorted({FRAMEWORKS[speed.framework].library for speed in comparison.speeds})
+    by_events = [library for library in libraries if has_events(library)]
+    by_clock = [library for library in libraries if not has_events(library)]
+    ways = [f"{join_names(by_events)} by the events of the GPU"] * bool(by_events) + [
+        f"{join_names(by_clock)}, without events that a user can call, by the clock from the first call until the last "
+        "one is finished"
+    ] * bool(by_clock)
+    timed = f" It is timed in a row: {'; '.join(ways)}." if ways else ""
     return (
-        f"All was computed on a GPU, {gpu}. Products of float32 matrices are computed {products}. A time is by the clock, from "
-        "the call until loss and gradient are there; the memory is the GPU's."
+        ". Calls are begun one after another, without waiting for the result, so that a call is prepared while the GPU "
+        f"computes the one before.{timed} A time is the median over the rounds of each round's mean."
     )
 
 

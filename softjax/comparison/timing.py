@@ -26,12 +26,14 @@ class FirstCall(NamedTuple):
       does not tell, and for a program that runs beside this process.
     - `call`: a loss and gradient; `products`: their two matrix products alone, where the framework's file has them.
       Each takes the next of several sets of weights.
+    - `begin`: begins a call, which a GPU may still compute when this returns.
     """
 
     seconds: float
     peak: int | None
     call: Callable[[], float]
     products: Callable[[], float] | None
+    begin: Callable[[], object]
 
 
 def make_first_call(framework: Framework, problem: Problem) -> FirstCall:
@@ -66,7 +68,8 @@ def make_first_call(framework: Framework, problem: Problem) -> FirstCall:
         return time.perf_counter() - start
 
     products = None if prepared.products is None else partial(time_products, prepared.products)
-    return FirstCall(seconds, peak, call, products)
+    compute = prepared.begin or prepared.loss_and_grad
+    return FirstCall(seconds, peak, call, products, lambda: compute(next(weights)))
 
 
 def time_turn(call: Callable[[], float]) -> float:
@@ -79,6 +82,15 @@ def time_turn(call: Callable[[], float]) -> float:
     while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < CALLS_AT_MOST):
         seconds.append(call())
     return float(np.median(seconds))
+
+
+def time_turn_on_gpu(time_row: Callable[[int], float]) -> float:
+    """The seconds of a call in one turn. `time_row` times so many in a row; there are at least two, or one if it takes long."""
+    waking = time_row(1)
+    if waking > LONG_SECONDS:
+        return waking
+    count = TURN_SECONDS / max(time_row(2), TURN_SECONDS / CALLS_AT_MOST)
+    return time_row(max(round(count), 2))
 
 
 def _read_memory(which: str) -> int:

@@ -9,19 +9,20 @@ import re
 import sys
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from softjax.comparison.cases import ACCURACY, AccuracyCase
-from softjax.comparison.devices import Device, NoGpuError, read_peak, use_gpu
+from softjax.comparison.devices import Device, NoGpuError, read_peak, time_row, use_gpu
 from softjax.comparison.edge_cases import EDGE_CASES, EdgeCase
 from softjax.comparison.estimate import Estimate
 from softjax.comparison.frameworks import FRAMEWORKS, Framework
 from softjax.comparison.frameworks.protocol import NotOffered, Prepared, Problem
 from softjax.comparison.modes import MODES, ModeCase
 from softjax.comparison.script import write_script
-from softjax.comparison.timing import FirstCall, make_first_call, time_turn
+from softjax.comparison.timing import FirstCall, make_first_call, time_turn, time_turn_on_gpu
 
 TIMED_CALL_AT_MOST = 3.0  # seconds, by estimate
 
@@ -104,6 +105,9 @@ class Worker:
 
     def _time_turn(self) -> dict[str, Any]:
         assert self.first_call is not None
+        if self.device == "gpu":
+            seconds = time_turn_on_gpu(partial(time_row, self.framework.library, self.first_call.begin))
+            return {"status": "done", "seconds": seconds, "products": None}
         products = self.first_call.products
         products_seconds = time_turn(products) if products is not None else None
         return {"status": "done", "seconds": time_turn(self.first_call.call), "products": products_seconds}

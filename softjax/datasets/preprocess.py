@@ -114,13 +114,20 @@ def farthest(fitted: Preprocessing, X: Num[np.ndarray, "N F"]) -> Float[np.ndarr
 
 
 def apply(
-    preprocessing: Preprocessing, X: Num[Array, "B F"] | Num[np.ndarray, "B F"], dtype: jnp.dtype | type
+    preprocessing: Preprocessing,
+    X: Num[Array, "B F"] | Num[np.ndarray, "B F"],
+    dtype: jnp.dtype | type,
+    width: int = 0,
 ) -> Float[Array, "B D"]:
-    """The features of the classifier: `X` centred, scaled if there is a scale, with a column of ones appended."""
+    """The features of the classifier: `X` centred, scaled if there is a scale, with a column of ones appended.
+
+    Columns of zeros before them make it `width` columns, if these are fewer.
+    """
     X = jnp.asarray(X).astype(dtype) - jnp.asarray(preprocessing.mean, dtype)[None]
     if preprocessing.scale is not None:
         X = X * jnp.asarray(preprocessing.scale, dtype)[None]
-    return jnp.concatenate([X, jnp.ones((len(X), 1), dtype)], axis=1)
+    X = jnp.concatenate([X, jnp.ones((len(X), 1), dtype)], axis=1)
+    return jnp.pad(X, ((0, 0), (width - X.shape[1], 0))) if width > X.shape[1] else X
 
 
 def _extremes(X: Num[np.ndarray, "N F"]) -> tuple[Float[np.ndarray, " F"], Float[np.ndarray, " F"]]:

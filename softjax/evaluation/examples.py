@@ -146,12 +146,15 @@ def map_blocks(
 def evaluate(
     W: Float[Array, "K D"], examples: Examples, preprocessing: Preprocessing, *, kind: Kind, block: int
 ) -> Evaluation:
-    """Which of `examples` are classified correctly, and the sum of all weighted losses; `block` examples at a time."""
+    """Which of `examples` are classified correctly, and the sum of all weighted losses; `block` examples at a time.
+
+    W may have more columns than there are features, the first ones; they are zero.
+    """
 
     def classify(
         X: Num[Array, "B F"], y: Int[Array, " B"], weight: Float[Array, " B"] | None
     ) -> tuple[Float[Array, ""], Bool[Array, " B"]]:
-        scores = matmul(W, apply(preprocessing, X, W.dtype).T)
+        scores = matmul(W, apply(preprocessing, X, W.dtype, W.shape[1]).T)
         losses = LOSSES[kind](scores, y, axis=0)
         losses = losses if weight is None else weight * losses
         return losses.sum(), lax.argmax(scores, 0, jnp.int32) == y

@@ -10,14 +10,17 @@ For pixels λ spans eight orders of magnitude: with M conjugate gradients take a
 is the same, that of `softjax.loss`.
 """
 
+from concurrent.futures import Future
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Compiled
 from jaxtyping import Array, Float
 
+from softjax.compilation import compile_once, shape_of, start_compiling
 from softjax.evaluation.examples import map_blocks
 from softjax.objective.config import Objective
 from softjax.objective.penalty import penalty_curvature, without_bias
@@ -37,11 +40,20 @@ class Axes(NamedTuple):
     variances: Float[Array, " D"]
 
 
-def find_axes(spec: SolverSpec, data: Data) -> Axes:
-    """The principal axes, from the covariance of the training features. The preprocessing centres them."""
-    num_features = data.X.shape[1] - (data.preprocessing is None)
-    axes: Axes = _find_axes(spec, data, num_features > LARGEST_BASIS)
-    return axes
+def compile_axes(spec: SolverSpec, data: Data) -> Future[Compiled]:
+    """`find_axes(data)` for these examples, and all others of the same shapes and types.
+
+    It gives the principal axes, from the covariance of the training features. The preprocessing centres them.
+    """
+    return compile_once(_build, spec, data)
+
+
+def shape_axes(spec: SolverSpec, num_features: int) -> Axes:
+    """The shapes and types of the axes."""
+    square = (num_features, num_features)
+    U: Any = None if num_features > LARGEST_BASIS else shape_of(square, spec.dtype)
+    variances: Any = shape_of((num_features + 1,), spec.dtype)
+    return Axes(U, variances)
 
 
 def divide_by_axes(
@@ -66,8 +78,13 @@ def _multiply(W: Float[Array, "K D"], U: Float[Array, "F F"]) -> Float[Array, "K
     return jnp.concatenate([jnp.matmul(W[:, :-1], U, precision="highest"), W[:, -1:]], axis=1)
 
 
-@partial(jax.jit, static_argnames=("spec", "diagonal"))
-def _find_axes(spec: SolverSpec, data: Data, diagonal: bool) -> Axes:
+def _build(spec: SolverSpec, data: Data) -> Future[Compiled]:
+    num_features = data.X.shape[1] - (data.preprocessing is None)
+    program = jax.jit(partial(_find_axes, spec, num_features > LARGEST_BASIS)).lower(data)
+    return start_compiling(program, "float64", spec.backend, often=False)
+
+
+def _find_axes(spec: SolverSpec, diagonal: bool, data: Data) -> Axes:
     # A sample is enough: the axes change the number of steps, not the minimum.
     step = max(len(data.y) // (SAMPLE * data.X.shape[1]), 1)
 
@@ -78,7 +95,7 @@ def _find_axes(spec: SolverSpec, data: Data, diagonal: bool) -> Axes:
         return (x * x).sum(axis=0) if diagonal else jnp.matmul(x.T, x, precision="highest"), None
 
     sample, weight = jax.tree.map(lambda each: each[::step], (data.X, data.weight))
-    total, _ = map_blocks(moment, (sample, weight), block_size(sample, spec.dtype))
+    total, _ = map_blocks(moment, (sample, weight), block_size(spec, sample))
     mean = total / len(sample)
     variances, U = (mean, None) if diagonal else jnp.linalg.eigh(mean)
     return Axes(U, jnp.append(variances.clip(min=0), jnp.ones(1, spec.dtype)))

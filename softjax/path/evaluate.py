@@ -1,22 +1,45 @@
 """The result of a path: accuracies, gaps, and what did not converge."""
 
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float
 
+from softjax.compilation import compile_once, finish_compiling, shape_of, start_compiling
 from softjax.evaluation.examples import SCORES_AT_A_TIME, map_blocks
 from softjax.objective.scores import matmul
-from softjax.path.passes import WHOLE_BYTES, Data, read_features
+from softjax.path.passes import WHOLE_BYTES, Data, read_features, widen
 from softjax.path.problem import Problem
 from softjax.path.result import PathResult, PathState
 from softjax.training.config import weight_dtype
+
+
+class ClassifierSpec(NamedTuple):
+    """What the compiled evaluation depends on, apart from the shapes of its arguments: the types in which each split is centred, and
+    the backend and the alignment, as in `SolverSpec`.
+    """
+
+    kinds: tuple[str, ...]
+    backend: str
+    align: int
+
+
+def compile_classifier(problem: Problem) -> Future[Compiled]:
+    """`classify(W, splits)`: which examples of each split each of the weights (R, K, D) of a path classifies correctly."""
+    dtype = weight_dtype(problem.config.dtype)
+    num_minima = len(problem.regs) * problem.num_parts
+    W = shape_of((num_minima, problem.num_classes, problem.num_features + 1), dtype)
+    kinds = tuple(problem.centred_in(split.X, dtype) for split in problem.splits)
+    spec = ClassifierSpec(kinds, problem.backend, problem.align)
+    return compile_once(_build, spec, (W, problem.splits))
 
 
 def evaluate_path(problem: Problem, state: PathState) -> PathResult:
@@ -28,8 +51,8 @@ def evaluate_path(problem: Problem, state: PathState) -> PathResult:
     last = len(problem.regs) * (problem.num_parts - 1)  # where the part with all examples begins
     minima = [state.minima[last + row] for row in rows]
     W = np.stack([minimum.W for minimum in state.minima]).astype(weight_dtype(config.dtype))
-    kinds = tuple(problem.centred_in(split.X, str(W.dtype)) for split in problem.splits)
-    found = [np.asarray(each) for each in _classify(W, problem.splits, kinds)]
+    classify = finish_compiling(compile_classifier(problem))
+    found = [np.asarray(each) for each in classify(W, problem.splits)]
     hits = [each[last + rows] for each in found]
     fold_accuracy = np.empty((len(rows), 0))
     if problem.folds is not None:  # each example by the path that was not trained on it
@@ -72,20 +95,24 @@ def evaluate_path(problem: Problem, state: PathState) -> PathResult:
     )
 
 
-@partial(jax.jit, static_argnames="kinds")
+def _build(spec: ClassifierSpec, shapes: tuple[Any, Any]) -> Future[Compiled]:
+    program = jax.jit(partial(_classify, spec)).lower(*shapes)
+    return start_compiling(program, "float64", spec.backend, often=False)
+
+
 def _classify(
-    W: Float[Array, "R K D"], splits: tuple[Data, ...], kinds: tuple[str, ...]
+    spec: ClassifierSpec, W: Float[Array, "R K D"], splits: tuple[Data, ...]
 ) -> list[Bool[Array, "R N"]]:
-    """Which examples of each split each of the weights classifies correctly."""
+    W = widen(W, spec.align)
     num_regs, num_classes, num_features = W.shape
     size = max(min(SCORES_AT_A_TIME // (num_regs * num_classes), WHOLE_BYTES // (8 * num_features)), 1)
 
     def classify(split: Data, kind: str, X: Any, y: Any) -> tuple[None, Any]:
-        x = read_features(X, split.preprocessing, kind, str(W.dtype))
+        x = read_features(X, split.preprocessing, kind, str(W.dtype), num_features)
         scores = matmul(W.reshape(-1, num_features), x.T).reshape(num_regs, num_classes, -1)
         return None, (lax.argmax(scores, 1, jnp.int32) == y[None]).T
 
     return [
         map_blocks(partial(classify, split, kind), (split.X, split.y), min(size, len(split.y)))[1].T
-        for kind, split in zip(kinds, splits, strict=True)
+        for kind, split in zip(spec.kinds, splits, strict=True)
     ]

@@ -9,6 +9,7 @@ Toint, *Trust-Region Methods*, 2000, section 7.5; Lin, Weng and Keerthi, *Trust 
 Logistic Regression*, 2008.
 """
 
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from jax import lax
 from jax.stages import Compiled
 from jaxtyping import Array, Float, Int
 
-from softjax.compilation import compile_once, shape_of
+from softjax.compilation import compile_once, shape_of, start_compiling
 from softjax.objective.config import Objective
 from softjax.objective.penalty import penalty_curvature
 from softjax.path.axes import Axes, divide_by_axes
@@ -84,7 +85,7 @@ class Limits(NamedTuple):
     until: Any
 
 
-def compile_solver(spec: SolverSpec, point: Point, data: Data, axes: Axes | None) -> Compiled:
+def compile_solver(spec: SolverSpec, point: Point, data: Data, axes: Axes | None) -> Future[Compiled]:
     """`advance(point, limits, data, axes)` for these arguments, and all others of the same shapes and types.
 
     It returns the point after more passes, when one of the limits is reached. `point` is donated.
@@ -167,11 +168,12 @@ def least_curvature(objective: Objective, c: Any, curved: Any) -> Any:
     return c if objective.penalize_bias else jnp.minimum(c, curved.min())
 
 
-def _build(spec: SolverSpec, shapes: tuple[Any, Any, Any]) -> Compiled:
+def _build(spec: SolverSpec, shapes: tuple[Any, Any, Any]) -> Future[Compiled]:
     point, data, axes = shapes
     number, count = shape_of((), spec.dtype), shape_of((), jnp.int32)
     limits = Limits(number, number, count, count)
-    return jax.jit(partial(_advance, spec), donate_argnums=0).lower(point, limits, data, axes).compile()
+    program = jax.jit(partial(_advance, spec), donate_argnums=0).lower(point, limits, data, axes)
+    return start_compiling(program, "float64", spec.backend, often=True)
 
 
 def _advance(spec: SolverSpec, point: Point, limits: Limits, data: Data, axes: Any) -> Point:

@@ -15,7 +15,10 @@ from softjax.objective.losses import is_label, softmax_residual
 from softjax.objective.penalty import penalty_and_slope
 from softjax.objective.scores import matmul
 
-BLOCK_BYTES = 2**23  # of features: a block should stay in the cache between its two products
+BLOCK_BYTES = 2**23  # of features: a block should stay in the cache of a CPU between its two products
+DEVICE_BLOCK_BYTES = (
+    2**27
+)  # of features and scores: on a GPU or TPU few large products are faster than many small ones
 WHOLE_BYTES = 2**26  # of features: so many are preprocessed once, and kept
 
 
@@ -26,6 +29,8 @@ class SolverSpec(NamedTuple):
     - `centred_in`: the type in which features are centred and scaled, before they are cast to `dtype`.
     - `dense`: whether the inverse of the Hessian preconditions; otherwise the principal axes do.
     - `stored`: whether the probabilities of all examples are kept. Otherwise each product computes them again.
+    - `backend`: of the device.
+    - `align`: the products have a multiple of so many columns.
     """
 
     objective: Objective
@@ -34,6 +39,8 @@ class SolverSpec(NamedTuple):
     centred_in: str
     dense: bool
     stored: bool
+    backend: str
+    align: int
 
 
 class Data(NamedTuple):
@@ -53,10 +60,11 @@ def evaluate(
     These are the weighted mean of p(1 − p) for each class, and the probabilities of all examples (N, K) if they are stored.
     """
     num_examples, axis = len(data.y), _class_axis(spec)
+    wide = widen(W, spec.align)
 
     def block(X: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
-        s = _score(W, x, axis)
+        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype, wide.shape[1])
+        s = _score(wide, x, axis)
         losses, Q = softmax_residual(s, y, axis)
         label = is_label(s, y, axis)
         p = jnp.where(label, 1 + Q, Q)
@@ -67,7 +75,8 @@ def evaluate(
         return sums, jnp.moveaxis(p, axis, 1) if spec.stored else None
 
     arrays = (data.X, data.y, data.weight)
-    (loss, grad, curved), p = map_blocks(block, arrays, block_size(data.X, spec.dtype))
+    (loss, grad, curved), p = map_blocks(block, arrays, block_size(spec, data.X))
+    grad = grad[:, wide.shape[1] - W.shape[1] :]
     penalty, slope = penalty_and_slope(spec.objective, reg, W, W.dtype, bias_axis=1)
     p = p if spec.stored else jnp.zeros((0, spec.num_classes), W.dtype)
     return loss + penalty, grad + slope, curved, p
@@ -83,21 +92,31 @@ def multiply(
 ) -> Float[Array, "K D"]:
     """The Hessian at W times V. `p` are the probabilities at W, if they are stored."""
     num_examples, axis = len(data.y), _class_axis(spec)
+    direction = widen(V, spec.align)
+    width = direction.shape[1]
 
     def block(X: Any, y: Any, weight: Any, stored: Any) -> tuple[Any, None]:
-        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype)
+        x = read_features(X, data.preprocessing, spec.centred_in, spec.dtype, width)
         if spec.stored:
             p = jnp.moveaxis(stored, 1, axis)
         else:
-            s = _score(W, x, axis)
+            s = _score(widen(W, spec.align), x, axis)
             Q = softmax_residual(s, y, axis)[1]
             p = jnp.where(is_label(s, y, axis), 1 + Q, Q)
-        M = _weigh(move_residual(p, _score(V, x, axis), y, axis), weight, axis)
+        M = _weigh(move_residual(p, _score(direction, x, axis), y, axis), weight, axis)
         return _sum_outer(M / num_examples, x, axis), None
 
     arrays = (data.X, data.y, data.weight, p if spec.stored else None)
-    product: Array = map_blocks(block, arrays, block_size(data.X, spec.dtype))[0]
-    return product + penalty_and_slope(spec.objective, reg, V, V.dtype, bias_axis=1)[1]  # cV: it is quadratic
+    product: Array = map_blocks(block, arrays, block_size(spec, data.X))[0]
+    return (
+        product[:, width - V.shape[1] :] + penalty_and_slope(spec.objective, reg, V, V.dtype, bias_axis=1)[1]
+    )  # cV: it is quadratic
+
+
+def widen(W: Float[Array, "... D"], align: int) -> Float[Array, "... E"]:
+    """W with columns of zeros before the others, so that their number is a multiple of `align`."""
+    padding = -W.shape[-1] % align
+    return jnp.pad(W, ((0, 0),) * (W.ndim - 1) + ((padding, 0),)) if padding else W
 
 
 def _weigh(values: Float[Array, "..."], weight: Float[Array, " B"] | None, axis: int) -> Float[Array, "..."]:
@@ -120,15 +139,21 @@ def _sum_outer(M: Float[Array, "..."], x: Float[Array, "B D"], axis: int) -> Flo
 
 
 def read_features(
-    X: Num[Array, "B F"], preprocessing: Preprocessing | None, centred_in: str, dtype: str
+    X: Num[Array, "B F"], preprocessing: Preprocessing | None, centred_in: str, dtype: str, width: int = 0
 ) -> Float[Array, "B D"]:
-    """A block of features as the classifier uses them."""
-    return (X if preprocessing is None else apply(preprocessing, X, jnp.dtype(centred_in))).astype(dtype)
+    """A block of features as the classifier uses them, with columns of zeros before them up to `width` columns."""
+    if preprocessing is not None:
+        return apply(preprocessing, X, jnp.dtype(centred_in), width).astype(dtype)
+    X = X.astype(dtype)
+    return jnp.pad(X, ((0, 0), (width - X.shape[1], 0))) if width > X.shape[1] else X
 
 
-def block_size(X: Num[Array, "N F"] | Num[np.ndarray, "N F"], dtype: str) -> int:
+def block_size(spec: SolverSpec, X: Num[Array, "N F"] | Num[np.ndarray, "N F"]) -> int:
     """Number of examples in a block of a pass over all of them."""
-    num_examples, num_features = X.shape
-    row_bytes = num_features * np.dtype(dtype).itemsize
-    whole = num_examples * row_bytes <= WHOLE_BYTES
-    return num_examples if whole else max(BLOCK_BYTES // row_bytes, 1)
+    (num_examples, num_features), itemsize = X.shape, np.dtype(spec.dtype).itemsize
+    row_bytes = num_features * itemsize
+    if num_examples * row_bytes <= WHOLE_BYTES:
+        return num_examples
+    if spec.backend == "cpu":
+        return max(BLOCK_BYTES // row_bytes, 1)
+    return max(DEVICE_BLOCK_BYTES // (row_bytes + spec.num_classes * itemsize), 1)

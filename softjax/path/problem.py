@@ -19,12 +19,14 @@ from softjax.objective.config import Objective
 from softjax.objective.penalty import coefficients
 from softjax.path.config import PathConfig, path_bytes
 from softjax.path.newton import gap
-from softjax.path.passes import Data
+from softjax.path.passes import Data, SolverSpec, read_features
 from softjax.path.result import Minimum, Reason
 from softjax.training.config import SweepConfig, weight_dtype
+from softjax.training.step import choose_alignment
 
 LARGEST_DENSE = 1000  # weights; for more, inverting the Hessian takes longer than it saves
-STORED_BYTES = 2**30  # of probabilities
+STORED_BYTES = 2**30  # of probabilities, or
+STORED_SHARE = 8  # of the memory of a GPU an eighth
 SMOOTH = ("l2", "half_l2", "none")  # penalties
 
 
@@ -66,6 +68,27 @@ class Problem:
     def num_classes(self) -> int:
         """K, the number of classes."""
         return len(self.schema.classes)
+
+    @property
+    def backend(self) -> str:
+        """The backend of the device on which the examples are."""
+        return str(self._device.platform)
+
+    @property
+    def align(self) -> int:
+        """The products have a multiple of so many columns."""
+        return choose_alignment(self.backend, self.num_features + 1)
+
+    @property
+    def _device(self) -> jax.Device:
+        (device,) = jnp.asarray(self.splits[0].X).devices()
+        return device
+
+    def stores(self, dtype: str) -> bool:
+        """Whether the probabilities of all training examples are kept."""
+        stats: dict[str, int] = self._device.memory_stats() or {}
+        needed = len(self.splits[0].y) * self.num_classes * np.dtype(dtype).itemsize
+        return needed <= max(stats.get("bytes_limit", 0) // STORED_SHARE, STORED_BYTES)
 
     @property
     def dense(self) -> bool:
@@ -154,9 +177,17 @@ def _place(split: Split, fitted: Preprocessing, dtype: str) -> Data:
 
 
 def preprocess(data: Data, fitted: Preprocessing, dtype: str) -> Data:
-    """The examples with nothing left to preprocess."""
+    """The examples with nothing left to preprocess. They are made on the host, in float64 until they are centred."""
     num_examples, num_features = data.X.shape
     ready = np.ones((num_examples, num_features + 1), dtype)
     ready[:, :-1] = centre(fitted, np.asarray(data.X), dtype)
     placed: Data = jax.tree.map(jnp.asarray, Data(ready, np.asarray(data.y, np.int32), None, data.weight))
     return placed
+
+
+def preprocess_there(spec: SolverSpec, data: Data) -> Data:
+    """The same, made where the examples are, of which the host has no copy then."""
+    ready = jax.jit(read_features, static_argnums=(2, 3))(
+        data.X, data.preprocessing, spec.centred_in, spec.dtype
+    )
+    return data._replace(X=ready, preprocessing=None)

@@ -16,15 +16,15 @@ import numpy as np
 from jax.stages import Compiled
 from jaxtyping import Float
 
-from softjax.compilation import types_of
+from softjax.compilation import finish_compiling, types_of
 from softjax.datasets.arrays import as_dataset
 from softjax.datasets.dataset import Dataset
 from softjax.errors import InputError, check_function, check_instance, read_kind
 from softjax.objective.config import PenaltyName
-from softjax.path.axes import Axes, find_axes
+from softjax.path.axes import Axes, compile_axes, shape_axes
 from softjax.path.config import PathConfig
 from softjax.path.dense import Inverse
-from softjax.path.evaluate import evaluate_path
+from softjax.path.evaluate import compile_classifier, evaluate_path
 from softjax.path.newton import (
     DONE,
     START,
@@ -36,7 +36,7 @@ from softjax.path.newton import (
     start_point,
 )
 from softjax.path.passes import WHOLE_BYTES, Data, SolverSpec
-from softjax.path.problem import STORED_BYTES, Problem, load_problem, preprocess
+from softjax.path.problem import Problem, load_problem, preprocess, preprocess_there
 from softjax.path.result import Minimum, PathProgress, PathResult, PathState
 from softjax.progress import watched
 from softjax.runs.checkpoint import check_origin, identify
@@ -134,12 +134,28 @@ def regularization_path(
     with types_of("float64"), watched(on_progress, shown, "reg", "finished") as tell:
         problem = load_problem(examples, config, solver)
         origin = identify(asdict(config) | asdict(solver), examples)
-        if state is None:
-            state = PathState("float64" if problem.dense else weight_dtype(config.dtype))
+        state = state or begin_state(problem)
         check_origin(state.origin, origin)
         loaded = replace(state.seconds, load=state.seconds.load + time.perf_counter() - start)
-        state = replace(state, seconds=loaded, origin=origin)
-        return evaluate_path(problem, find_minima(problem, state, tell))
+        return solve_problem(problem, replace(state, seconds=loaded, origin=origin), tell)
+
+
+def solve_problem(
+    problem: Problem,
+    state: PathState | None = None,
+    on_progress: Callable[[PathProgress], None] | None = None,
+) -> PathResult:
+    """The path of a problem whose examples are on the device. 64-bit types must be on: `types_of("float64")`."""
+    start, state = time.perf_counter(), state or begin_state(problem)
+    compile_classifier(problem)  # on a GPU while the path is solved
+    compiled = state.seconds.compile + time.perf_counter() - start
+    state = replace(state, seconds=replace(state.seconds, compile=compiled))
+    return evaluate_path(problem, find_minima(problem, state, on_progress))
+
+
+def begin_state(problem: Problem) -> PathState:
+    """The state before the first pass."""
+    return PathState("float64" if problem.dense else weight_dtype(problem.config.dtype))
 
 
 def _read_options(config: SweepConfig | None, given: dict[str, Any]) -> SweepConfig:
@@ -183,29 +199,34 @@ def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
     start, dtype = time.perf_counter(), state.dtype
     data, num_features = problem.splits[0], problem.num_features
     num_examples, itemsize = len(data.y), np.dtype(dtype).itemsize
-    stored = num_examples * problem.num_classes * itemsize <= STORED_BYTES
     spec = SolverSpec(
         problem.objective,
         problem.num_classes,
         dtype,
         problem.centred_in(data.X, dtype),
         problem.dense,
-        stored,
+        problem.stores(dtype),
+        problem.backend,
+        problem.align,
     )
     if data.preprocessing is not None and num_examples * (num_features + 1) * itemsize <= WHOLE_BYTES:
-        data = preprocess(data, problem.fitted, dtype)
-    axes = None
-    if not problem.dense:
-        axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(spec, data))
-    found = time.perf_counter()
+        on_host = spec.backend == "cpu"
+        data = preprocess(data, problem.fitted, dtype) if on_host else preprocess_there(spec, data)
     point, part = make_point(spec, num_examples, num_features), _part(problem, state)
     own = problem.weigh(data, part)
-    solver = _Solver(spec, data, own, part, axes, compile_solver(spec, point, own, axes), point)
-    seconds = replace(
-        state.seconds,
-        axes=state.seconds.axes + found - start,
-        compile=state.seconds.compile + time.perf_counter() - found,
-    )
+    axes, finding = None, 0.0
+    if problem.dense:
+        advance = compile_solver(spec, point, own, None)
+    else:
+        coming = compile_axes(spec, data)
+        advance = compile_solver(spec, point, own, shape_axes(spec, num_features))
+        find_axes = finish_compiling(coming)
+        found = time.perf_counter()
+        axes = jax.tree.map(lambda each: each.block_until_ready(), find_axes(data))
+        finding = time.perf_counter() - found
+    solver = _Solver(spec, data, own, part, axes, finish_compiling(advance), point)
+    taken = time.perf_counter() - start - finding
+    seconds = replace(state.seconds, axes=state.seconds.axes + finding, compile=state.seconds.compile + taken)
     return solver, replace(state, seconds=seconds)
 
 

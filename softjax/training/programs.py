@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Compiled, Lowered
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from softjax.compilation import compile_once, compile_together, shape_of
+from softjax.compilation import compile_once, shape_of, start_compiling
 from softjax.evaluation.examples import SCORES_AT_A_TIME, evaluate
 from softjax.objective.penalty import penalty_value
 from softjax.training.config import Minibatches
@@ -135,13 +135,13 @@ def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
         numbers: Any = (shape_of((), jnp.int32), shape_of((length,), jnp.float32))
         return jitted.lower(carry, runs, place(Steps(*numbers), each_device), setting)
 
-    programs = [
-        (jax.jit(initialize, out_shardings=out).lower(runs, setting), False),
-        (jax.jit(evaluate).lower(carry.W, runs, setting), False),
-        *((lower_segment(length), True) for length in spec.segment_lengths),
-    ]
-    first, last, *segments = compile_together(programs, str(runs.lr.dtype), spec.backend)
-    return Programs(first, dict(zip(spec.segment_lengths, segments, strict=True)), last)
+    start = partial(start_compiling, dtype=str(runs.lr.dtype), backend=spec.backend)
+    first = start(jax.jit(initialize, out_shardings=out).lower(runs, setting), often=False)
+    last = start(jax.jit(evaluate).lower(carry.W, runs, setting), often=False)
+    segments = {length: start(lower_segment(length), often=True) for length in spec.segment_lengths}
+    return Programs(
+        first.result(), {length: each.result() for length, each in segments.items()}, last.result()
+    )
 
 
 def _initialize(spec: ProgramSpec, runs: Runs, setting: Setting) -> Carry:
@@ -179,8 +179,10 @@ def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: S
 
 def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evaluations:
     objective = setting.objective
+    padding = -W.shape[-1] % spec.method.align
 
     def one_seed(W: Any) -> Evaluations:
+        wide = jnp.pad(W, ((0, 0), (0, 0), (padding, 0))) if padding else W  # once, not for each block
         block = max(SCORES_AT_A_TIME // max(W.shape[0] * W.shape[1], W.shape[2]), 1)
 
         def of(split: Any) -> Any:
@@ -191,7 +193,7 @@ def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evalua
                 kind=objective.kind,
                 block=block,
             )
-            return jax.vmap(one)(W)
+            return jax.vmap(one)(wide)
 
         def penalize(W: Any, reg: Any) -> Any:
             return penalty_value(objective, reg, W, W.dtype, bias_axis=1)

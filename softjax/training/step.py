@@ -201,8 +201,7 @@ def take_step(
     Returns the new carry, and the objective before the step, with the penalty and without it. W may have more columns than there are features, the first ones.
     """
     W, memory = carry
-    X = apply(setting.preprocessing, setting.train.X[rows], W.dtype).astype(method.dtype)
-    X = jnp.pad(X, ((0, 0), (W.shape[1] - X.shape[1], 0)))
+    X = apply(setting.preprocessing, setting.train.X[rows], W.dtype, W.shape[1]).astype(method.dtype)
     value, data_loss, grad = loss_and_grad_kd(
         W,
         X,

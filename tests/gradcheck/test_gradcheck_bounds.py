@@ -104,7 +104,12 @@ def round_to_tf32(x):
     return ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
-def test_on_a_gpu_products_round_their_factors(monkeypatch):
+def round_to_bfloat16(x):
+    return np.asarray(jnp.asarray(x, jnp.bfloat16).astype(jnp.float32))
+
+
+@pytest.mark.parametrize(("platform", "coarsen"), [("gpu", round_to_tf32), ("tpu", round_to_bfloat16)])
+def test_on_gpus_and_tpus_products_round_their_factors(monkeypatch, platform, coarsen):
     """On a CPU JAX's precisions do nothing, so the product of this claim rounds its factors by itself."""
     rng = np.random.default_rng(0)
     W = jnp.asarray(rng.normal(size=(30, 4)), jnp.float32)
@@ -114,14 +119,14 @@ def test_on_a_gpu_products_round_their_factors(monkeypatch):
         return ((jnp.tanh(jnp.matmul(X, W, precision=precision)) - Y) ** 2).mean()
 
     def coarse(W, X, Y):
-        product = round_to_tf32(X) @ round_to_tf32(W)
+        product = coarsen(X) @ coarsen(W)
         residual = 2 * (np.tanh(product) - Y) * (1 - np.tanh(product) ** 2) / Y.size
-        return jnp.asarray(round_to_tf32(X).T @ round_to_tf32(residual))
+        return jnp.asarray(coarsen(X).T @ coarsen(residual))
 
     assert not check_gradient(fun, coarse, W, X, Y).ok
-    monkeypatch.setattr(softjax.gradcheck.claim, "find_platform", lambda leaves: "gpu")
+    monkeypatch.setattr(softjax.gradcheck.claim, "find_platform", lambda leaves: platform)
     assert check_gradient(fun, coarse, W, X, Y).ok
-    assert not check_gradient(fun, lambda *a: 1.05 * coarse(*a), W, X, Y).ok
+    assert not check_gradient(fun, lambda *a: {"gpu": 1.05, "tpu": 2.0}[platform] * coarse(*a), W, X, Y).ok
     highest = jax.lax.Precision.HIGHEST
     assert not check_gradient(lambda *a: fun(*a, precision=highest), coarse, W, X, Y).ok
 

@@ -27,7 +27,7 @@ def arrangement(request, monkeypatch):
     if "blocks" in request.param:
         monkeypatch.setattr(passes, "WHOLE_BYTES", 0)
         monkeypatch.setattr(passes, "BLOCK_BYTES", 50 * 14 * 8)
-        monkeypatch.setattr("softjax.path.solve.STORED_BYTES", 0)
+        monkeypatch.setattr("softjax.path.problem.STORED_BYTES", 0)
     compilation._compile.cache_clear()
     yield request.param
     compilation._compile.cache_clear()

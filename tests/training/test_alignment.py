@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.processes import run
 
-from softjax import SweepConfig, load_dataset, sweep
-from softjax.training import plan, step
+from softjax import SweepConfig, compilation, load_dataset, sweep
+from softjax.training import plan, programs, step
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CONFIG = SweepConfig(
@@ -79,20 +79,37 @@ def test_the_width_fits_the_matrix_units(backend, num_weights, expected):
     assert num_weights + -num_weights % number == expected
 
 
+def test_evaluation_in_blocks_is_that_without(digits, align, monkeypatch):
+    compilation._compile.cache_clear()
+    monkeypatch.setattr(programs, "SCORES_AT_A_TIME", 4000)  # 100 examples of the 1,257 at a time
+    plain = sweep(digits, CONFIG)
+    align(128)
+    aligned = sweep(digits, CONFIG)
+    for name in ("train_accuracy", "val_accuracy", "test_accuracy"):
+        np.testing.assert_array_equal(getattr(aligned, name), getattr(plain, name))
+    np.testing.assert_allclose(aligned.final_loss, plain.final_loss, rtol=1e-10)
+
+
 STEP = """
 import re
 from compiled_programs import list_step, read_step
 from softjax import SweepConfig, load_dataset, mesh_of
-from softjax.training import step
+from softjax.training import programs, step
 from softjax.training.sweep import compile_sweep
+programs.SCORES_AT_A_TIME = 3000
 step.choose_alignment = lambda backend, num_weights: {align}
 config = SweepConfig(learning_rates=(0.001, 0.01, 0.1), regs=(0.001,), num_iters=20, num_seeds=1)
-program = compile_sweep(load_dataset("digits"), config, mesh_of(1)).segments[20]
+compiled = compile_sweep(load_dataset("digits"), config, mesh_of(1))
+program = compiled.segments[20]
 for lines in (read_step(program), program.as_text().splitlines()):
     print(*(sum(f" {{operation}}(" in line for line in lines) for operation in ("dot", "shift-right-logical")))
 weights = re.compile(r"10,{width}\\]|30,{width}\\]")
 print(sum(" pad(" in line and bool(weights.search(line)) for line in read_step(program)))
 print(*(each.operation for each in list_step(program) if weights.search(each.shape)))
+print(sum(" dot(" in line for line in read_step(compiled.evaluate)))
+print(sum(" pad(" in line and bool(weights.search(line)) for line in read_step(compiled.evaluate)))
+print(sum(",{width}]" in each.shape for each in list_step(compiled.evaluate)))
+print(*sorted({{each.operation for each in list_step(compiled.evaluate) if "f32" in each.shape}}))
 """
 
 
@@ -102,9 +119,16 @@ def test_a_step_neither_pads_nor_copies_the_weights_nor_draws(align, width):
     compiled_as_users_do = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
     done = run("-c", STEP.format(align=align, width=width), cwd=EXPERIMENTS, env=compiled_as_users_do)
     assert done.returncode == 0, done.stderr
-    of_step, of_all, pads, operations = done.stdout.splitlines()
+    of_step, of_all, pads, operations, *evaluation = done.stdout.splitlines()
     assert of_step == "2 0"  # the two products, and no random bits, which are made by shifts
     assert int(of_all.split()[1]) > 0
     assert pads == "0"
     assert operations
+    assert not {"copy", "transpose", "pad", "concatenate"} & set(operations.split())
+    products, pads, wide, operations = evaluation
+    assert (products, pads, wide) == (
+        "3",
+        "0",
+        "3",
+    )  # one a split; features are padded in the pass that centres them
     assert not {"copy", "transpose", "pad", "concatenate"} & set(operations.split())

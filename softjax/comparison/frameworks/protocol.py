@@ -167,6 +167,7 @@ class Prepared:
       `"per_example"` (W) → the gradient of each example's loss, without penalty, (N, D, K);
       `"vmap"` (B, D, K) → the losses (B,) and gradients (B, D, K) of a stack of weights, in one call;
       `"inputs"` (W) → the gradient with respect to X, in its shape.
+    - `begin`: such weights → the loss and gradient, which are begun and not waited for, where `loss_and_grad` waits for a GPU.
     - `read_loss`: the framework's loss as a number.
     - `read_clock`: the seconds of the last `loss_and_grad` by the clock of a program that runs beside this process.
     - `products`: such weights → the two matrix products of the gradient alone, as the framework computes them, for
@@ -177,6 +178,7 @@ class Prepared:
     loss_and_grad: Callable[[Any], tuple[Any, Any]]
     to_numpy: Callable[[tuple[Any, Any]], tuple[Any, np.ndarray]]
     modes: Mapping[Mode, Callable[..., Any]] = field(default_factory=dict)
+    begin: Callable[[Any], object] | None = None
     read_loss: Callable[[Any], float] = float
     products: Callable[[Any], object] | None = None
     read_clock: Callable[[], float] | None = None

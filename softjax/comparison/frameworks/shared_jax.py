@@ -70,9 +70,9 @@ def prepare_jax(
         with types():
             return jnp.asarray(W)
 
-    def loss_and_grad(W: jax.Array) -> Any:
+    def begin(W: jax.Array) -> Any:
         with types():
-            return jax.block_until_ready(value_and_grad(W, *placed))
+            return value_and_grad(W, *placed)
 
     def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: np.ndarray) -> Any:
@@ -84,7 +84,8 @@ def prepare_jax(
     modes = _derive_modes(problem, build, grad, *placed)
     return Prepared(
         place=place,
-        loss_and_grad=loss_and_grad,
+        loss_and_grad=lambda W: jax.block_until_ready(begin(W)),
+        begin=begin,
         to_numpy=lambda result: (np.asarray(result[0]), np.asarray(result[1])),
         modes={mode: on_numpy(function) for mode, function in modes.items()},
     )

@@ -24,7 +24,18 @@ BESIDE = (
 LEAST_MEMORY = 0.1  # MB: less is not told from nothing
 
 
-def write(speeds: Sequence[Speed]) -> str:
+WHERE = "in float32 on the CPU, in steady state, with as many threads as the machine has cores"
+WHERE_ON_GPU = "in float32 on the GPU, in steady state"
+MEMORY = (
+    "Memory is the peak of the process in its first two calls, less its memory before them, when the framework is imported and "
+    "the problem is in NumPy arrays."
+)
+MEMORY_ON_GPU = (
+    "Memory is the most that the library had on the GPU in its first two calls, the problem included."
+)
+
+
+def write(speeds: Sequence[Speed], *, on_gpu: bool = False) -> str:
     """The sections as text; empty if nothing was measured."""
     measured = _choose_measured(speeds)
     folder = Path(__file__).parent
@@ -33,10 +44,15 @@ def write(speeds: Sequence[Speed]) -> str:
     return join_parts(
         render(
             folder / "speed.md",
+            where=WHERE_ON_GPU if on_gpu else WHERE,
             table=_tabulate(measured, choose_sizes(speeds)),
             notes=join_parts(_describe_products(measured), _list_not_run(speeds)),
         ),
-        render(folder / "first_call.md", table=_tabulate_first_calls(measured)),
+        render(
+            folder / "first_call.md",
+            memory=MEMORY_ON_GPU if on_gpu else MEMORY,
+            table=_tabulate_first_calls(measured),
+        ),
     )
 
 
