@@ -113,7 +113,7 @@ def list_stages(dataset: Dataset, config: SweepConfig, options: GpuOptions) -> d
         ),
         "start": partial(time_start, options),
         **{
-            f"{group} {size}": partial(measure, dataset, config, size)
+            f"{group}-{size}": partial(measure, dataset, config, size)
             for group, measure in BY_SIZE.items()
             for size in sizes
         },
@@ -123,7 +123,7 @@ def list_stages(dataset: Dataset, config: SweepConfig, options: GpuOptions) -> d
 
 def gather(found: dict[str, Any], group: str, sizes: tuple[int, ...]) -> dict[str, Any]:
     """The rows of the sizes that were measured; or why the last one that failed did."""
-    rows = {str(size): found.get(f"{group} {size}") for size in sizes}
+    rows = {str(size): found.get(f"{group}-{size}") for size in sizes}
     failed = {size: row for size, row in rows.items() if row and "failed" in row}
     measured = {size: row for size, row in rows.items() if row and size not in failed}
     return measured or next(iter(failed.values()), {})

@@ -118,7 +118,7 @@ def test_a_stage_that_fails_says_so_in_its_place():
 
 
 def test_the_sizes_that_were_measured_are_kept_beside_those_that_failed():
-    found = {"sizes 1": {"TF32": 1.0}, "sizes 10": {"failed": "out of memory"}, "peers 1": {}}
+    found = {"sizes-1": {"TF32": 1.0}, "sizes-10": {"failed": "out of memory"}, "peers-1": {}}
     assert benchmark_gpu.gather(found, "sizes", (1, 10, 100)) == {"1": {"TF32": 1.0}}
     assert benchmark_gpu.gather(found, "sizes", (10,)) == {"failed": "out of memory"}
     assert benchmark_gpu.gather(found, "peers", (1,)) == {}
