@@ -9,7 +9,10 @@ import convergence
 import cross_validation
 import pytest
 
+from softjax.reports.page.write import read_page
+
 ROOT = Path(__file__).parents[2]
+REPORTS = ROOT / "reports"
 PAGES = ["README.md", "docs/results.md"]
 
 
@@ -177,3 +180,29 @@ def test_the_verdict_on_the_frameworks_is_that_of_its_results(compared):
         right, offered, _, _ = count_cases(compared, row)
         assert f"{right} of {offered} as `{row}`" in report
     assert len(report.split()) < 3000
+
+
+def test_the_course_s_grid_is_that_of_the_run():
+    run = json.loads((REPORTS / "cifar10" / "run.json").read_text(encoding="utf-8"))
+    best, seconds = run["best"], f"{run['seconds']['train']:.1f} s"
+    low, high = best["val_interval"]
+    readme, results, guide = map(claimed_in, ("README.md", "docs/results.md", "docs/guide/intervals.md"))
+    assert f"100 classifiers, trained together in {seconds}" in readme
+    assert f"around the {best['tied']} that are statistically tied" in readme
+    assert f"| training time of all 100 configurations | not said | {seconds} |" in results
+    assert f"| best validation accuracy of the grid | 0.350 | {best['val_accuracy']:.3f} |" in results
+    assert f"| 0.341 | {best['test_accuracy']:.3f} |" in results
+    assert f"is {low:.3f} to {high:.3f}, for its 1,000 images alone, and {best['tied']} of the 100" in guide
+
+
+def test_the_committed_pages_show_the_tables_beside_them():
+    names = {"cifar10": "cells", "digits": "cells", "path": "path"}
+    for report, name in names.items():
+        rows = read_page(REPORTS / report / "report.html")["rows"]
+        with (REPORTS / report / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            table = list(csv.DictReader(file))
+        column = "val_accuracy_mean" if name == "cells" else "val_accuracy"
+        assert rows["val"] == pytest.approx([float(row[column]) for row in table], abs=1e-6)
+        assert rows["tied"] == [row["tied"] == "True" for row in table]
+    pages = [REPORTS / report / "report.html" for report in (*names, "frameworks")]
+    assert sum(page.stat().st_size for page in pages) < 5e6
