@@ -12,7 +12,7 @@ Examples:
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def reproduce(config: Config, experiment: Experiment) -> None:
     tables = {"figures": [Row._fields, *rows], "cells": tabulate_cells(facts), "runs": tabulate_runs(results)}
     experiment.write(
         lambda run: write_readme(facts, rows, stages, run),
+        run={"seconds": {name: asdict(result.seconds) for name, result in results.items()}},
         tables=tables,
         figures=draw(facts),
         curves=["loss_curves"],

@@ -42,6 +42,7 @@ GRIDS = (
     ("wide grid, pixels", "pixels", WIDE),
     ("wide grid, standardized pixels", "standardized", STANDARDIZED),
 )
+FIRST = "pixels"  # the picture that the report opens with
 PATHS = (
     ("minimum, pixels", "path_pixels", PATH),
     ("minimum, standardized pixels", "path_standardized", PATH_STANDARDIZED),
@@ -192,6 +193,7 @@ def write(options: WideSweepOptions, experiment: Experiment, findings: Findings)
         },
         tables={"searches": list_configurations(findings.searches)},
         figures={file: figure for file, (_, figure) in pictures.items()},
+        curves=[file for _, file, _ in PATHS],
     )
 
 
@@ -240,6 +242,8 @@ def write_readme(
 ) -> str:
     """The text of README.md."""
     course, held_out, choices = findings.course, findings.held_out, findings.choices
+    shown = {file: f"![{caption}]({file}.png)" for file, caption in captions.items()}
+    first = shown.pop(FIRST)
     how = [
         ("", ""),
         ("data", f"{course.title}: all {len(course.test):,} test images; {len(held_out.train):,} training images and "
@@ -266,7 +270,9 @@ def write_readme(
         num_val=f"{len(held_out.val):,}",
         num_train=f"{len(course.train):,}",
         num_seeds=options.num_seeds,
-        pictures="\n\n".join(f"![{caption}]({file}.png)" for file, caption in captions.items()),
+        best_name=choices[findings.best].name,
+        first_picture=first,
+        pictures="\n\n".join(shown.values()),
         command=about["command"],
         how=markdown.table(how),
     )

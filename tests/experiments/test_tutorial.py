@@ -80,7 +80,8 @@ def assert_complete(notebook):
 def assert_alike(old, new):
     """What a cell shows is what it showed: the same words, and about the same numbers and pictures.
 
-    Of cells tagged "varies" the words alone count: their numbers are of the size of rounding. Where this fails after a
+    Of cells tagged "varies" the words alone count: their numbers are of the size of rounding, or their curves jump about and carry
+    rounding far. Where this fails after a
     change that was meant, `python experiments/tutorial.py` writes the new outputs; read them before they are committed.
     """
     before, after = printed(old), printed(new)
@@ -90,8 +91,10 @@ def assert_alike(old, new):
             off = {"rel": 0.02, "abs": 0.01} if "." in one else {"abs": 3}  # counts of ties and the like
             assert float(other) == pytest.approx(float(one), **off, nan_ok=True), (old["id"], before, after)
     for one, other in zip(pictures(old), pictures(new), strict=True):
-        if one.info.get("Software") == other.info.get("Software"):  # the same matplotlib
-            assert one.size == other.size
+        if one.info.get("Software") != other.info.get("Software"):
+            continue  # another matplotlib
+        assert one.size == other.size
+        if "varies" not in old["metadata"].get("tags", ()):
             difference = np.asarray(one.convert("L"), float) - np.asarray(other.convert("L"), float)
             assert np.abs(difference).mean() < 5, f"{old['id']}: another picture"
 
