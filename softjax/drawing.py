@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -71,6 +72,12 @@ def tidy_axes(axes: Axes, *, grid: str = "") -> Axes:
     if grid:
         axes.grid(axis=grid, color="0.92")  # type: ignore[arg-type]
     return axes
+
+
+def label_bar(bar: Colorbar, label: str) -> None:
+    """Names a colour bar, in the type of an axis."""
+    bar.set_label(label, fontsize=SMALL + 0.5)
+    bar.ax.tick_params(labelsize=SMALL)
 
 
 def save_picture(figure: Figure, folder: Path, name: str, *, vector: bool = False) -> None:

@@ -27,6 +27,7 @@ from softjax.drawing import (
     GREY,
     SMALL,
     VERMILION,
+    label_bar,
     make_drawable,
     start_picture,
     tidy_axes,
@@ -74,8 +75,7 @@ def heat_map(result: SweepResult, title: str) -> Figure:
         ScalarMappable(norm=norm, cmap=COLOR_MAP), ax=axes, extend="min" if finite.min() < low else "neither"
     )
     over_seeds = ", mean over seeds" if len(result.seed) > 1 else ""
-    bar.set_label(f"{name_validation(result.config.folds)} accuracy{over_seeds}", fontsize=SMALL + 0.5)
-    bar.ax.tick_params(labelsize=SMALL)
+    label_bar(bar, f"{name_validation(result.config.folds)} accuracy{over_seeds}")
     figure.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL)
     return figure
 
@@ -197,8 +197,7 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     if colors is not None:
         bar = figure.colorbar(colors, ax=figure.axes)
-        bar.set_label("learning rate lr", fontsize=SMALL + 0.5)
-        bar.ax.tick_params(labelsize=SMALL)
+        label_bar(bar, "learning rate lr")
     figure.legend(
         *first.get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False, fontsize=SMALL
     )
@@ -389,8 +388,7 @@ def confusion(counts: Int[np.ndarray, "K K"], class_names: Sequence[str], title:
     top = shares.max() or 1.0
     image = axes.imshow(shares, cmap=COLOR_MAP, vmin=0, vmax=top)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("share of the true class", fontsize=SMALL + 0.5)
-    bar.ax.tick_params(labelsize=SMALL)
+    label_bar(bar, "share of the true class")
     axes.set(xlabel="predicted class", ylabel="true class")
     tidy_axes(axes)
     if num_classes <= 30:
