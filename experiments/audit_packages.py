@@ -24,16 +24,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from harness import Experiment, Options, run_experiment
+from matplotlib.figure import Figure
 
 from softjax import InputError
 from softjax.audit.report import VERDICTS
+from softjax.drawing import BLUE, GREEN, SMALL, VERMILION, start_picture, tidy_axes
 from softjax.reports.environment import environment_rows
 from softjax.reports.markdown import render, table
 
 HERE = Path(__file__).parent
 LISTED = HERE / "audited"
 SECONDS_FOR_TESTS = 3600
+COLORS = {"right": GREEN, "undecided": "0.75", "differs": BLUE, "wrong": VERMILION}
+MEANINGS = {"differs": "differs on purpose"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,10 @@ def run_audit(options: AuditOptions, experiment: Experiment) -> None:
         partial(write_readme, packages, results, reviews),
         versions={package.distribution: package.version for package in packages},
         tables={"rules": list_rules(packages, results), "packages": list_packages(packages, results)},
-        files={
+        figures={"verdicts": draw_verdicts(list_packages(packages, results))},
+        curves=["verdicts"],
+        files={"findings.md": write_findings(packages, results)}
+        | {
             f"{name.replace('<locals>', 'locals')}.py.txt": script["text"]
             for result in results.values()
             for name, script in result["scripts"].items()
@@ -259,11 +267,7 @@ def write_readme(
     packages: Sequence[Package], results: dict[str, Any], reviews: dict[str, Any], about: dict[str, Any]
 ) -> str:
     """The text of the report."""
-    rows = list_packages(packages, results)
-    found = [
-        dict(zip(*pair, strict=True))
-        for pair in ((list_rules(packages, results)[0], row) for row in list_rules(packages, results)[1:])
-    ]
+    rows, found = list_packages(packages, results), _name_cells(list_rules(packages, results))
     counts = Counter(each["verdict"] for each in found)
     return render(
         HERE / "audit_packages.md",
@@ -273,24 +277,61 @@ def write_readme(
         called=len(found) - counts["never called"],
         packages=table(rows, "names"),
         wrong=list_wrong(found, results, reviews),
-        differs=_list(found, "differs"),
-        undecided=_list(found, "undecided"),
         unchanged=say_unchanged(packages, results),
-        sources=table(
-            [
-                ["package", "tests"],
-                *(
-                    [f"{p.distribution} {p.version}", p.tests + (f"; {p.note}" if p.note else "")]
-                    for p in packages
-                ),
-            ],
-            "left",
-        ),
         ratio=rows[-1][5],
         largest=max(float(row[5]) for row in rows[1:-1]),
         command=about["command"],
         environment=table([("", ""), *environment_rows(about)], "left"),
     )
+
+
+def write_findings(packages: Sequence[Package], results: dict[str, Any]) -> str:
+    """The text of findings.md: the rules that differ on purpose or are undecided, and the sources of the tests."""
+    found = _name_cells(list_rules(packages, results))
+    sources = [
+        (f"{p.distribution} {p.version}", p.tests + (f"; {p.note}" if p.note else "")) for p in packages
+    ]
+    return render(
+        HERE / "audit_packages_findings.md",
+        differs=_list(found, "differs"),
+        undecided=_list(found, "undecided"),
+        sources=table([("package", "tests"), *sources], "left"),
+    )
+
+
+def draw_verdicts(rows: Sequence[Sequence[str]]) -> Figure:
+    """A bar for each package: the rules that its tests called, by verdict. The rows are those of `list_packages`."""
+    packages = _name_cells(rows)[:-1]
+    called = {each["package"]: sum(int(each[word]) for word in COLORS) for each in packages}
+    packages.sort(key=lambda each: called[each["package"]])
+    figure = start_picture(
+        "Derivative rules that the packages' own tests call, by verdict", 0.2 * len(packages) + 1.3
+    )
+    axes = figure.subplots()
+    names = [each["package"] for each in packages]
+    left = np.zeros(len(packages), int)
+    for word, color in COLORS.items():
+        counts = np.array([int(each[word]) for each in packages])
+        axes.barh(
+            names,
+            counts,
+            left=left,
+            color=color,
+            edgecolor="white",
+            linewidth=0.5,
+            label=MEANINGS.get(word, word),
+        )
+        left += counts
+    for row, each in enumerate(packages):
+        more = int(each["never called"])
+        text = f"{left[row]}" + (f", and {more} never called" if more else "")
+        axes.annotate(
+            text, (left[row], row), (4, 0), textcoords="offset points", va="center_baseline", fontsize=SMALL
+        )
+    axes.set(xlabel="rules called", xlim=(0, 1.35 * max(1, left.max())), ylim=(-0.7, len(packages) - 0.3))
+    tidy_axes(axes, grid="x").tick_params(axis="y", length=0)
+    axes.legend(loc="lower right", fontsize=SMALL, frameon=False)
+    return figure
 
 
 def say_unchanged(packages: Sequence[Package], results: dict[str, Any]) -> str:
@@ -317,6 +358,10 @@ def list_wrong(found: Sequence[dict[str, str]], results: dict[str, Any], reviews
             parts += ["Its script prints", "", "```text", script["output"].strip(), "```", ""]
         parts += [reviews.get(each["rule"], {}).get("review", "Not yet looked at by hand."), ""]
     return "\n".join(parts).strip() or "None."
+
+
+def _name_cells(rows: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def _list(found: Sequence[dict[str, str]], verdict: str) -> str:

@@ -164,6 +164,7 @@ def compare_solvers(options: ConvergenceOptions, experiment: Experiment) -> None
         versions=describe_versions(),
         figures={"time": draw(measured, tables)},
         curves=["time"],
+        files={"problems.md": write_problems(measured, tables, options)},
     )
 
 
@@ -535,6 +536,24 @@ def is_drawn(timing: Timing, found: dict[str, Any]) -> bool:
     return solver in LOOKS and start != "cold" and timing.tight == tight
 
 
+def write_problems(
+    measured: dict[str, Any], tables: dict[str, list[Timing]], options: ConvergenceOptions
+) -> str:
+    """The text of problems.md: every solver on every problem."""
+    sections = ["# Every solver on every problem", "What the columns mean is said in [README.md](README.md)."]
+    for name, found in measured.items():
+        ours = found["softjax"]
+        in_float64 = ours["solved_in"].count("float64")
+        sections += [
+            f"## {found['title'][0].upper()}{found['title'][1:]}",
+            f"{len(found['regs'])} penalty strengths from {found['regs'][-1]:.3g} to {found['regs'][0]:.3g}; features in "
+            f"{found['dtype']}. softjax made {sum(ours['passes'])} passes over the examples and {sum(ours['newton_steps'])} Newton "
+            f"steps, {in_float64} strengths in float64.",
+            markdown.table(tabulate(found, tables[name], options.limit), align="names"),
+        ]
+    return "\n\n".join(sections) + "\n"
+
+
 def write_readme(
     options: ConvergenceOptions,
     measured: dict[str, Any],
@@ -542,16 +561,6 @@ def write_readme(
     about: dict[str, Any],
 ) -> str:
     """The text of README.md."""
-    sections = []
-    for name, found in measured.items():
-        ours = found["softjax"]
-        in_float64 = ours["solved_in"].count("float64")
-        sections.append(
-            f"## {found['title'][0].upper()}{found['title'][1:]}\n\n"
-            f"{len(found['regs'])} penalty strengths from {found['regs'][-1]:.3g} to {found['regs'][0]:.3g}; features in "
-            f"{found['dtype']}. softjax made {sum(ours['passes'])} passes over the examples and {sum(ours['newton_steps'])} Newton "
-            f"steps, {in_float64} strengths in float64.\n\n{markdown.table(tabulate(found, tables[name], options.limit))}"
-        )
     how = [
         ("", ""),
         ("rounds", f"softjax {options.rounds + 2} times, each in a new process, or twice if a call takes over {SLOW:g} s; another "
@@ -562,10 +571,9 @@ def write_readme(
     return markdown.render(
         Path(__file__).with_suffix(".md"),
         verdict=describe_verdict(measured, tables),
-        summary=markdown.table(summarize(measured, tables, options.limit)),
-        sections="\n\n".join(sections),
+        summary=markdown.table(summarize(measured, tables, options.limit), align="names"),
         command=about["command"],
-        how=markdown.table(how),
+        how=markdown.table(how, align="left"),
     )
 
 

@@ -22,8 +22,11 @@ from typing import Any, Literal
 
 import numpy as np
 from convergence import ConvergenceOptions, load_problem, run_limited
-from harness import Experiment, Options, run_experiment
+from harness import Experiment, Options, recall_measured, run_experiment
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from softjax.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, start_picture, tidy_axes
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
@@ -32,6 +35,12 @@ QUICK = 10.0  # seconds; solvers that take less run three times
 ProblemName = Literal["digits", "breast_cancer", "wine", "features", "cifar10"]
 PROBLEMS: tuple[ProblemName, ...] = ("digits", "breast_cancer", "wine", "features", "cifar10")
 SOLVERS = ("softjax", "lbfgs", "newton-cg", "newton-cholesky")
+LOOKS = {
+    "softjax": (VERMILION, "D"),
+    "lbfgs": (BLUE, "o"),
+    "newton-cg": (GREEN, "s"),
+    "newton-cholesky": (BLACK, "^"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,10 @@ def compare_solvers(options: CrossValidationOptions, experiment: Experiment) -> 
         options.problems, partial(measure, options=options), unit="problem", desc="comparing"
     )
     experiment.write(
-        lambda about: write_readme(options, measured, about), run={"measured": measured}, figures={}
+        lambda about: write_readme(options, measured, about),
+        run={"measured": measured},
+        figures={"seconds": draw(measured, options.limit)},
+        curves=["seconds"],
     )
 
 
@@ -155,6 +167,14 @@ def tabulate(found: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
     return rows
 
 
+def find_fastest(found: dict[str, Any]) -> tuple[str, float] | None:
+    """The solver of scikit-learn whose second call is the fastest, and its median seconds; None if none has ended."""
+    solvers = found["solvers"]
+    medians = {name: _find_median(solvers[name]["seconds"]) for name in solvers if name != "softjax"}
+    best = min(medians, key=lambda name: medians[name], default="")
+    return (best, medians[best]) if best and np.isfinite(medians[best]) else None
+
+
 def summarize(measured: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
     """A row for each problem: softjax and the fastest solver of scikit-learn, in seconds of the second call."""
     rows: list[tuple[str, ...]] = [
@@ -162,23 +182,96 @@ def summarize(measured: dict[str, Any], limit: float) -> list[tuple[str, ...]]:
     ]
     for found in measured.values():
         ours, *others = tabulate(found, limit)[1:]
-        finished = [row for row in others if row[2] != "–"]
+        name = found["title"], str(found["strengths"])
         if ours[2] == "–":
-            rows.append(
-                (
-                    found["title"],
-                    str(found["strengths"]),
-                    f"{ours[1]}, first call",
-                    "none ends",
-                    others[0][1],
-                    others[0][3],
-                )
-            )
-        elif finished:
-            best = min(finished, key=lambda row: float(row[2]))
-            solver = best[0].removeprefix("LogisticRegressionCV, ")
-            rows.append((found["title"], str(found["strengths"]), ours[2], solver, best[2], best[3]))
+            rows.append((*name, f"{ours[1]}, first call", "none ends", others[0][1], others[0][3]))
+        elif fastest := find_fastest(found):
+            second = _find_median(found["solvers"]["softjax"]["seconds"])
+            rows.append((*name, ours[2], fastest[0], f"{fastest[1]:.3g}", f"{fastest[1] / second:.2f}"))
     return rows
+
+
+def describe_verdict(measured: dict[str, Any], limit: float) -> str:
+    """The report in three lines: the second call, problems that only softjax finishes, and the first call."""
+    ratios, firsts, alone = [], [], []
+    for found in measured.values():
+        ours, title = found["solvers"]["softjax"], found["title"].split(",")[0]
+        fastest = find_fastest(found)
+        if fastest and ours["seconds"]:
+            ratios.append(fastest[1] / _find_median(ours["seconds"]))
+            firsts.append(
+                (title, _find_median(ours["first"]), _find_median(found["solvers"][fastest[0]]["first"]))
+            )
+        elif ours["first"] and not fastest:
+            alone.append(f"{title} ({_find_median(ours['first']):.3g} s)")
+    lines = []
+    if ratios:
+        lines.append(
+            f"The fastest solver of scikit-learn takes **{min(ratios):.1f} to {max(ratios):.1f} times** as long as softjax's second call "
+            f"of `fit`, on {len(ratios)} of {len(measured)} problems."
+        )
+        slower = [
+            f"{title} ({ours:.2g} s against {theirs:.2g} s)"
+            for title, ours, theirs in firsts
+            if ours > theirs
+        ]
+        lines.append(
+            "The first call in a process compiles. "
+            + (
+                f"With it, softjax is behind on {', '.join(slower)}."
+                if slower
+                else "Even with it, softjax is the fastest."
+            )
+        )
+    if alone:
+        lines.append(f"Only softjax ends in {limit:g} s on {', '.join(alone)}.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def draw(measured: dict[str, Any], limit: float) -> Figure:
+    """Seconds of the second call by problem and solver, of the first as open markers; what did not end stands at the limit."""
+    figure = start_picture(
+        "Cross-validation of the penalty strength: seconds of a call of fit", 0.55 * len(measured) + 1.5
+    )
+    axes = figure.subplots()
+    for row, found in enumerate(measured.values()):
+        step = 0.7 / (len(found["solvers"]) - 1)
+        for at, (solver, times) in enumerate(found["solvers"].items()):
+            (color, marker), y = LOOKS[solver], row - 0.35 + step * at
+            if not times["first"]:
+                axes.plot(limit, y, marker=marker, color=color, markersize=6)
+                axes.annotate(
+                    f"more than {limit:g} s", (limit, y), (7, 0), textcoords="offset points",
+                    va="center_baseline", fontsize=SMALL, annotation_clip=False,
+                )  # fmt: skip
+                continue
+            first, second = _find_median(times["first"]), _find_median(times["seconds"])
+            ends = [second, first] if np.isfinite(second) else [first, first]
+            axes.plot(ends, [y, y], color=color, linewidth=1.2)
+            axes.plot(first, y, marker=marker, markersize=6, color=color, markerfacecolor="white")
+            if np.isfinite(second):
+                axes.plot(second, y, marker=marker, markersize=6, color=color)
+        if row:
+            axes.axhline(row - 0.5, color="0.85", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(
+        range(len(measured)), [found["title"].replace(", ", "\n", 1) for found in measured.values()]
+    )
+    axes.set(ylim=(len(measured) - 0.5, -0.5), xlabel="seconds (logarithmic scale)")
+    tidy_axes(axes, grid="x")
+    axes.tick_params(axis="y", length=0)
+    seen = [name for name in LOOKS if any(name in found["solvers"] for found in measured.values())]
+    handles = [
+        Line2D([], [], linestyle="", color=LOOKS[name][0], marker=LOOKS[name][1], markersize=6,
+               label=name if name == "softjax" else f"scikit-learn {name}")
+        for name in seen
+    ]  # fmt: skip
+    handles += [
+        Line2D([], [], linestyle="", color="0.3", marker="o", markersize=6, markerfacecolor=face, label=label)
+        for face, label in (("0.3", "second call"), ("white", "first call (softjax compiles)"))
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=SMALL, frameon=False)
+    return figure
 
 
 def _find_median(seconds: list[float]) -> float:
@@ -190,7 +283,7 @@ def write_readme(options: CrossValidationOptions, measured: dict[str, Any], abou
     sections = [
         f"## {found['title'][0].upper()}{found['title'][1:]}\n\n"
         f"{found['strengths']} penalty strengths ½ reg ΣW², reg from {found['range'][0]:.3g} to {found['range'][1]:.3g}.\n\n"
-        + markdown.table(tabulate(found, options.limit))
+        + markdown.table(tabulate(found, options.limit), align="names")
         for found in measured.values()
     ]
     how = [
@@ -201,6 +294,7 @@ def write_readme(options: CrossValidationOptions, measured: dict[str, Any], abou
     ]  # fmt: skip
     return markdown.render(
         Path(__file__).with_suffix(".md"),
+        verdict=describe_verdict(measured, options.limit),
         folds=FOLDS,
         summary=markdown.table(summarize(measured, options.limit), align="left"),
         sections="\n\n".join(sections),
@@ -213,4 +307,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in SOLVERS:
         solve(sys.argv[1], Path(sys.argv[2]))
     else:
-        run_experiment(CrossValidationOptions, compare_solvers, description=__doc__)
+        run_experiment(CrossValidationOptions, compare_solvers, recall=recall_measured, description=__doc__)

@@ -25,11 +25,13 @@ from checkers.registry import ALL_TYPES, LIBRARIES, is_installed, list_functions
 from checkers.report import (
     SUMMARY,
     Rows,
+    describe,
     list_faults,
     list_results,
     measure_rates,
     measure_shares,
     read_results,
+    write_details,
     write_readme,
 )
 from harness import Experiment, Options, run_experiment
@@ -99,11 +101,13 @@ def run_checkers(options: CheckersOptions, experiment: Experiment) -> None:
             "large faults caught, by kind:",
             "Gradient checks of the softmax objective: right ones accepted, faults caught, in per cent",
         )
+    values = describe(options, rows, problems, checkers, asked, missing)
     experiment.write(
-        partial(write_readme, options, rows, problems, checkers, asked, missing),
+        partial(write_readme, values),
         versions=find_versions(),
         tables=tables,
         figures=figures,
+        files={"details.md": write_details(values)},
     )
 
 

@@ -175,7 +175,7 @@ class Experiment:
     ) -> None:
         """Writes the report: README.md, run.json, tables as CSV and pictures. If one of them fails, nothing is written.
 
-        Where it is redrawn, README.md and pictures are new, and the other files of the finished report stay as they are.
+        Where it is redrawn, Markdown and pictures are new, and the other files of the finished report stay as they are.
 
         **Arguments:**
 
@@ -304,9 +304,9 @@ def recall_measured(folder: Path, finished: dict[str, Any]) -> Stages:
 
 
 def _keep_files(earlier: Path, new: Path) -> None:
-    """Copies what a redrawn report keeps: all but its text and pictures."""
+    """Copies what a redrawn report keeps: all but its texts and pictures."""
     for file in earlier.iterdir():
-        if file.is_file() and file.name != "README.md" and file.suffix not in (".png", ".svg"):
+        if file.is_file() and file.suffix not in (".md", ".png", ".svg"):
             shutil.copyfile(file, new / file.name)
 
 

@@ -21,8 +21,11 @@ import numpy as np
 import tyro
 from compiled_programs import exchanges
 from harness import COURSE_GRID, FLAGS, DatasetOptions, Experiment, run_experiment
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from softjax import Dataset, mesh_of, sweep
+from softjax.drawing import BLUE, GREY, VERMILION, label_ends, start_picture, tidy_axes
 from softjax.progress import progress_bar
 from softjax.ranges import format_range
 from softjax.reports import markdown
@@ -93,6 +96,8 @@ def measure(options: ScalingOptions, experiment: Experiment) -> None:
     experiment.write(
         partial(write_readme, options, dataset, programs, np.array(rates)),
         run={"programs": programs, "rates": rates},
+        figures={"memory": draw_memory(programs, dataset.title)},
+        curves=["memory"],
     )
 
 
@@ -136,6 +141,55 @@ def measure_rate(dataset: Dataset) -> float:
     return config.num_configurations * config.num_iters / sweep(dataset, config).seconds.train
 
 
+def recall(folder: Path, finished: dict[str, Any]) -> dict[str, Any]:
+    """The stages of a finished report."""
+    programs = {f"devices-{program['devices']}": program for program in finished["programs"]}
+    return {**programs, "rates": finished["rates"]}
+
+
+def draw_memory(programs: list[dict[str, Any]], title: str) -> Figure:
+    """MB of each device besides the examples, against the number of devices, for the two ways to share a sweep."""
+    figure = start_picture(f"{title}: memory of each device that shares a sweep, besides the examples", 3.0)
+    axes = figure.subplots()
+    counts = np.array([program["devices"] for program in programs])
+    held = {
+        axis: np.array([program[axis]["bytes"] - program[axis]["examples"] for program in programs]) / 1e6
+        for axis in ("config", "data")
+    }
+    names = {"config": "devices share the configurations", "data": "devices share the data"}
+    looks = {"config": (VERMILION, "D"), "data": (BLUE, "o")}
+    even = held["config"][0] * counts[0] / counts
+    axes.plot(counts, even, color=GREY, linestyle=":", linewidth=1.2)
+    for axis, (color, marker) in looks.items():
+        axes.plot(counts, held[axis], color=color, marker=marker, markersize=5, linewidth=1.8)
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set(
+        xlabel="devices (simulated)", ylabel="MB per device", ylim=(0, 1.1 * max(map(max, held.values())))
+    )
+    tidy_axes(axes, grid="y")
+    last = float(counts[-1])
+    ends = [(last, float(held[axis][-1]), names[axis], looks[axis][0]) for axis in names]
+    ends.append((last, float(even[-1]), "an even share of one device's", GREY))
+    label_ends(axes, ends, 2.3)
+    return figure
+
+
+def describe_verdict(programs: list[dict[str, Any]], rates: np.ndarray) -> str:
+    """The report in three lines: what is exchanged, what a device does, and what is only predicted."""
+    first, last = programs[0], programs[-1]
+    silent = not any(program["config"]["inside"] for program in programs)
+    alone, shared = ((each["config"]["bytes"] - each["config"]["examples"]) / 1e6 for each in (first, last))
+    lines = (
+        f"Devices that share the configurations exchange **{'nothing' if silent else 'data'}** while they train, by the compiled "
+        f"programs of up to {last['devices']} devices; besides the examples each then needs {shared:.1f} MB instead of {alone:.1f} MB.",
+        f"One device of this machine trains **{np.median(rates):,.0f} configurations × steps per second** (measured).",
+        "Times on more devices, GPUs and TPUs are predicted, **not measured**.",
+    )
+    return "\n".join(f"- {line}" for line in lines)
+
+
 def write_readme(
     options: ScalingOptions,
     dataset: Dataset,
@@ -156,6 +210,7 @@ def write_readme(
     ]
     return markdown.render(
         Path(__file__).with_suffix(".md"),
+        verdict=describe_verdict(programs, rates),
         held=markdown.table(tabulate_programs(programs)),
         num_configs=COURSE_GRID.num_configurations,
         examples=f"{programs[0]['config']['examples'] / 1e6:,.0f}",
@@ -221,4 +276,4 @@ if __name__ == "__main__":
     if options.simulate is not None:
         print(json.dumps(read_programs(options.load())))
     else:
-        run_experiment(ScalingOptions, measure, load=ScalingOptions.load, description=__doc__)
+        run_experiment(ScalingOptions, measure, load=ScalingOptions.load, recall=recall, description=__doc__)

@@ -44,7 +44,7 @@ def start_picture(title: str, height: float, width: float = WIDTH) -> Picture:
     layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.06, hspace=0.06)
     picture = Picture(figsize=(width, height), layout=layout)
     picture.suptitle(
-        _cut_title(make_drawable(title, LONGEST_TITLE), 72 * (width - 0.2)),
+        _cut_title(make_drawable(title, LONGEST_TITLE), 72 * (width - 0.4)),
         x=0.01,
         ha="left",
         parse_math=False,

@@ -20,7 +20,8 @@ Rows = list[dict[str, Any]]
 WORDS = ("accepted", "rejected", "undecided", "crashed", "not applicable")
 SUMMARY = ("right gradients accepted", "large faults rejected")
 ABOUT = ("library", "function", "dtype", "claim")
-TEMPLATE = Path(__file__).parents[1] / "gradient_checkers.md"
+HERE = Path(__file__).parents[1]
+SOFTMAX_CSV = "\n- [softmax.csv](softmax.csv): the faults of softmax problems, by type and kind."
 
 
 def is_right(row: dict[str, Any]) -> bool:
@@ -124,19 +125,53 @@ def list_faults(problems: Rows, asked: Sequence[str]) -> Iterator[list[Any]]:
             yield [dtype, kind, number, *("" if np.isnan(share) else f"{share:.3f}" for share in shares)]
 
 
-def write_readme(
+def describe(
     options: Any,
     rows: Rows,
     problems: Rows,
     checkers: Sequence[str],
     asked: Sequence[str],
     missing: Sequence[str],
-    about: dict[str, Any],
-) -> str:
-    """The text of README.md."""
-    device = about["device"]
+) -> dict[str, Any]:
+    """The values and tables that the two pages of the report refer to by name."""
     float64 = select(rows, dtype="float64")
     names = {row["function"] for row in rows}
+    return {
+        "verdict": describe_verdict(rows, problems, checkers, asked),
+        "num_functions": f"{len(names):,}",
+        "num_right": f"{sum(map(is_right, rows)):,}",
+        "num_kinds": len(FAULTS),
+        "faults_per_function": options.faults_per_function,
+        "off": f"{OFF:g}",
+        "line": LINE,
+        "beyond": ", ".join(f"{100 * share:g} % in {dtype}" for dtype, share in BEYOND_ROUNDING.items()),
+        "relative": f"{RELATIVE:g}",
+        "times": TIMES_ITS_ERROR,
+        "step": f"{STEP:g}",
+        "course_relative": f"{COURSE_RELATIVE:g}",
+        "entries": ENTRIES,
+        "limit": f"{options.limit_seconds:g}",
+        "missing": f"Not installed here, and left out: {', '.join(missing)}." if missing else "None was left out.",
+        "all_types": tabulate_checkers(rows, checkers),
+        "float64": tabulate_checkers(float64, checkers),
+        "own": tabulate_own(float64, checkers),
+        "by_type": tabulate_parts(rows, "dtype", ALL_TYPES),
+        "by_library": tabulate_parts(rows, "library", tuple(LIBRARIES)),
+        "by_kind": tabulate_kinds(rows, checkers),
+        "small": tabulate_small(rows, checkers),
+        "not_accepted": list_lines([row for row in rows if is_right(row) and row["verdicts"]["softjax"] != "accepted"]),
+        "missed": list_lines([row for row in rows if not is_right(row) and row["large"] and row["verdicts"]["softjax"] != "rejected"]),
+        "num_softmax": len(softmax.FAULTS),
+        "shapes": ", ".join(map(str, softmax.SHAPES)),
+        "reg": softmax.REG,
+        "softmax": write_softmax(problems, asked) if problems else "Not run: --num-problems 0.",
+        "softmax_csv": SOFTMAX_CSV if problems else "",
+    }  # fmt: skip
+
+
+def write_readme(values: dict[str, Any], about: dict[str, Any]) -> str:
+    """The text of README.md."""
+    device = about["device"]
     how = [
         ("", ""),
         ("versions", ", ".join(f"{name} {number}" for name, number in about["versions"].items())),
@@ -144,38 +179,16 @@ def write_readme(
         ("date", about["date"]),
     ]
     return markdown.render(
-        TEMPLATE,
-        verdict=describe_verdict(rows, problems, checkers, asked),
-        num_functions=f"{len(names):,}",
-        num_right=f"{sum(map(is_right, rows)):,}",
-        num_kinds=len(FAULTS),
-        faults_per_function=options.faults_per_function,
-        off=f"{OFF:g}",
-        line=LINE,
-        beyond=", ".join(f"{100 * share:g} % in {dtype}" for dtype, share in BEYOND_ROUNDING.items()),
-        relative=f"{RELATIVE:g}",
-        times=TIMES_ITS_ERROR,
-        step=f"{STEP:g}",
-        course_relative=f"{COURSE_RELATIVE:g}",
-        entries=ENTRIES,
-        limit=f"{options.limit_seconds:g}",
-        missing=f"Not installed here, and left out: {', '.join(missing)}." if missing else "Nothing was left out.",
-        all_types=tabulate_checkers(rows, checkers),
-        float64=tabulate_checkers(float64, checkers),
-        own=tabulate_own(float64, checkers),
-        by_type=tabulate_parts(rows, "dtype", ALL_TYPES),
-        by_library=tabulate_parts(rows, "library", tuple(LIBRARIES)),
-        by_kind=tabulate_kinds(rows, checkers),
-        small=tabulate_small(rows, checkers),
-        not_accepted=list_lines([row for row in rows if is_right(row) and row["verdicts"]["softjax"] != "accepted"]),
-        missed=list_lines([row for row in rows if not is_right(row) and row["large"] and row["verdicts"]["softjax"] != "rejected"]),
-        num_softmax=len(softmax.FAULTS),
-        shapes=", ".join(map(str, softmax.SHAPES)),
-        reg=softmax.REG,
-        softmax=write_softmax(problems, asked) if problems else "Not run: --num-problems 0.",
+        HERE / "gradient_checkers.md",
         command=about["command"],
         how=markdown.table(how, align="left"),
-    )  # fmt: skip
+        **values,
+    )
+
+
+def write_details(values: dict[str, Any]) -> str:
+    """The text of details.md, the second page."""
+    return markdown.render(HERE / "gradient_checkers_details.md", **values)
 
 
 def describe_verdict(rows: Rows, problems: Rows, checkers: Sequence[str], asked: Sequence[str]) -> str:

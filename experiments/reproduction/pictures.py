@@ -1,6 +1,5 @@
 """The pictures of the report, in the palette of `softjax.drawing`."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -127,9 +126,9 @@ def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]
         figure.subplots(len(panels), squeeze=False).flat, panels.items(), strict=True
     ):
         theirs, found = read_figures()[key].value, summarize(ours)
-        heights = pile(ours, bins=60)
+        places, heights = pile(ours, bins=60)
         size = 4 if heights.max() < 8 else 2.5
-        axes.plot(ours, heights, "o", color=BLUE, markersize=size, alpha=0.7, markeredgewidth=0)
+        axes.plot(places, heights, "o", color=BLUE, markersize=size, alpha=0.7, markeredgewidth=0)
         top = max(6.0, 1.15 * heights.max() + 1)
         axes.hlines(-0.25 * top, found.low, found.high, color=BLUE, linewidth=2)
         axes.plot(found.mean, -0.25 * top, "o", color=BLUE, markersize=6)
@@ -154,16 +153,18 @@ def draw_distributions(panels: Mapping[str, tuple[str, Float[np.ndarray, " n"]]]
     return figure
 
 
-def pile(values: Float[np.ndarray, " n"], bins: int) -> Float[np.ndarray, " n"]:
-    """A height for each value, such that those in the same of `bins` parts of their range lie on one another: 0, 1, 2, …"""
+def pile(
+    values: Float[np.ndarray, " n"], bins: int
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """A place and a height for each value: those in the same of `bins` parts of their range lie on one another, at their mean."""
     width = (np.ptp(values) or 1.0) / bins
-    seen: Counter[int] = Counter()
-    heights = np.zeros(len(values))
-    for index in np.argsort(values, kind="stable"):
-        place = round(float(values[index] - values.min()) / width)
-        heights[index] = seen[place]
-        seen[place] += 1
-    return heights
+    part = np.round((values - values.min()) / width).astype(int)
+    places, heights = np.zeros(len(values)), np.zeros(len(values))
+    for each in np.unique(part):
+        held = part == each
+        places[held] = values[held].mean()
+        heights[held] = np.arange(held.sum())
+    return places, heights
 
 
 def draw_loss_curves(panels: Mapping[str, Mapping[Kind, Float[np.ndarray, " T"]]], title: str) -> Figure:

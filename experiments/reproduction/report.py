@@ -84,7 +84,7 @@ def write_readme(facts: Facts, rows: Sequence[Row], stages: Sequence[Stage], run
         num_figures=len(others),
         counts=counts,
         differing=f"{counts[NO] or 'none'} disagree{'' if counts[NO] > 1 else 's'}{': ' + named if named else ''}",
-        figures=table([HEADER, *rows]),
+        figures=table([HEADER, *others]),
         sweeps=render_table(HERE / "table_sweeps.md", sweeps),
         run=run,
         versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),

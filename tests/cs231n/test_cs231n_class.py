@@ -291,7 +291,7 @@ def test_all_is_written_as_it_is_asked_for(two, tmp_path, monkeypatch, capsys):
     kept = json.loads(Path("all.json").read_text())
     assert [each["passed"] for each in kept["submissions"]] == [True, False]
     text = Path("report", "README.md").read_text()
-    assert "1 of 2 submissions passed." in text
+    assert "**1 of 2** submissions passed." in text
     assert "| gradient: the number of the label is subtracted" in text
     assert "[jun](students/jun.md)" in text
     assert "no sandbox" in text

@@ -288,7 +288,7 @@ def test_the_comparison_writes_its_report(tmp_path):
     ]
     done = run(ROOT / "experiments" / "gradient_checkers.py", *options, "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    names = {"README.md", "run.json", "results.csv", "checkers.png"}
+    names = {"README.md", "details.md", "run.json", "results.csv", "checkers.png"}
     assert {file.name for file in (tmp_path / "out").iterdir()} == names
     with (tmp_path / "out" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))

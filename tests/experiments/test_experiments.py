@@ -10,10 +10,12 @@ from runpy import run_path
 
 import benchmark_sweep
 import convergence
+import cross_validation
 import gradient_checkers
 import harness
 import numpy as np
 import pytest
+import scaling
 from checkers.report import list_results, read_results
 from reproduction import published
 from support.processes import run, wait_for
@@ -139,7 +141,9 @@ def test_the_verdicts_of_checkers_are_read_back_as_they_were_written(tmp_path):
     [
         ("benchmark_sweep", benchmark_sweep),
         ("convergence", convergence),
+        ("cross_validation", cross_validation),
         ("gradient_checkers", gradient_checkers),
+        ("scaling", scaling),
     ],
 )
 def test_a_committed_report_holds_the_stages_that_it_is_redrawn_from(name, experiment):
@@ -153,6 +157,8 @@ def test_a_committed_report_holds_the_stages_that_it_is_redrawn_from(name, exper
             *(f"size-{size}" for size in config["sizes"]),
         ],
         "convergence": lambda config: config["problems"],
+        "cross_validation": lambda config: config["problems"],
+        "scaling": lambda config: ["rates", *(f"devices-{count}" for count in config["devices"])],
         "gradient_checkers": lambda config: [
             *("checkers", "libraries", "softmax-float32"),
             *map(gradient_checkers.name_stage, config["libraries"]),
@@ -280,7 +286,7 @@ def test_an_experiment_writes_its_report(tmp_path, script, options, words):
     command = [str(ROOT / "experiments" / script), *options]
     done = run(*command, "--out", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    text = (tmp_path / "out" / "README.md").read_text()
+    text = "".join(page.read_text() for page in (tmp_path / "out").glob("*.md"))
     for word in [*words, f"python experiments/{script} {options[0]} {options[1]}"]:
         assert word in text, word
     assert (tmp_path / "out" / "run.json").is_file()

@@ -1,9 +1,12 @@
 """The pictures of the experiments: no text leaves the canvas or is too small, whatever is drawn and however it is called."""
 
+import audit_packages
 import benchmark_plots
 import convergence
+import cross_validation
 import numpy as np
 import pytest
+import scaling
 from benchmark_sweep import FLOORS, PEERS, SOFTJAX
 from checkers import softmax
 from checkers.report import SUMMARY
@@ -56,6 +59,30 @@ def draw_convergence():
     return convergence.draw(measured, dict.fromkeys(measured, timings))
 
 
+def draw_cross_validation():
+    solvers = {
+        solver: {"first": [9.0], "seconds": [0.1 * RNG.random()]} for solver in cross_validation.SOLVERS
+    }
+    ended = {"softjax": {"first": [393.0], "seconds": []}, "lbfgs": {"first": [], "seconds": []}}
+    title = "a set of many features, 1,000,000 × 4,096, 1,000 classes"
+    measured = {name: {"title": title, "solvers": solvers} for name in ("a", "b")}
+    return cross_validation.draw(measured | {"c": {"title": title, "solvers": ended}}, 600.0)
+
+
+def draw_memory():
+    def program(devices):
+        held = {"bytes": int(150e6 + 28e6 / devices), "examples": int(150e6)}
+        return {"devices": devices, "config": held, "data": held | {"bytes": int(190e6)}}
+
+    return scaling.draw_memory([program(devices) for devices in (1, 2, 4, 8)], LONG[:40])
+
+
+def draw_verdicts():
+    header = ["package", *audit_packages.VERDICTS]
+    rows = [[name, *("3" for _ in audit_packages.VERDICTS)] for name in (*NAMES, "all")]
+    return audit_packages.draw_verdicts([header, ["never called", *("157" for _ in header[1:])], *rows])
+
+
 def compare_grids():
     runs = 0.3 + 0.01 * RNG.random((100, 6))
     return {"train": compare(np.array(published.read_grid().train), runs), "val": compare(runs[:, 0], runs)}
@@ -91,6 +118,9 @@ def draw_loss_curves():
         draw_step_times,
         draw_scaling,
         draw_convergence,
+        draw_cross_validation,
+        draw_memory,
+        draw_verdicts,
         lambda: pictures.draw_cells(compare_grids(), LONG),
         lambda: pictures.draw_heat_maps(compare_grids(), 20, LONG),
         draw_distributions,
@@ -102,6 +132,9 @@ def draw_loss_curves():
         "peers",
         "sizes",
         "time",
+        "seconds",
+        "memory",
+        "verdicts",
         "cells",
         "heat_maps",
         "distributions",
@@ -148,8 +181,8 @@ def test_what_is_spread_keeps_its_order_and_its_distance(values):
     assert moved.sum() == pytest.approx(sum(values))
 
 
-def test_equal_values_are_piled_on_one_another():
-    np.testing.assert_array_equal(
-        pictures.pile(np.array([0.3, 0.1, 0.3, 0.2, 0.3]), bins=10), [0, 0, 1, 0, 2]
-    )
-    np.testing.assert_array_equal(pictures.pile(np.full(3, 0.5), bins=10), [0, 1, 2])
+def test_values_in_one_part_of_the_range_are_piled_on_one_another_at_their_mean():
+    places, heights = pictures.pile(np.array([0.3, 0.1, 0.3, 0.2, 0.302]), bins=10)
+    np.testing.assert_array_equal(heights, [0, 0, 1, 0, 2])
+    np.testing.assert_allclose(places, [0.902 / 3, 0.1, 0.902 / 3, 0.2, 0.902 / 3])
+    np.testing.assert_array_equal(pictures.pile(np.full(3, 0.5), bins=10), [[0.5] * 3, [0, 1, 2]])

@@ -35,6 +35,7 @@ SAME = (
     (r"it starts \d+ processes, .*", "it starts too many processes"),
     (r"the step is −.* · gradient, for learning_rate = .*", "the learning rate is another one"),
 )  # fmt: skip
+MOST_MISTAKES = 20  # in the table of the report: a screen; mistakes.csv has all
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def write_class(result: ClassResult, folder: Path, command: str, title: str, wit
     text = render(
         Path(__file__).with_name("report.md"),
         title=title,
-        summary=_summarize(result),
+        summary=_summarize(result, mistakes),
         functions=_tabulate_functions(result),
         mistakes=_tabulate_mistakes(mistakes, len(result.submissions)),
         submissions=_tabulate_submissions(result, pages),
@@ -107,9 +108,15 @@ def write_class(result: ClassResult, folder: Path, command: str, title: str, wit
     write_text(folder / "README.md", text)
 
 
-def _summarize(result: ClassResult) -> str:
+def _summarize(result: ClassResult, mistakes: Sequence[Mistake]) -> str:
     count, passed = len(result.submissions), sum(each.passed for each in result.submissions)
-    return f"{passed} of {count} {'submission' if count == 1 else 'submissions'} passed."
+    lines = [f"**{passed} of {count}** {'submission' if count == 1 else 'submissions'} passed."]
+    lines += [
+        f"{word} frequent mistake, in {len(mistake.names)}: {_escape(mistake.text)}."
+        for word, mistake in zip(("The most", "The second most"), mistakes, strict=False)
+        if len(mistake.names) > 1
+    ]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _tabulate_functions(result: ClassResult) -> str:
@@ -132,9 +139,11 @@ def _tabulate_mistakes(mistakes: Sequence[Mistake], count: int) -> str:
         return "None."
     rows = [
         (_escape(m.text), str(len(m.names)), f"{100 * len(m.names) / count:.0f} %", _escape(m.reason))
-        for m in mistakes
+        for m in mistakes[:MOST_MISTAKES]
     ]
-    return table([("mistake", "submissions", "share", "likely"), *rows], "left")
+    text = table([("mistake", "submissions", "share", "likely"), *rows], "left")
+    more = len(mistakes) - len(rows)
+    return text + (f"\n\n{more} more are in `mistakes.csv`." if more else "")
 
 
 def _tabulate_submissions(result: ClassResult, pages: Sequence[str]) -> str:
