@@ -13,10 +13,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from softjax.comparison.outcomes import LEVELS, Level
-from softjax.drawing import BLUE, MEDIUM, SMALL, VERMILION, WIDTH, start_picture
+from softjax.drawing import BLUE, MEDIUM, SMALL, VERMILION, start_picture
 
 ROW = 0.185  # inches
-NARROWEST, WIDEST_CELL = 6.0, 0.6  # inches, of a table: its legend needs the former
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,6 @@ def draw_outcomes(
 ) -> Figure:
     """Draws a table of rows × cases, coloured by level, with a short text in each cell."""
     figure, (axes,) = _start(rows, marked, title, panels=1, extra=0.055 * max(map(len, cases)))
-    figure.set_figwidth(max(NARROWEST, min(WIDTH, 1.8 + WIDEST_CELL * len(cases))))
     numbers = np.array([[LEVELS.index(level) for level in row] for row in levels])
     colors = ListedColormap([LOOKS[level].color for level in LEVELS])
     edges = np.arange(len(cases) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
