@@ -8,7 +8,7 @@ import jax
 import jaxtyping
 import matplotlib as mpl
 import pytest
-from matplotlib.figure import Figure
+from support import pictures
 from support.processes import processes
 
 from softjax import SweepConfig, load_dataset, sweep
@@ -67,9 +67,10 @@ def own_messages():
 
 
 @pytest.fixture
-def without_pictures(monkeypatch):
-    """Reports whose pictures are laid out and empty: to draw them takes most of a report's time. tests/reports draws them."""
-    monkeypatch.setattr(Figure, "savefig", lambda _, file, **__: Path(file).touch())
+def without_pictures():
+    """`support.pictures.without_pictures`, for a test."""
+    with pictures.without_pictures():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def test_a_turn_on_a_gpu_is_a_row_of_as_many_calls_as_fit(seconds, rows):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("full_precision", [False, True])
+@pytest.mark.usefixtures("without_pictures")
+@pytest.mark.parametrize("full_precision", [False, pytest.param(True, marks=pytest.mark.experiment)])
 def test_the_report_names_the_gpu_its_memory_and_its_precision(tmp_path, monkeypatch, full_precision):
     monkeypatch.setattr(workers, "WORKER", (sys.executable, "-c", PRETENDING))
     config = CompareConfig(**vars(CONFIG) | {"full_precision": full_precision})

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.pictures import without_pictures
 
 from softjax import SweepConfig, cli, regularization_path, sweep
 from softjax.datasets.dataset import Split, build_dataset
@@ -23,11 +24,12 @@ def runs(digits, tmp_path_factory):
     few = replace(GRID, num_iters=3, num_seeds=1)
     half = Split(digits.test.X[:100], digits.test.y[:100])
     fewer = build_dataset("half", "half", (digits.train, digits.val, half), digits.class_names)
-    write_sweep(sweep(digits, GRID), digits, RunFolder(folder / "good"), command="softjax sweep")
-    write_sweep(sweep(digits, few), digits, RunFolder(folder / "early"), command="softjax sweep")
-    write_sweep(sweep(fewer, few), fewer, RunFolder(folder / "other"), command="softjax sweep")
     path = regularization_path(digits, regs=(0.1, 1.0))
-    write_path(path, digits, RunFolder(folder / "path"), command="softjax sweep --converge")
+    with without_pictures():
+        write_sweep(sweep(digits, GRID), digits, RunFolder(folder / "good"), command="softjax sweep")
+        write_sweep(sweep(digits, few), digits, RunFolder(folder / "early"), command="softjax sweep")
+        write_sweep(sweep(fewer, few), fewer, RunFolder(folder / "other"), command="softjax sweep")
+        write_path(path, digits, RunFolder(folder / "path"), command="softjax sweep --converge")
     return folder
 
 

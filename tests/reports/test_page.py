@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from support.pages import open_page, point_at, read_facts, wait
+from support.pictures import without_pictures
 
 from softjax import SweepConfig, cli, regularization_path, sweep
 from softjax.datasets.dataset import Split, build_dataset
@@ -32,7 +33,8 @@ def swept(digits):
 @pytest.fixture(scope="module")
 def report(swept, digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("pages") / "sweep"
-    write_sweep(swept, digits, RunFolder(out), command=COMMAND)
+    with without_pictures():
+        write_sweep(swept, digits, RunFolder(out), command=COMMAND)
     return out
 
 
@@ -40,7 +42,8 @@ def report(swept, digits, tmp_path_factory):
 def path_report(digits, tmp_path_factory):
     out = tmp_path_factory.mktemp("pages") / "path"
     path = regularization_path(digits, regs=(0.01, 0.1, 1.0))
-    write_path(path, digits, RunFolder(out), command="softjax sweep --converge --regs log:1e-2:1:3")
+    with without_pictures():
+        write_path(path, digits, RunFolder(out), command="softjax sweep --converge --regs log:1e-2:1:3")
     return out
 
 

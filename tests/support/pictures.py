@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -10,6 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+
+
+@contextmanager
+def without_pictures() -> Iterator[None]:
+    """Reports whose pictures are laid out and empty: to draw them takes most of a report's time. tests/reports draws them."""
+    with patch.object(Figure, "savefig", lambda _, file, **__: Path(file).touch()):
+        yield
 
 
 class Drawn(NamedTuple):
