@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from softjax.drawing import (
     BLUE,
@@ -19,6 +17,7 @@ from softjax.drawing import (
     SMALL,
     VERMILION,
     label_ends,
+    label_logarithms,
     start_picture,
     tidy_axes,
 )
@@ -101,7 +100,7 @@ def step_times(
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    _label_logarithms(axes.xaxis)
+    label_logarithms(axes.xaxis)
     axes.set_xlabel("ms a step: median over the rounds, and quartiles (logarithmic scale)")
     _embolden(axes, ours)
     _head(axes, groups)
@@ -152,7 +151,7 @@ def scaling(
     label_ends(axes, ends, 0.8 * height, bold=[text for _, _, text, _ in ends if text.endswith(f"  {ours}")])
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    _label_logarithms(axes.yaxis)
+    label_logarithms(axes.yaxis)
     axes.set_xlabel("classifiers trained at once, each with its configuration (logarithmic scale)")
     axes.set_ylabel("µs a step, for each classifier (logarithmic scale)")
     if alone:
@@ -208,14 +207,6 @@ def acceptance(rates: Mapping[str, Mapping[str, tuple[float, float]]], title: st
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=SMALL)
     return figure
-
-
-def _label_logarithms(axis: Axis) -> None:
-    """Labels 1, 2, 5, 10, 20, …; over more than two decades and a half the powers of ten alone."""
-    low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _embolden(axes: Axes, names: Collection[str]) -> None:

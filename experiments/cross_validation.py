@@ -229,7 +229,7 @@ def describe_verdict(measured: dict[str, Any], limit: float) -> str:
 
 
 def draw(measured: dict[str, Any], limit: float) -> Figure:
-    """Seconds of the second call by problem and solver, of the first as open markers; what did not end stands at the limit."""
+    """Seconds of the second call by problem and solver, of the first as open markers; what was ended stands at the limit."""
     figure = start_picture(
         "Cross-validation of the penalty strength: seconds of a call of fit", 0.55 * len(measured) + 1.5
     )
@@ -239,9 +239,9 @@ def draw(measured: dict[str, Any], limit: float) -> Figure:
         for at, (solver, times) in enumerate(found["solvers"].items()):
             (color, marker), y = LOOKS[solver], row - 0.35 + step * at
             if not times["first"]:
-                axes.plot(limit, y, marker=marker, color=color, markersize=6)
+                axes.plot(limit, y, marker=marker, markersize=6, color=color, markerfacecolor="white")
                 axes.annotate(
-                    f"more than {limit:g} s", (limit, y), (7, 0), textcoords="offset points",
+                    f"→ ended at {limit:g} s", (limit, y), (7, 0), textcoords="offset points",
                     va="center_baseline", fontsize=SMALL, annotation_clip=False,
                 )  # fmt: skip
                 continue
@@ -254,6 +254,7 @@ def draw(measured: dict[str, Any], limit: float) -> Figure:
         if row:
             axes.axhline(row - 0.5, color="0.85", linewidth=0.8)
     axes.set_xscale("log")
+    label_logarithms(axes.xaxis)
     axes.set_yticks(
         range(len(measured)), [found["title"].replace(", ", "\n", 1) for found in measured.values()]
     )

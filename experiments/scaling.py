@@ -183,7 +183,7 @@ def describe_verdict(programs: list[dict[str, Any]], rates: np.ndarray) -> str:
     alone, shared = ((each["config"]["bytes"] - each["config"]["examples"]) / 1e6 for each in (first, last))
     lines = (
         f"Devices that share the configurations exchange **{'nothing' if silent else 'data'}** while they train, by the compiled "
-        f"programs of up to {last['devices']} devices; besides the examples each then needs {shared:.1f} MB instead of {alone:.1f} MB.",
+        f"programs. With {last['devices']} devices each needs {shared:.1f} MB, not {alone:.1f} MB, besides the examples.",
         f"One device of this machine trains **{np.median(rates):,.0f} configurations × steps per second** (measured).",
         "Times on more devices, GPUs and TPUs are predicted, **not measured**.",
     )

@@ -10,11 +10,13 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 WIDTH = 8.3  # inches
 DPI = 200  # two pixels for each of the page, for screens that have them
@@ -72,6 +74,17 @@ def tidy_axes(axes: Axes, *, grid: str = "") -> Axes:
     if grid:
         axes.grid(axis=grid, color="0.92")  # type: ignore[arg-type]
     return axes
+
+
+def label_logarithms(axis: Axis) -> None:
+    """Labels 1, 2, 5, 10, 20, … on a logarithmic axis; over more than two decades and a half the powers of ten alone.
+
+    The limits of the axis are those that it keeps.
+    """
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def label_bar(bar: Colorbar, label: str) -> None:

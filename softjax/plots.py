@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
-from matplotlib.ticker import LogFormatterSciNotation, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from softjax.analysis import AtEdges, analyze_sweep
 from softjax.datasets.folds import name_validation
@@ -28,6 +28,7 @@ from softjax.drawing import (
     SMALL,
     VERMILION,
     label_bar,
+    label_logarithms,
     make_drawable,
     start_picture,
     tidy_axes,
@@ -176,8 +177,8 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     """The loss of the minibatches over the steps, without the penalty, and beside it the penalty's share of the objective: of the best
     configuration, over those of all.
 
-    Up to twelve are drawn one by one, coloured by their learning rate. Of more, bands hold the middle half and nine tenths at each
-    step; runs that diverged count as infinite. Without a penalty there is one panel.
+    Up to twelve are drawn one by one, coloured by their learning rate. Of more, a line is the median at each step, and bands hold the
+    middle half and nine tenths; runs that diverged count as infinite. Without a penalty there is one panel.
     """
     objective, loss = (
         history[:, result.best_seed] for history in (result.loss_history, result.data_loss_history)
@@ -188,9 +189,11 @@ def loss_curves(result: SweepResult, title: str) -> Figure:
     first, *second = figure.subplots(1, 2 if penalized else 1, squeeze=False)[0]
     colors = _draw_curves(first, result, loss)
     stable = _smooth(loss[~result.diverged[:, result.best_seed]])  # NaN after a configuration was stopped
-    first.set(yscale="log", ylim=_limit(loss[:, 0], stable), ylabel=name_loss(result))
-    first.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
-    first.tick_params(which="minor", labelsize=SMALL)
+    low, high = _limit(loss[:, 0], stable)
+    first.set(ylim=(low, high), ylabel=name_loss(result))
+    if high > 10 * low:
+        first.set_yscale("log")
+        label_logarithms(first.yaxis)
     for axes in second:
         _draw_curves(axes, result, share)
         axes.set(ylim=(0, 1.02), ylabel="the penalty's share of the objective")
@@ -241,7 +244,6 @@ def _draw_curves(axes: Axes, result: SweepResult, history: Float[np.ndarray, "C 
     elif len(smooth) > 1:
         colors = _draw_each(axes, result, centers, smooth)
     best = f"lr {result.learning_rate[result.best]:.3g}, reg {result.reg[result.best]:.3g}"
-    axes.plot(steps, history[result.best], color=VERMILION, linewidth=0.4, alpha=0.5)
     axes.plot(
         centers, smooth[result.best], color=VERMILION, linewidth=2,
         label=f"best: {best}" if len(smooth) > 1 else best,
@@ -263,8 +265,11 @@ def _draw_bands(
     for low, high, opacity in QUANTILES:
         ends = np.nanquantile(counted, (low, high), axis=0, method="lower")
         top = np.where(np.isfinite(ends[1]), ends[1], np.finfo(np.float32).max)
-        label = f"{high - low:.0%} of all {len(smooth)}"
+        label = f"middle {100 * (high - low):.0f} % of all {len(smooth)}"
         axes.fill_between(centers, ends[0], top, color=BLUE, alpha=opacity, linewidth=0, label=label)
+    axes.plot(
+        centers, np.nanquantile(counted, 0.5, axis=0, method="lower"), color=BLUE, linewidth=1, label="median"
+    )
 
 
 def _draw_each(
@@ -281,7 +286,7 @@ def _draw_each(
 
 
 def _limit(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) -> tuple[float, float]:
-    """The ends of the logarithmic axis of losses. Curves that rise far above their start are cut off.
+    """The ends of the axis of losses. What rises far above its start is cut off, and of many curves what falls far below most.
 
     **Arguments:** `first`: the first loss of every configuration; `stable`: the curves that did not diverge.
     """
@@ -291,9 +296,18 @@ def _limit(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) -> 
         return kept
 
     inside = positive(stable) if positive(stable).size else np.ones(1)
-    starts, ends = positive(first), positive(stable[:, -1])
-    top = max(starts.max(initial=inside.min()), np.quantile(ends, 0.9) if ends.size else 0)
-    return 0.8 * float(inside.min()), 2 * float(top)
+    starts = positive(stable[:, 0]) if positive(stable[:, :1]).size else positive(first)
+    ends = positive(stable[:, -1])
+    bottom, top = (
+        inside.min(),
+        max(starts.max(initial=inside.min()), np.quantile(ends, 0.9) if ends.size else 0),
+    )
+    if len(stable) > MOST_CURVES:  # those of the inner band are inside
+        low, high, _ = QUANTILES[1]
+        lowest = [curve.min() for curve in map(positive, stable) if curve.size]
+        bottom = np.quantile(lowest, low, method="lower") if lowest else bottom
+        top = max(np.quantile(each, high) for each in (starts, ends) if each.size)
+    return 0.9 * float(bottom), 1.2 * float(max(top, bottom))
 
 
 def path(result: PathResult, title: str) -> Figure:

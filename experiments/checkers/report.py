@@ -207,13 +207,13 @@ def describe_verdict(rows: Rows, problems: Rows, checkers: Sequence[str], asked:
                 f"in {where.removesuffix(' only')}, {best} with {_percent(accepted)} accepted and {_percent(of_faults)} caught"
             )
     if parts:
-        lines.append(f"The best of the others: {'; '.join(parts)}.")
+        lines.append(f"The best of the others, by the sum of both shares: {'; '.join(parts)}.")
     narrow = select(problems, dtype="float32")
     if narrow:
         *shares, last = (f"{checker} {_percent(_share_accepted(narrow, checker))}" for checker in asked)
         lines.append(
-            "Most of the others are made for float64. Of the right gradients of softmax problems in float32, "
-            f"{' and '.join(filter(None, (', '.join(shares), last)))} are accepted. Who rejects right gradients catches no faults there."
+            "Most of the others are made for float64. Right gradients of softmax problems in float32 that each accepts: "
+            f"{', '.join((*shares, last))}. A checker that rejects the right gradient of a function catches no fault in it."
         )
     return "\n".join(f"- {line}" for line in lines)
 

@@ -109,7 +109,7 @@ def draw_outcomes(
         spine.set_visible(False)
     for i, j in np.ndindex(*numbers.shape):
         _write(axes, j, i, texts[i][j], LOOKS[levels[i][j]].ink)
-    _add_legend(figure, [level for level in LEVELS if any(level in row for row in levels)])
+    _add_legend(figure, [level for level in LEVELS if any(level in row for row in levels)], signs=False)
     return figure
 
 
@@ -137,7 +137,8 @@ def draw_ranges(
             at = np.flatnonzero(which)
             axes.hlines(at, shown[at, 0], shown[at, 1], color=color, linewidth=1.6)
             axes.scatter(shown[at, 1], at, color=color, marker=marker, s=22, zorder=3)
-        axes.axvline(1.0, color="0.5", linewidth=1, linestyle=":", zorder=0)
+        axes.axvline(1.0, color="0.5", linewidth=1, linestyle=":", zorder=1)
+        axes.grid(axis="x", color="0.92")
         edge = axes.get_yaxis_transform()
         for row in np.flatnonzero(lost[name]).tolist():
             axes.text(0.985, row, "∞", transform=edge, ha="right", va="center", in_layout=False)
@@ -145,7 +146,7 @@ def draw_ranges(
         axes.set_xlabel(label, fontsize=SMALL)
     handles = [_dot(BLUE, "o", "from the best case to the worst (dot)"), _dot(VERMILION, "D", "softjax")]
     if any(one.any() for one in lost.values()):
-        handles.append(_dot("black", "$∞$", "NaN or ∞ in some case"))
+        handles.append(Line2D([], [], linestyle="", label="∞  NaN or ∞ in some case"))
     handles.append(Line2D([], [], color="0.5", linewidth=1, linestyle=":", label="1 rounding"))
     figure.legend(handles=handles, loc="outside lower left", ncols=4, frameon=False, fontsize=SMALL)
     return figure
@@ -220,6 +221,7 @@ def _draw_panel(axes: Axes, panel: Panel, ours: Bool[np.ndarray, " F"]) -> None:
         )
     if np.isfinite(panel.floor):
         axes.axvline(panel.floor, color="0.35", linewidth=1, linestyle="--", zorder=1)
+    axes.grid(axis="x", color="0.92")
     axes.set_title(panel.title, fontsize=MEDIUM)
     axes.set_xlabel(panel.label, fontsize=SMALL)
 
@@ -247,12 +249,15 @@ def _write(axes: Axes, x: int | float, y: int | float, text: str, color: str) ->
     )
 
 
-def _add_legend(figure: Figure, levels: Sequence[Level]) -> None:
-    looks = [LOOKS[level] for level in levels]
+def _add_legend(figure: Figure, levels: Sequence[Level], *, signs: bool = True) -> None:
+    """Names the colours of the levels, and with `signs` the signs on them."""
     handles = [
-        Patch(facecolor=look.color, edgecolor="0.6", linewidth=0.5, label=f"{look.sign}  {look.label}")
-        for look in looks
-    ]
+        Patch(
+            facecolor=look.color, edgecolor="0.6", linewidth=0.5,
+            label=f"{look.sign}  {look.label}" if signs else look.label,
+        )
+        for look in map(LOOKS.__getitem__, levels)
+    ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=SMALL)
 
 

@@ -114,18 +114,28 @@ def test_a_path_shows_three_splits_the_interval_and_the_best(digits):
 
 def test_loss_curves_show_every_configuration_and_name_the_best(small_result):
     axes = draw(plots.loss_curves(small_result, "title"))
-    assert len(axes.lines) == 6 + 2
+    assert len(axes.lines) == 6 + 1
     best = small_result.best
     assert f"lr {small_result.learning_rate[best]:.3g}" in legend_of(axes)[0]
-    assert axes.get_yscale() == "log"
+
+
+@pytest.mark.parametrize(("least", "scale"), [(0.5, "linear"), (0.05, "log")])
+def test_losses_that_fall_by_more_than_a_decade_have_a_logarithmic_axis(small_result, least, scale):
+    falling = np.broadcast_to(np.linspace(2.0, least, 30), small_result.data_loss_history.shape)
+    axes = draw(plots.loss_curves(replace(small_result, data_loss_history=falling), "title"))
+    assert axes.get_yscale() == scale
+    low, high = axes.get_ylim()
+    assert low < least < 2.0 < high
+    labels = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert [label for label in labels if "$" in label] == []  # 0.5, not 5 × 10⁻¹
 
 
 def test_many_loss_curves_are_bands_of_quantiles_under_the_best(digits):
     rates = (*np.geomspace(1e-4, 0.1, 19), 1e30)  # the last one diverges
     result = sweep(digits, SweepConfig(learning_rates=tuple(rates), regs=(0.001,), num_iters=40))
     axes = draw(plots.loss_curves(result, "title"))
-    assert len(axes.lines) == 2  # the best, and its mean over steps
-    assert legend_of(axes)[:2] == ["90% of all 20", "50% of all 20"]
+    assert legend_of(axes)[:3] == ["middle 90 % of all 20", "middle 50 % of all 20", "median"]
+    assert len(axes.lines) == 2  # the median, and the best
     wide, middle = (band.get_paths()[0].vertices for band in axes.collections)
     end = result.data_loss_history[:, 0, -1]
     ranked = np.sort(np.where(np.isfinite(end), end, np.inf))

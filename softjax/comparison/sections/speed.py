@@ -95,13 +95,16 @@ def draw(speeds: Sequence[Speed], folder: Path) -> None:
     rows = sort("first_seconds")
     first = Panel(
         f"first call, {title_size(main)}",
-        "s",
+        "seconds",
         collect(rows, main, "first_seconds", 1.0),
         before=collect(rows, main, "import_seconds", 1.0),
     )
     memory = [
         Panel(
-            f"memory, {title_size(case)}", "MB", collect(rows, case, "peak_bytes", 1e-6), least=LEAST_MEMORY
+            f"peak memory, {title_size(case)}",
+            "MB",
+            collect(rows, case, "peak_bytes", 1e-6),
+            least=LEAST_MEMORY,
         )
         for case in dict.fromkeys((main, sizes[-1]))
     ]
