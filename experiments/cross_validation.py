@@ -26,7 +26,7 @@ from harness import Experiment, Options, recall_measured, run_experiment
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from softjax.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, start_picture, tidy_axes
+from softjax.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, label_logarithms, start_picture, tidy_axes
 from softjax.reports import markdown
 from softjax.reports.environment import environment_rows
 
