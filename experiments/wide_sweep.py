@@ -42,7 +42,6 @@ GRIDS = (
     ("wide grid, pixels", "pixels", WIDE),
     ("wide grid, standardized pixels", "standardized", STANDARDIZED),
 )
-FIRST = "pixels"  # the picture that the report opens with
 PATHS = (
     ("minimum, pixels", "path_pixels", PATH),
     ("minimum, standardized pixels", "path_standardized", PATH_STANDARDIZED),
@@ -206,7 +205,9 @@ def draw(findings: Findings) -> dict[str, tuple[str, Figure]]:
         figure = (
             plots.heat_map(search.result, caption)
             if isinstance(search.result, SweepResult)
-            else plots.path(search.result, f"{course.title}: {search.name}")
+            else plots.path(
+                search.result, f"{course.title}: accuracy at the {search.name}, by penalty strength"
+            )
         )
         pictures[search.file] = caption, figure
     if course.image_shape is not None:
@@ -243,7 +244,7 @@ def write_readme(
     """The text of README.md."""
     course, held_out, choices = findings.course, findings.held_out, findings.choices
     shown = {file: f"![{caption}]({file}.png)" for file, caption in captions.items()}
-    first = shown.pop(FIRST)
+    first = shown.pop(findings.searches[findings.best].file)
     how = [
         ("", ""),
         ("data", f"{course.title}: all {len(course.test):,} test images; {len(held_out.train):,} training images and "

@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import AbstractPathEffect, withStroke
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
 from softjax.analysis import AtEdges, analyze_sweep
 from softjax.datasets.folds import name_validation
@@ -432,6 +432,9 @@ def _set_cells(
         return np.arange(len(values) + 1) - 0.5
     if spacing == "log":
         getattr(axes, f"set_{which}scale")("log")
+        if len(values) <= MOST_TICKS:
+            axis.set_ticks(values, [f"{value:.3g}" for value in values])
+            axis.set_minor_locator(NullLocator())
         half = np.sqrt(values[1] / values[0])
         return np.append(values / half, values[-1] * half)
     half = (values[1] - values[0]) / 2
