@@ -43,6 +43,10 @@ SUMMARY_HEADER = (
     "development, × fastest",
 )
 ONLY_IN_JSON = ("script",)
+LINK = (
+    "The same to look around in, with the script of every outcome: [report.html](report.html), one file that needs no "
+    "network."
+)
 
 
 def write_comparison(
@@ -192,6 +196,7 @@ def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> 
     parts = (
         verdict.write(comparison),
         picture if count(comparison.of("edge_cases")) else "",
+        LINK,
         changed,
         edge_cases.write(comparison.of("edge_cases")),
         accuracy.write(comparison.of("accuracy")),

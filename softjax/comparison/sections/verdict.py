@@ -17,7 +17,7 @@ from softjax.comparison.sections.cells import (
 )
 from softjax.comparison.sections.speed import list_tied, rank
 
-SHOWN_CASES = 4
+SHOWN_CASES = 2
 
 
 def write(comparison: Comparison) -> str:
@@ -72,7 +72,7 @@ def _describe_fastest(speeds: Sequence[Speed]) -> str:
         parts.append(f"at {title_size(case)} `{ranked[0].framework}` ({format_time(best)}{also})")
         softjax = [speed for speed in ranked if FRAMEWORKS[speed.framework].library == "softjax"]
         if softjax:
-            ours.append(f"{(softjax[0].seconds or 0.0) / best:.2f} (`{softjax[0].framework}`)")
+            ours.append(f"{(softjax[0].seconds or 0.0) / best:.3g} (`{softjax[0].framework}`)")
     text = "; ".join(parts)
     if ours:
         text += f". The fastest way of softjax takes {join_names(ours, most=len(ours))} times as long"
@@ -94,8 +94,9 @@ def _describe_silent(records: Sequence[Record]) -> str:
             shown.append(
                 f"{EDGE_CASES[case].what} ({count_of(len(silent[case]), 'library', 'libraries')}{also})"
             )
-        text = f"{len(guilty)} of {len(libraries)} libraries give finite wrong values, without an error, in some cases"
-        text += f"; most often for {'; '.join(shown)}."
+        ours = ", softjax among them," if "softjax" in guilty else ""
+        text = f"{len(guilty)} of {len(libraries)} libraries{ours} give finite wrong values without an error in some cases"
+        text += f", most often for {' and for '.join(shown)}; NumPy and C by hand are not counted."
     else:
         text = f"no library of {len(libraries)} gives a finite wrong value without an error."
     dead = list(dict.fromkeys(record.framework for record in records if record.status in ("crash", "hang")))
