@@ -35,8 +35,11 @@ class Report:
 
         path = self.folder / PAGE
         if not path.is_file():
+            unfinished = self.folder.with_name(f"{self.folder.name.removesuffix('.partial')}.partial")
             what = (
-                "it is no folder"
+                f"the run is not finished, and its command with --resume continues it ({unfinished})"
+                if unfinished.is_dir()
+                else "it is no folder"
                 if not self.folder.is_dir()
                 else "it is the report of an earlier version: run its command again, it is at the end of README.md"
                 if (self.folder / "run.json").is_file()

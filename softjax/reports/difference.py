@@ -114,7 +114,7 @@ def list_changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, 
         for name in [*of_a, *(name for name in of_b if name not in of_a)]:
             left, right = of_a.get(name, MISSING), of_b.get(name, MISSING)
             if left != right:
-                rows.append((prefix + name, _shorten(left), _shorten(right)))
+                rows.append((prefix + name, *_shorten(left, right)))
     return rows
 
 
@@ -136,20 +136,26 @@ def write_difference(found: Difference, path: Path) -> None:
     """Writes the page: what differs, and both searches. Raises `InputError` if another file is there, or it cannot be written."""
     if path.exists() and not _is_ours(path):
         raise InputError(f"{path} exists and is no page of softjax diff: give another --out")
-    table = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in tabulate(found)
-    )
+    head, *rows = tabulate(found)
+    table = "<tr>" + "".join(f"<th scope='col'>{cell}</th>" for cell in head) + "</tr>"
+    for name, *cells in rows:
+        values = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        table += f"<tr><th scope='row'>{escape(name)}</th>{values}</tr>"
     runs = {"a": found.a, "b": found.b}
-    sections = f"<section class='wide'><h2>What differs</h2><table>{table}</table></section>" + "".join(
-        f'<section><h2>{name.upper()}: {escape(str(run.folder))}</h2><div id="{name}" class="chart"></div>'
-        f"<p class='note'>{escape(run.page['verdict'][0])}</p></section>"
-        for name, run in runs.items()
+    sections = (
+        f"<section class='wide'><h2>What differs</h2><div class='scroll-x'><table class='words'>{table}</table></div></section>"
+        + "".join(
+            f'<section><h2>{name.upper()}: {escape(str(run.folder))}</h2><div id="{name}" class="chart"></div>'
+            f"<p class='note'>{escape(run.page['verdict'][0])}</p></section>"
+            for name, run in runs.items()
+        )
     )
+    pages = [run.page for run in runs.values()]  # one scale of colours for both
     text = write_linked_page(
         {"kind": "difference", "title": "Two runs", "verdict": found.verdict},
         sections,
         {
-            name: describe_search(run.page) | {"datasets": {"rows": _list_rows(run.page)}}
+            name: describe_search(run.page, *pages) | {"datasets": {"rows": _list_rows(run.page)}}
             for name, run in runs.items()
         },
         made_by="softjax diff",
@@ -185,9 +191,17 @@ def _list_rows(page: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _shorten(value: Any, most: int = 60) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shorten(*values: Any, most: int = 60) -> list[str]:
+    """Values that differ, as texts of at most so many letters: their beginnings, or the parts from the first difference on."""
+    texts = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
+    same = next((k for k, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
+    start = 0 if same < most - 10 else same - most // 2
+
+    def cut(text: str) -> str:
+        text = f"…{text[start:]}" if start else text
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+    return [cut(text) for text in texts]
 
 
 def _is_ours(path: Path) -> bool:

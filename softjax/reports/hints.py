@@ -18,7 +18,7 @@ from softjax.analysis import (
 )
 
 NAMES = {"learning_rates": "learning rate", "regs": "penalty strength"}
-DROPPED = ("--out", "--resume", "--overwrite")  # the next run has a folder of its own
+DROPPED = ("--out", "--resume", "--overwrite", "--tensorboard")  # the next run has a folder of its own
 
 
 class Hint(NamedTuple):

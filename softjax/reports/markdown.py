@@ -20,6 +20,16 @@ def table(rows: Sequence[Sequence[str]], align: str = "right") -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
 
 
+def count_of(number: int, one: str, many: str = "") -> str:
+    """A number of things.
+
+    Examples:
+        >>> count_of(1, "row"), count_of(2, "row"), count_of(3, "library", "libraries")
+        ('1 row', '2 rows', '3 libraries')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 class _Text(Template):
     braceidpattern = "[^{}]+"  # a field of str.format
 

@@ -186,7 +186,8 @@ def describe(
     - `losses`: of each segment; replace those of `state`.
     - `last`: the objective at the last step.
     """
-    losses_now = np.empty(0) if last is None else np.where(np.isfinite(last), last, np.inf)
+    losses_now = np.empty(0) if last is None else last[np.isfinite(last)]
+    lost = 0 if last is None else int(last.size - losses_now.size)
     finished = sum(int(part.diverged.sum()) for part in state.parts)
     done, now = run.chunks[: len(state.parts)], run.chunks[len(state.parts) : len(state.parts) + 1]
 
@@ -204,7 +205,7 @@ def describe(
         + sum(len(chunk.lengths) - len(chunk.remaining(state.step)) for chunk in now),
         sum(len(chunk.lengths) for chunk in run.chunks),
         float(np.median(losses_now)) if losses_now.size else math.nan,
-        finished + int(np.isinf(losses_now).sum()),
+        finished + lost,
         _find_best(run, state.parts),
         copy,
     )

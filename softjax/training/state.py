@@ -95,8 +95,8 @@ class Progress:
         num_steps: Steps of the whole sweep: `num_iters` for each chunk, fewer with successive halving.
         segment: Segments done.
         num_segments: Segments of the whole sweep.
-        median_loss: The last minibatch objective of the segment, the median over the runs of the chunk; runs that diverged
-            count as infinite. NaN before the first segment.
+        median_loss: The last minibatch objective of the segment, the median over the runs of the chunk that did not diverge. NaN
+            before the first segment, and where all diverged.
         num_diverged: Runs that diverged so far, in finished chunks and in the current one.
         best: The highest validation accuracy of a configuration, averaged over seeds, and its learning rate and penalty
             strength; of the finished chunks, of the last rung with successive halving. None before the first is finished.
@@ -114,11 +114,12 @@ class Progress:
 
     def describe(self) -> tuple[int, int, str]:
         """What a progress bar shows: the steps done, all of them, and a text."""
-        parts = [f"segment {self.segment} of {self.num_segments}"]
+        parts = []  # what matters most stands first: a narrow terminal cuts the line
         if self.best is not None:
             parts.append("best {:.3f} (lr {:.3g}, reg {:.3g})".format(*self.best))
-        if not math.isnan(self.median_loss):
-            parts.append(f"median loss {self.median_loss:.4g}")
         if self.num_diverged:
             parts.append(f"{self.num_diverged} diverged")
+        if not math.isnan(self.median_loss):
+            parts.append(f"median loss {self.median_loss:.4g}")
+        parts.append(f"segment {self.segment} of {self.num_segments}")
         return self.step, self.num_steps, ", ".join(parts)

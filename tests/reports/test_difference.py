@@ -9,6 +9,7 @@ from support.pictures import without_pictures
 from softjax import SweepConfig, cli, regularization_path, sweep
 from softjax.datasets.dataset import Split, build_dataset
 from softjax.evaluation.intervals import paired_interval
+from softjax.reports.difference import list_changes
 from softjax.reports.path import write_path
 from softjax.reports.sweep import write_sweep
 from softjax.runs.examples import RightAnswers
@@ -116,3 +117,12 @@ def test_many_answers_are_kept_of_the_best_alone(monkeypatch):
     answers = RightAnswers(np.arange(3), hits, hits, accuracy, accuracy, "a", "b").keep_some(2)
     assert answers.configs.tolist() == [2]
     assert answers.val_hits.shape == (1, 5)
+
+
+def test_of_long_values_the_parts_that_differ_are_shown():
+    rates = [round(0.1 * k, 1) for k in range(40)]
+    ((name, a, b),) = list_changes({"config": {"lr": rates}}, {"config": {"lr": [*rates[:-1], 9.5]}})
+    assert name == "lr"
+    assert a.endswith("3.8, 3.9]")
+    assert b.endswith("3.8, 9.5]")
+    assert max(len(a), len(b)) <= 60

@@ -1,6 +1,7 @@
 """The interactive page in a real browser: one file without a network, whose linked views show the numbers of the tables."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -12,9 +13,11 @@ import pytest
 from support.pages import open_page, point_at, read_facts, wait
 from support.pictures import without_pictures
 
+import softjax
 from softjax import SweepConfig, cli, regularization_path, sweep
 from softjax.datasets.dataset import Split, build_dataset
 from softjax.errors import InputError
+from softjax.reports.page import charts
 from softjax.reports.page.data import describe_path_page, describe_sweep_page
 from softjax.reports.page.write import read_page, write_page
 from softjax.reports.path import write_path
@@ -198,13 +201,33 @@ def test_the_command_draws_the_page_of_a_finished_run_again(report, tmp_path, ca
         assert cli.main(["report", str(copy)]) == 2
         assert "is no page of a sweep, a path or a comparison" in capsys.readouterr().err
     (copy / "report.html").unlink()
+    (tmp_path / "begun.partial").mkdir()
     for folder, why in (
         (copy, "an earlier version: run its command again"),
         (tmp_path, "it is no report"),
         (tmp_path / "none", "it is no folder"),
+        (tmp_path / "begun", "the run is not finished, and its command with --resume continues it"),
+        (tmp_path / "begun.partial", "the run is not finished"),
     ):
         assert cli.main(["report", str(folder)]) == 2
         assert why in capsys.readouterr().err
+
+
+def test_the_scale_of_colours_covers_what_is_tied_and_is_one_for_several_pages():
+    def page(values, tied):
+        return {"rows": {"val": values, "tied": tied}}
+
+    first = page([0.9, 0.89, 0.6, 0.88, None], [True, False, True, False, False])
+    assert charts._find_range(first) == (0.6, 0.9)
+    assert charts._find_range(first, page([0.95, 0.95], [True, True])) == (0.6, 0.95)
+
+
+@pytest.mark.parametrize("options", [{}, {"search": "log_uniform", "num_configs": 4}, {"halvings": 1}])
+def test_the_call_that_trains_one_alone_is_one_training(digits, options):
+    result = sweep(digits, SweepConfig(learning_rates=(0.01, 0.1), regs=(0.001,), num_iters=8, **options))
+    call = describe_sweep_page(result, digits, None)["alone"].replace("LR", "0.01").replace("REG", "0.001")
+    alone = eval(call, {"softjax": softjax, "dataclasses": dataclasses, "dataset": digits, "result": result})
+    assert alone.loss_history.shape == (1, 1, 8)
 
 
 # In a browser
@@ -250,6 +273,38 @@ def test_hover_and_click_change_the_linked_views(browser, report):
     (row,) = browser.find_elements("css selector", "tr[aria-selected='true']")
     assert row.get_attribute("data-config") == str(config)
     wait(browser, "return document.querySelectorAll('#curves .mark-line path').length >= 2")
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_what_diverged_is_drawn_chosen_and_named_and_what_was_not_kept_is_not_shown(
+    browser, digits, tmp_path
+):
+    config = SweepConfig(learning_rates=(0.01, 0.1, 1e30), regs=(0.001, 0.1), num_iters=20)
+    command = "softjax sweep --dataset 'a REG of LR.npz' --learning-rates 0.01,0.1,1e30 --regs 0.001,0.1 --tensorboard logs"
+    with without_pictures():
+        write_sweep(sweep(digits, config), digits, RunFolder(tmp_path / "run"), command=command)
+    open_page(browser, tmp_path / "run")
+
+    def find_diverged():
+        (cell,) = [
+            mark
+            for mark in browser.find_elements("css selector", "#main g.mark-rect.role-mark path")
+            if "penalty strength reg: 0.1; learning rate lr: 1e+30"
+            in (mark.get_attribute("aria-label") or "")
+        ][:1]
+        return cell
+
+    def is_chosen():
+        return read_facts(browser)["learning rate lr"] == "1e+30"
+
+    point_at(browser, find_diverged, is_chosen)
+    assert read_facts(browser)["beside the best"] == "it diverged"
+    assert browser.find_element("id", "command").text == (
+        "softjax sweep --dataset 'a REG of LR.npz' --learning-rates 1e+30 --regs 0.1"
+    )
+    assert not browser.find_element("id", "confusion").is_displayed()
+    assert browser.find_element("id", "confusion-note").is_displayed()
     assert not browser.get_log("browser")
 
 

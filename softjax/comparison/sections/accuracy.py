@@ -10,10 +10,10 @@ from softjax.comparison import pictures
 from softjax.comparison.cases import ACCURACY, DTYPES, numpy_dtype
 from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.records import Record
-from softjax.comparison.sections.cells import count_of, describe_case, format_number, join_names
+from softjax.comparison.sections.cells import describe_case, format_number, join_names
 from softjax.drawing import save_picture
 from softjax.gradcheck.rounding import Rounding
-from softjax.reports.markdown import render, table
+from softjax.reports.markdown import count_of, render, table
 
 LEAST_SHOWN = 0.01  # roundings
 

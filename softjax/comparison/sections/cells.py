@@ -38,16 +38,6 @@ def join_parts(*parts: str) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part)
 
 
-def count_of(number: int, one: str, many: str = "") -> str:
-    """A number of things.
-
-    Examples:
-        >>> count_of(1, "row"), count_of(2, "row"), count_of(3, "library", "libraries")
-        ('1 row', '2 rows', '3 libraries')
-    """
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def make_file_name(name: str) -> str:
     """The name of a library as part of the name of a file.
 

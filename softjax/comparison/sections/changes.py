@@ -6,8 +6,8 @@ from pathlib import Path
 from softjax.comparison.cases import ACCURACY
 from softjax.comparison.changes import Change, Changes, Earlier
 from softjax.comparison.edge_cases import EDGE_CASES
-from softjax.comparison.sections.cells import count_of, format_time, join_rows, title_size
-from softjax.reports.markdown import render, table
+from softjax.comparison.sections.cells import format_time, join_rows, title_size
+from softjax.reports.markdown import count_of, render, table
 
 MOST_LINES = 12
 HEADER = ("group", "row", "case", "dtype", "before", "after", "ratio")

@@ -8,7 +8,6 @@ from softjax.comparison.outcomes import Tally, count, find_leaders, find_silent,
 from softjax.comparison.records import Comparison, Record, Speed
 from softjax.comparison.sections.cells import (
     choose_sizes,
-    count_of,
     format_time,
     join_names,
     join_rows,
@@ -16,6 +15,7 @@ from softjax.comparison.sections.cells import (
     title_size,
 )
 from softjax.comparison.sections.speed import list_tied, rank
+from softjax.reports.markdown import count_of
 
 SHOWN_CASES = 2
 

@@ -31,9 +31,9 @@ def describe_charts(page: dict[str, Any]) -> dict[str, Any]:
     return charts
 
 
-def describe_search(page: dict[str, Any]) -> dict[str, Any]:
-    """The specification of the main chart alone."""
-    return _chart_path(page) if page["kind"] == "path" else _chart_search(page)
+def describe_search(page: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    """The specification of the main chart alone, with one scale of colours for this and other pages."""
+    return _chart_path(page) if page["kind"] == "path" else _chart_search(page, *others)
 
 
 def named(name: str) -> alt.NamedData:
@@ -82,25 +82,30 @@ def _tooltip(page: dict[str, Any]) -> list[alt.Tooltip]:
     ]
 
 
-def _find_range(page: dict[str, Any]) -> tuple[float, float]:
-    """The ends of the colour scale: it covers the better half of the cells, and all far below have the darkest colour."""
-    values = sorted(value for value in page["rows"]["val"] if value is not None)
+def _find_range(*pages: dict[str, Any]) -> tuple[float, float]:
+    """The ends of the colour scale: it covers the better half of the cells and those that are tied with the best; all that are
+    far below have the darkest colour. Several pages have one scale.
+    """
+    rows = [row for page in pages for row in zip(page["rows"]["val"], page["rows"]["tied"], strict=True)]
+    values = sorted(value for value, _ in rows if value is not None)
     top, median = values[-1], values[len(values) // 2]
-    low = max(values[0], top - 3 * (top - median) - 0.02)
+    least = min((value for value, tied in rows if tied and value is not None), default=top)
+    low = max(values[0], min(least, top - 3 * (top - median) - 0.02))
     return low, top if top > low else low + 1e-9
 
 
-def _color(page: dict[str, Any]) -> alt.Color:
-    scale = alt.Scale(scheme="viridis", domain=list(_find_range(page)), clamp=True)
+def _color(page: dict[str, Any], ends: tuple[float, float]) -> alt.Color:
+    scale = alt.Scale(scheme="viridis", domain=list(ends), clamp=True)
     return alt.Color("val:Q", title=f"{page['validation']} accuracy", scale=scale)
 
 
-def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
+def _chart_search(page: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
+    low, top = ends = _find_range(page, *others)
     if not page["grid"]:
         base = alt.Chart(named("rows")).encode(
             x=alt.X("reg:Q", title="penalty strength reg", scale=alt.Scale(type="log")),
             y=alt.Y("lr:Q", title="learning rate lr", scale=alt.Scale(type="log")),
-            color=_color(page),
+            color=_color(page, ends),
             tooltip=_tooltip(page),
         )
         tied = alt.when("datum.tied").then(alt.value(GREY)).otherwise(alt.value("transparent"))
@@ -115,13 +120,15 @@ def _chart_search(page: dict[str, Any]) -> dict[str, Any]:
         tooltip=_tooltip(page),
     )
     valid = alt.when("isValid(datum.val)")
-    layers = [base.mark_rect().encode(color=valid.then(_color(page)).otherwise(alt.value(GREY)))]
+    layers = [
+        base.mark_rect().encode(color=_color(page, ends)),
+        base.transform_filter("!isValid(datum.val)").mark_rect(color=GREY),
+    ]
     if len(rows["config"]) <= MOST_LABELS:
-        low, top = _find_range(page)
         dark = f"!isValid(datum.val) || datum.val < {low + 0.6 * (top - low)}"
         room = f"width >= {LABEL_WIDTH * len(set(rows['reg']))}"
         layers.append(
-            base.mark_text(fontSize=10, clip=True).encode(
+            base.mark_text(fontSize=10, clip=True, invalid=None).encode(
                 text=valid.then(alt.Text("val:Q", format=".3f")).otherwise(alt.value("×")),
                 color=alt.when(dark).then(alt.value("white")).otherwise(alt.value("black")),
                 opacity=alt.when(room).then(alt.value(1)).otherwise(alt.value(0)),

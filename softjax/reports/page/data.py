@@ -17,11 +17,14 @@ from softjax.evaluation.metrics import confusion_matrix
 from softjax.path.result import PathResult
 from softjax.plots import LEAST_SHARE, find_share, name_loss, scale_templates
 from softjax.reports.hints import change_command
+from softjax.reports.markdown import count_of
 from softjax.training.result import SweepResult
 
 VERSION = 1
 SINGLE = dict.fromkeys(("--search", "--num-configs", "--halvings", "--chunk-size"))  # options of a search
 CALLS = {
+    "search": "softjax.sweep(dataset, dataclasses.replace(result.config, search='grid', num_configs=None, halvings=0, "
+    "learning_rates=(LR,), regs=(REG,)))",
     "sweep": "softjax.sweep(dataset, dataclasses.replace(result.config, learning_rates=(LR,), regs=(REG,)))",
     "path": "softjax.regularization_path(dataset, dataclasses.replace(result.config, regs=(REG,)), result.solver)",
 }
@@ -43,9 +46,9 @@ def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | No
     best = result.best
     lr, reg = result.learning_rate[best], result.reg[best]
     verdict = [
-        f"Best of {count:,} configurations: lr {lr:.6g}, reg {reg:.6g}. {_describe_accuracy(result)}",
+        f"Best of {count_of(count, 'configuration')}: lr {lr:.6g}, reg {reg:.6g}. {_describe_accuracy(result)}",
         _describe_ties(result, "configurations"),
-        f"{int(result.diverged.sum()) or 'None'} of {result.diverged.size:,} runs diverged.",
+        f"{int(result.diverged.sum()) or 'None'} of {count_of(result.diverged.size, 'run')} diverged.",
     ]
     several = len(result.seed) > 1
     return {
@@ -56,7 +59,7 @@ def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | No
         "several_seeds": several,
         "rows": _plain(rows),
         "curves": _describe_curves(result),
-        "alone": CALLS["sweep"]
+        "alone": CALLS["sweep" if result.config.search == "grid" and not result.config.halvings else "search"]
         if command is None
         else change_command(command, SINGLE | {"--learning-rates": "LR", "--regs": "REG"}),
         **_describe_weights(result, dataset, _list_weights(result)),
@@ -73,7 +76,7 @@ def describe_path_page(result: PathResult, dataset: Dataset, command: str | None
         "norm": np.linalg.norm(result.weights[:, :-1].astype(np.float64), axis=(1, 2)),
     }
     verdict = [
-        f"Best of {len(result.reg)} penalty strengths: reg {result.reg[result.best]:.6g}. {_describe_accuracy(result)}",
+        f"Best of {count_of(len(result.reg), 'penalty strength')}: reg {result.reg[result.best]:.6g}. {_describe_accuracy(result)}",
         _describe_ties(result, "penalty strengths"),
         "All converged." if not left else f"{left} of {len(result.reg)} did not converge.",
     ]

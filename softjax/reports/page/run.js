@@ -49,6 +49,7 @@
     for (const [name, chart] of Object.entries(charts)) {
       const spec = { ...chart, datasets: { ...chart.datasets, ...filled } };
       const result = await vegaEmbed(byId(name), spec, { actions: { export: true, source: false, compiled: false, editor: false },
+        logLevel: 1, // errors alone: a view of a configuration without data warns of an empty range
         renderer: "svg", theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
     }
@@ -79,7 +80,8 @@
       ["training accuracy", share(row.train)],
       ["test accuracy", `${share(row.test)} (95 %: ${between(row.test_low, row.test_high)})`],
       [isPath ? "objective" : "training objective", `${short(row.loss)} nats`],
-      ["beside the best", config === page.best ? "it is the best" : row.tied ? "statistically tied with it" : "worse, or not trained to the end"],
+      ["beside the best", config === page.best ? "it is the best" : row.tied ? "statistically tied with it"
+        : row.val === null ? "it diverged" : !isPath && row.steps < Math.max(...page.rows.steps) ? `stopped after ${row.steps} steps` : "worse"],
       ...(isPath ? [["converged", row.converged ? "yes" : "no"], ["norm of the weights", short(row.norm)]]
         : row.diverged ? [["runs that diverged", String(row.diverged)]] : []),
     ];
@@ -89,7 +91,8 @@
       dd.textContent = value;
       return [dt, dd];
     }));
-    byId("command").textContent = page.alone.replace("LR", String(row.lr)).replace("REG", String(row.reg));
+    byId("command").textContent = [["LR", row.lr], ["REG", row.reg]].reduce(
+      (text, [name, value]) => text.replace(new RegExp(`\\b${name}\\b(?!.*\\b${name}\\b)`, "s"), () => String(value)), page.alone);
     showTemplates(config);
     const known = page.confusion[String(config)] !== undefined;
     byId("confusion-section").hidden = Object.keys(page.confusion).length === 0;
