@@ -337,9 +337,9 @@ def test_the_seeds_figures_are_reproduced_and_a_kill_costs_no_stage_twice(
         for cell in published.read_grid()
     ]
     assert [(row["account"], row["figure"]) for row in rows] == figures + cells
-    for row in rows:
-        assert " | ".join(row.values()) in text
-        assert row["ours"]
+    assert all(row["ours"] for row in rows)
+    for k, row in enumerate(rows):  # the cells are in the file alone
+        assert (" | ".join(row.values()) in text) == (k < len(figures))
     assert "reproduce_accounts.py --out" in text
     assert "--resume" not in text
     assert "$" not in text
