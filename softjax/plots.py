@@ -298,15 +298,13 @@ def _limit(first: Float[np.ndarray, " C"], stable: Float[np.ndarray, "c H"]) -> 
     inside = positive(stable) if positive(stable).size else np.ones(1)
     starts = positive(stable[:, 0]) if positive(stable[:, :1]).size else positive(first)
     ends = positive(stable[:, -1])
-    bottom, top = (
-        inside.min(),
-        max(starts.max(initial=inside.min()), np.quantile(ends, 0.9) if ends.size else 0),
-    )
+    bottom = inside.min()
+    top = max(starts.max(initial=bottom), np.quantile(ends, 0.9) if ends.size else 0)
     if len(stable) > MOST_CURVES:  # those of the inner band are inside
         low, high, _ = QUANTILES[1]
         lowest = [curve.min() for curve in map(positive, stable) if curve.size]
         bottom = np.quantile(lowest, low, method="lower") if lowest else bottom
-        top = max(np.quantile(each, high) for each in (starts, ends) if each.size)
+        top = max((np.quantile(each, high) for each in (starts, ends) if each.size), default=top)
     return 0.9 * float(bottom), 1.2 * float(max(top, bottom))
 
 

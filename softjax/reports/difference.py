@@ -194,7 +194,8 @@ def _list_rows(page: dict[str, Any]) -> list[dict[str, Any]]:
 def _shorten(*values: Any, most: int = 60) -> list[str]:
     """Values that differ, as texts of at most so many letters: their beginnings, or the parts from the first difference on."""
     texts = [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
-    same = next((k for k, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1), 0)
+    shortest = min(map(len, texts))
+    same = next((k for k in range(shortest) if len({text[k] for text in texts}) > 1), shortest)
     start = 0 if same < most - 10 else same - most // 2
 
     def cut(text: str) -> str:

@@ -126,3 +126,5 @@ def test_of_long_values_the_parts_that_differ_are_shown():
     assert a.endswith("3.8, 3.9]")
     assert b.endswith("3.8, 9.5]")
     assert max(len(a), len(b)) <= 60
+    ((_, a, b),) = list_changes({"config": {"label": 70 * "x"}}, {"config": {"label": 70 * "x" + "y"}})
+    assert a != b

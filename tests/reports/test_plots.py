@@ -262,6 +262,15 @@ def test_curves_of_any_losses_are_drawn(small_result, value, where):
     assert 0 < low < high < np.inf
 
 
+@pytest.mark.parametrize("value", [0.0, NAN, 1.0, 1e38])
+def test_bands_of_any_losses_are_drawn(digits, value):
+    rates = tuple(np.geomspace(1e-4, 0.1, plots.MOST_CURVES + 1))
+    result = sweep(digits, SweepConfig(learning_rates=rates, regs=(0.001,), num_iters=3))
+    same = np.full_like(result.data_loss_history, value)
+    low, high = draw(plots.loss_curves(replace(result, data_loss_history=same), "title")).get_ylim()
+    assert 0 < low < high < np.inf
+
+
 @pytest.mark.parametrize("regs", [(0.1,), (0.0,), (0.0, 1.0), (0.0, 1e-30, 1.0)])
 def test_any_path_is_drawn(digits, regs):
     result = regularization_path(digits, SweepConfig(regs=(0.1, 1.0)))
