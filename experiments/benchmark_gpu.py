@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -142,7 +143,8 @@ def read_program(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, i
         (training,) = set(programs.segments.values())
         counts[f"training, {name}"] = count_step(training)
         with contextlib.suppress(ValueError):  # so few examples that they are no blocks
-            counts[f"evaluation, {name}"] = count_step(programs.evaluate)
+            by_split = [Counter(count_step(program)) for program in (programs.validate, programs.evaluate)]
+            counts[f"evaluation, {name}"] = dict(sum(by_split, Counter()).most_common())
     return dict(sorted(counts.items(), reverse=True))
 
 

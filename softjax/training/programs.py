@@ -17,7 +17,7 @@ from jax.stages import Compiled, Lowered
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from softjax.compilation import compile_once, shape_of, start_compiling
-from softjax.evaluation.examples import SCORES_AT_A_TIME, evaluate
+from softjax.evaluation.examples import SCORES_AT_A_TIME, Evaluation, Examples, evaluate
 from softjax.objective.penalty import penalty_value
 from softjax.training.config import Minibatches
 from softjax.training.devices import CONFIG
@@ -56,16 +56,21 @@ class Runs(NamedTuple):
     fold: Int[Array, " c"] | None
 
 
-class Evaluations(NamedTuple):
-    """The evaluation of all runs of a chunk."""
+class Validation(NamedTuple):
+    """All runs of a chunk on the validation examples."""
 
     finite: Bool[Array, "S c"]
     """whether all weights are finite"""
+    correct: Bool[Array, "S c V"]
+    """which validation examples are classified correctly"""
+
+
+class Evaluations(NamedTuple):
+    """All runs of a chunk on the other examples."""
+
     penalty: Float[Array, "S c"]
     train_hits: Int[Array, "S c"]
     """number of training examples that are classified correctly"""
-    val_correct: Bool[Array, "S c V"]
-    """which validation examples are classified correctly"""
     test_correct: Bool[Array, "S c N"]
     train_loss: Float[Array, "S c"]
     """the sum of the weighted training losses, without the penalty"""
@@ -77,11 +82,13 @@ class Programs(NamedTuple):
     - `initialize(runs, setting)`: a `Carry` of weights (S, c, K, D).
     - `segments[T](carry, runs, steps, setting)`: the carry after the T `steps`, and the losses (S, c, T, 2), with the
       penalty and without it. `carry` is donated.
+    - `validate(W, setting)`: `Validation`; cheap enough to be called between segments.
     - `evaluate(W, runs, setting)`: `Evaluations`.
     """
 
     initialize: Compiled
     segments: dict[int, Compiled]
+    validate: Compiled
     evaluate: Compiled
 
 
@@ -121,6 +128,7 @@ def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
 
     initialize = divide(_initialize, (of_runs, each_device), per_run)
     train = divide(_train, (per_run, of_runs, each_device, each_device), (per_run, per_run))
+    validate = divide(_validate, (per_run, each_device), per_run)
     evaluate = divide(_evaluate, (per_run, of_runs, each_device), per_run)
 
     def place(shapes: Any, axes: PartitionSpec) -> Any:
@@ -137,10 +145,14 @@ def _build(spec: ProgramSpec, shapes: tuple[Runs, Setting]) -> Programs:
 
     start = partial(start_compiling, dtype=str(runs.lr.dtype), backend=spec.backend)
     first = start(jax.jit(initialize, out_shardings=out).lower(runs, setting), often=False)
+    between = start(jax.jit(validate).lower(carry.W, setting), often=False)
     last = start(jax.jit(evaluate).lower(carry.W, runs, setting), often=False)
     segments = {length: start(lower_segment(length), often=True) for length in spec.segment_lengths}
     return Programs(
-        first.result(), {length: each.result() for length, each in segments.items()}, last.result()
+        first.result(),
+        {length: each.result() for length, each in segments.items()},
+        between.result(),
+        last.result(),
     )
 
 
@@ -177,36 +189,47 @@ def _train(spec: ProgramSpec, carry: Carry, runs: Runs, steps: Steps, setting: S
     return _over_seeds(spec)(one_seed)(carry, runs.keys.batch)
 
 
+def _validate(spec: ProgramSpec, W: Any, setting: Setting) -> Validation:
+    def one_seed(W: Any) -> Validation:
+        found = _classify(_widen(spec, W), setting.val, setting)
+        return Validation(jnp.isfinite(W).all(axis=(1, 2)), found.correct)
+
+    validation: Validation = _over_seeds(spec)(one_seed)(W)
+    return validation
+
+
 def _evaluate(spec: ProgramSpec, W: Any, runs: Runs, setting: Setting) -> Evaluations:
-    objective = setting.objective
-    padding = -W.shape[-1] % spec.method.align
-
     def one_seed(W: Any) -> Evaluations:
-        wide = jnp.pad(W, ((0, 0), (0, 0), (padding, 0))) if padding else W  # once, not for each block
-        block = max(SCORES_AT_A_TIME // max(W.shape[0] * W.shape[1], W.shape[2]), 1)
-
-        def of(split: Any) -> Any:
-            one = partial(
-                evaluate,
-                examples=split,
-                preprocessing=setting.preprocessing,
-                kind=objective.kind,
-                block=block,
-            )
-            return jax.vmap(one)(wide)
-
         def penalize(W: Any, reg: Any) -> Any:
-            return penalty_value(objective, reg, W, W.dtype, bias_axis=1)
+            return penalty_value(setting.objective, reg, W, W.dtype, bias_axis=1)
 
-        train, val, test = (of(split) for split in (setting.train, setting.val, setting.test))
+        wide = _widen(spec, W)  # once, not for each split
+        train, test = (_classify(wide, split, setting) for split in (setting.train, setting.test))
         hits = train.correct.sum(axis=1, dtype=jnp.int32)
-        finite = jnp.isfinite(W).all(axis=(1, 2))
-        return Evaluations(
-            finite, jax.vmap(penalize)(W, runs.reg), hits, val.correct, test.correct, train.loss
-        )
+        return Evaluations(jax.vmap(penalize)(W, runs.reg), hits, test.correct, train.loss)
 
     evaluations: Evaluations = _over_seeds(spec)(one_seed)(W)
     return evaluations
+
+
+def _widen(spec: ProgramSpec, W: Float[Array, "c K D"]) -> Float[Array, "c K E"]:
+    """The weights with columns of zeros before them, up to an aligned width."""
+    padding = -W.shape[-1] % spec.method.align
+    return jnp.pad(W, ((0, 0), (0, 0), (padding, 0))) if padding else W
+
+
+def _classify(W: Float[Array, "c K E"], split: Examples, setting: Setting) -> Evaluation:
+    """All runs of one seed on the examples of a split, a block at a time."""
+    block = max(SCORES_AT_A_TIME // max(W.shape[0] * W.shape[1], W.shape[2]), 1)
+    one = partial(
+        evaluate,
+        examples=split,
+        preprocessing=setting.preprocessing,
+        kind=setting.objective.kind,
+        block=block,
+    )
+    found: Evaluation = jax.vmap(one)(W)
+    return found
 
 
 def _over_seeds(spec: ProgramSpec) -> Callable[..., Any]:

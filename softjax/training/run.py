@@ -36,6 +36,8 @@ from softjax.training.step import (
     weigh_draws,
 )
 
+VALIDATION_SHARE = 1 / 40  # of the time of training that validation between segments may take
+
 OnProgress = Callable[[Progress], None] | None
 
 
@@ -154,7 +156,7 @@ def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Sw
 
     start = time.perf_counter()
     carry = _place_carry(run, state, chunk, configs, programs.initialize(runs, run.setting))
-    step, losses = state.step, [state.losses]
+    step, losses, since, accuracy = state.step, [state.losses], 0, None
     for length in chunk.remaining(step):
         numbers: Any = place((np.int32(step), run.factors[step : step + length]), run.mesh)
         carry, new = programs.segments[length](carry, runs, Steps(*numbers), run.setting)
@@ -162,10 +164,14 @@ def train_chunk(run: SweepRun, state: SweepState, on_progress: OnProgress) -> Sw
         losses.append(new[:, :, run.kept_steps(step, step + length) - step])
         step += length
         seconds = replace(seconds, train=seconds.train + time.perf_counter() - start)
+        start, since = time.perf_counter(), since + length
         if on_progress is not None:
+            if _is_cheap(run, since):
+                since, accuracy = 0, _validate(run, chunk.num_configs, programs, carry).accuracy
+            seconds = replace(seconds, evaluate=seconds.evaluate + time.perf_counter() - start)
             now = replace(state, step=step, carry=None, seconds=seconds)
-            on_progress(describe(run, now, carry, losses, new[:, :, -1, 0]))
-        start = time.perf_counter()
+            on_progress(describe(run, now, carry, losses, new[:, :, -1, 0], accuracy))
+            start = time.perf_counter()
     part = _evaluate_chunk(run, chunk, configs, programs, carry, runs, np.concatenate(losses, axis=2))
     seconds = replace(seconds, evaluate=seconds.evaluate + time.perf_counter() - start)
     return begin_chunk(run, state.chunk_size, (*state.parts, part), seconds)
@@ -177,6 +183,7 @@ def describe(
     carry: Carry | None = None,
     losses: list[np.ndarray] | None = None,
     last: Float[np.ndarray, "c S"] | None = None,
+    accuracy: Float[np.ndarray, "c S"] | None = None,
 ) -> Progress:
     """The progress to report for `state`.
 
@@ -185,6 +192,7 @@ def describe(
     - `carry`: on the devices; replaces that of `state`.
     - `losses`: of each segment; replace those of `state`.
     - `last`: the objective at the last step.
+    - `accuracy`: the validation accuracy of the current chunk, where it is known already.
     """
     losses_now = np.empty(0) if last is None else last[np.isfinite(last)]
     lost = 0 if last is None else int(last.size - losses_now.size)
@@ -206,24 +214,31 @@ def describe(
         sum(len(chunk.lengths) for chunk in run.chunks),
         float(np.median(losses_now)) if losses_now.size else math.nan,
         finished + lost,
-        _find_best(run, state.parts),
+        _find_best(run, state.parts, accuracy),
         copy,
     )
 
 
-def _find_best(run: SweepRun, parts: tuple[ChunkResult, ...]) -> tuple[float, float, float] | None:
-    """The highest accuracy of the last rung's finished chunks, with its learning rate and penalty strength."""
-    rung = max((chunk.rung for _, chunk in zip(parts, run.chunks, strict=False)), default=0)
+def _find_best(
+    run: SweepRun, parts: tuple[ChunkResult, ...], accuracy: Float[np.ndarray, "c S"] | None
+) -> tuple[float, float, float] | None:
+    """The highest accuracy of the last rung so far, with its learning rate and penalty strength."""
+    known = [
+        (chunk.rung, part.configs, part.val_accuracy) for part, chunk in zip(parts, run.chunks, strict=False)
+    ]
+    if accuracy is not None:
+        chunk = run.chunks[len(parts)]
+        known.append((chunk.rung, _pick_configs(run, parts, chunk), accuracy))
     means = [
-        (float(mean), int(config))
-        for part in parts_of_rung(run, parts, rung)
-        for config, mean in zip(part.configs, part.val_accuracy.mean(axis=1), strict=True)
-        if math.isfinite(mean)
+        (float(mean), -int(config))
+        for rung, configs, values in known
+        for config, mean in zip(configs, values.mean(axis=1), strict=True)
+        if rung == known[-1][0] and math.isfinite(mean)
     ]
     if not means:
         return None
-    accuracy, config = max(means, key=lambda each: (each[0], -each[1]))
-    return accuracy, float(run.grid[0, config]), float(run.grid[1, config])
+    mean, config = max(means)
+    return mean, float(run.grid[0, -config]), float(run.grid[1, -config])
 
 
 def parts_of_rung(run: SweepRun, parts: tuple[ChunkResult, ...], rung: int) -> list[ChunkResult]:
@@ -294,6 +309,47 @@ def _place_carry(
     return carry
 
 
+@dataclass(frozen=True)
+class _Validated:
+    """A chunk on the validation examples: `accuracy` (c, S) and `fold_accuracy` (c, S, F) are NaN where a run diverged."""
+
+    diverged: Bool[np.ndarray, "c S"]
+    correct: Bool[np.ndarray, "c S V"]
+    accuracy: Float[np.ndarray, "c S"]
+    fold_accuracy: Float[np.ndarray, "c S F"]
+
+
+def _is_cheap(run: SweepRun, steps: int) -> bool:
+    """Whether validation examples take little time beside these steps, each with two products of its minibatch.
+
+    Of several processes only some may report progress, and they would have to validate together: there it never is.
+    """
+    products = 2 * steps * run.config.batch_size
+    return len(run.setting.val.y) <= VALIDATION_SHARE * products and jax.process_count() == 1
+
+
+def _validate(run: SweepRun, num_configs: int, programs: Programs, carry: Carry) -> _Validated:
+    """Each example by the run that did not train on it, which with cross-validation is that of its fold."""
+    all_runs, folds = slice(num_configs * run.config.runs_per_seed), run.config.folds
+    found = programs.validate(carry.W, run.setting)
+    diverged, correct = (fetch(each).swapaxes(0, 1)[all_runs] for each in (~found.finite, found.correct))
+    fold_accuracy = np.empty((*correct.shape[:2], 0))
+    if folds:
+        diverged = np.any(diverged.reshape(num_configs, -1, *diverged.shape[1:]), axis=1)
+        of = np.asarray(fetch(run.setting.folds))
+        by_fold = correct.reshape(
+            num_configs, run.config.runs_per_seed, *correct.shape[1:]
+        )  # (c, F + 1, S, V)
+        correct = by_fold[:, of, :, np.arange(len(of))].transpose(1, 2, 0)
+        fold_accuracy = np.stack([correct[..., of == fold].mean(axis=-1) for fold in range(folds)], axis=-1)
+    return _Validated(
+        diverged,  # a loss that is not finite makes the weights NaN
+        correct,
+        np.where(diverged, np.nan, correct.mean(axis=2)),
+        np.where(diverged[..., None], np.nan, fold_accuracy),
+    )
+
+
 def _evaluate_chunk(
     run: SweepRun,
     chunk: Chunk,
@@ -304,20 +360,16 @@ def _evaluate_chunk(
     losses: Float[np.ndarray, "c S H 2"],
 ) -> ChunkResult:
     all_runs, whole = slice(len(configs) * run.config.runs_per_seed), _whole(run, len(configs))
+    held_out = _validate(run, len(configs), programs, carry)
     found = jax.tree.map(
-        lambda each: fetch(each).swapaxes(0, 1)[all_runs], programs.evaluate(carry.W, runs, run.setting)
+        lambda each: fetch(each).swapaxes(0, 1)[whole], programs.evaluate(carry.W, runs, run.setting)
     )
     num_train = len(run.setting.train.y)
-    diverged = ~found.finite  # a loss that is not finite makes the weights NaN
-    if run.config.folds:
-        diverged = diverged.reshape(len(configs), -1, *diverged.shape[1:]).any(axis=1)
-    val_correct, fold_accuracy = _hold_out(run, found.val_correct)
 
     def unless_diverged(values: np.ndarray) -> np.ndarray:
-        return np.where(diverged, np.nan, values)
+        return np.where(held_out.diverged, np.nan, values)
 
-    val_accuracy = unless_diverged(val_correct.mean(axis=2))
-    best = int(rank(val_accuracy)[0])
+    best = int(rank(held_out.accuracy)[0])
     row = whole.start + best * whole.step
     kept = whole if run.config.keep_weights == "all" else slice(row, row + 1)
     last = chunk.rung == run.config.halvings
@@ -327,36 +379,18 @@ def _evaluate_chunk(
     return ChunkResult(
         configs=configs,
         steps=chunk.end,
-        train_accuracy=unless_diverged(found.train_hits[whole] / num_train),
-        val_accuracy=val_accuracy,
-        test_accuracy=unless_diverged(found.test_correct[whole].mean(axis=2)),
-        val_hits=val_correct.sum(axis=1, dtype=np.uint16),
-        test_hits=found.test_correct[whole].sum(axis=1, dtype=np.uint16),
-        final_loss=unless_diverged(found.train_loss[whole] / num_train + found.penalty[whole]),
-        diverged=diverged,
-        fold_accuracy=np.where(diverged[..., None], np.nan, fold_accuracy),
+        train_accuracy=unless_diverged(found.train_hits / num_train),
+        val_accuracy=held_out.accuracy,
+        test_accuracy=unless_diverged(found.test_correct.mean(axis=2)),
+        val_hits=held_out.correct.sum(axis=1, dtype=np.uint16),
+        test_hits=found.test_correct.sum(axis=1, dtype=np.uint16),
+        final_loss=unless_diverged(found.train_loss / num_train + found.penalty),
+        diverged=held_out.diverged,
+        fold_accuracy=held_out.fold_accuracy,
         losses=losses,
         weights=(carried[0] if last else carried[0][kept]).swapaxes(2, 3),
         carry=() if last else tuple(leaf[all_runs] for leaf in carried),
     )
-
-
-def _hold_out(
-    run: SweepRun, correct: Bool[np.ndarray, "r S V"]
-) -> tuple[Bool[np.ndarray, "c S V"], Float[np.ndarray, "c S F"]]:
-    """Which validation examples are classified correctly, each by the run that did not train on it; and the accuracy of each fold.
-
-    Without cross-validation no run trains on them, and there are no folds.
-    """
-    if not run.config.folds:
-        return correct, np.empty((*correct.shape[:2], 0))
-    folds = np.asarray(fetch(run.setting.folds))
-    by_fold = correct.reshape(-1, run.config.runs_per_seed, *correct.shape[1:])  # (c, F + 1, S, V)
-    held_out = by_fold[:, folds, :, np.arange(len(folds))]  # (V, c, S)
-    accuracy = np.stack(
-        [held_out[folds == number].mean(axis=0) for number in range(run.config.folds)], axis=-1
-    )
-    return held_out.transpose(1, 2, 0), accuracy
 
 
 def _fill(values: np.ndarray, size: int) -> np.ndarray:

@@ -99,7 +99,9 @@ class Progress:
             before the first segment, and where all diverged.
         num_diverged: Runs that diverged so far, in finished chunks and in the current one.
         best: The highest validation accuracy of a configuration, averaged over seeds, and its learning rate and penalty
-            strength; of the finished chunks, of the last rung with successive halving. None before the first is finished.
+            strength; of the chunks so far, of the last rung with successive halving. The chunk that trains is validated every
+            few segments, so that this takes no more than about a fortieth of its time. None before the first time; and in
+            several processes before the first chunk is finished.
         state: A function that copies the state of the sweep, a `SweepState`. Call it before `on_progress` returns.
     """
 

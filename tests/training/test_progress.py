@@ -67,6 +67,43 @@ def test_the_bar_shows_the_best_of_what_is_finished_and_what_diverged(digits, ba
     assert gone(bar)
 
 
+@pytest.mark.parametrize("options", [{}, {"folds": 3}, {"num_seeds": 2}, {"minibatches": "independent"}])
+def test_the_best_is_told_while_a_chunk_trains(digits, options, monkeypatch):
+    """It is that of a sweep that ends there, and to look at it changes nothing."""
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [10, 150, 10])  # the first and the last are too short for it
+    config = SweepConfig(learning_rates=(0.01, 1e9, 0.03), regs=(0.001, 1.0), num_iters=170, **options)
+    told = []
+    result = sweep(digits, config, on_progress=told.append)
+    monkeypatch.undo()
+    earlier = sweep(digits, replace(config, num_iters=160))
+    unwatched = sweep(digits, config)
+
+    def best(result):
+        row = result.best
+        return result.val_accuracy[row].mean(), result.learning_rate[row], result.reg[row]
+
+    expected = [None, None, best(earlier), best(earlier), best(result)]
+    assert [progress.best for progress in told] == expected
+    assert best(earlier) != best(result)
+    assert told[2].num_diverged == 2 * config.num_seeds
+    np.testing.assert_array_equal(result.val_accuracy, unwatched.val_accuracy)
+    np.testing.assert_array_equal(result.best_weights, unwatched.best_weights)
+
+
+def test_the_best_of_halving_is_of_the_last_rung(digits, monkeypatch):
+    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [100])
+    rates = (0.001, 0.01, 0.0001, 0.0002)  # the second is better after 100 steps than the first after 200
+    config = SweepConfig(learning_rates=rates, regs=(0.001,), num_iters=200, halvings=1, chunk_size=1)
+    told = []
+    result = sweep(digits, config, on_progress=told.append)
+    after = {progress.segment: progress.best for progress in told}
+    accuracy = result.val_accuracy.mean(axis=1)
+    first, second = np.flatnonzero(result.steps == 200)
+    assert list(after) == list(range(7))  # four chunks in the first rung, then two
+    assert after[5] == (accuracy[first], result.learning_rate[first], result.reg[first])
+    assert after[6][0] == max(accuracy[first], accuracy[second])
+
+
 def test_diverging_runs_do_not_drown_the_loss_of_the_others(digits):
     told = []
     config = SweepConfig(learning_rates=(0.001, 0.01, 1e9, 1e10, 1e11), regs=(0.001,), num_iters=20)
