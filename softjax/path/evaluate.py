@@ -1,5 +1,6 @@
 """The result of a path: accuracies, gaps, and what did not converge."""
 
+import math
 import time
 from concurrent.futures import Future
 from dataclasses import replace
@@ -18,7 +19,7 @@ from softjax.evaluation.examples import SCORES_AT_A_TIME, map_blocks
 from softjax.objective.scores import matmul
 from softjax.path.passes import WHOLE_BYTES, Data, read_features, widen
 from softjax.path.problem import Problem
-from softjax.path.result import PathResult, PathState
+from softjax.path.result import Minimum, PathResult, PathState
 from softjax.training.config import weight_dtype
 
 
@@ -34,12 +35,28 @@ class ClassifierSpec(NamedTuple):
 
 def compile_classifier(problem: Problem) -> Future[Compiled]:
     """`classify(W, splits)`: which examples of each split each of the weights (R, K, D) of a path classifies correctly."""
+    return _compile(problem, len(problem.regs) * problem.num_parts, problem.splits)
+
+
+def validate(problem: Problem, number: int, minimum: Minimum) -> float:
+    """The accuracy of the minimum with this number on the validation examples.
+
+    With cross-validation it is that on the fold which its part does not train on; NaN if that is none.
+    """
+    W = minimum.W[None].astype(weight_dtype(problem.config.dtype))
+    (hits,) = finish_compiling(_compile(problem, 1, problem.splits[1:2]))(W, problem.splits[1:2])
+    part = number // len(problem.regs)
+    if problem.folds is None:
+        return float(np.mean(hits))
+    return math.nan if part == problem.num_parts - 1 else float(np.mean(hits[0, problem.folds == part]))
+
+
+def _compile(problem: Problem, num_minima: int, splits: tuple[Data, ...]) -> Future[Compiled]:
     dtype = weight_dtype(problem.config.dtype)
-    num_minima = len(problem.regs) * problem.num_parts
     W = shape_of((num_minima, problem.num_classes, problem.num_features + 1), dtype)
-    kinds = tuple(problem.centred_in(split.X, dtype) for split in problem.splits)
+    kinds = tuple(problem.centred_in(split.X, dtype) for split in splits)
     spec = ClassifierSpec(kinds, problem.backend, problem.align)
-    return compile_once(_build, spec, (W, problem.splits))
+    return compile_once(_build, spec, (W, splits))
 
 
 def evaluate_path(problem: Problem, state: PathState) -> PathResult:
@@ -91,7 +108,7 @@ def evaluate_path(problem: Problem, state: PathState) -> PathResult:
         weights=W[last + rows].swapaxes(1, 2),
         preprocessing=problem.fitted,
         schema=problem.schema,
-        seconds=replace(state.seconds, evaluate=time.perf_counter() - start),
+        seconds=replace(state.seconds, evaluate=state.seconds.evaluate + time.perf_counter() - start),
     )
 
 

@@ -85,6 +85,8 @@ class PathProgress:
         num_regs: Penalty strengths that differ.
         passes: Passes over the training examples so far, for all of them.
         gradient_norm: ‖∇L‖ of the current penalty strength, or of the last one that is finished; NaN before the first.
+        best: The highest validation accuracy of the penalty strengths that are finished, and its strength; with
+            cross-validation the mean over the folds so far. None before the first is finished.
         state: A function that copies the state of the path, a `PathState`. Call it before `on_progress` returns.
     """
 
@@ -92,11 +94,13 @@ class PathProgress:
     num_regs: int
     passes: int
     gradient_norm: float
+    best: tuple[float, float] | None
     state: Callable[[], PathState] = field(repr=False)
 
     def describe(self) -> tuple[int, int, str]:
         """What a progress bar shows: the penalty strengths that are finished, all of them, and a text."""
-        text = f"pass {self.passes:,}"
+        text = "" if self.best is None else "best {:.3f} (reg {:.3g}), ".format(*self.best)
+        text += f"pass {self.passes:,}"
         if not math.isnan(self.gradient_norm):
             text += f", gradient norm {self.gradient_norm:.1e}"
         return self.converged, self.num_regs, text

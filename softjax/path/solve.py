@@ -24,7 +24,7 @@ from softjax.objective.config import PenaltyName
 from softjax.path.axes import Axes, compile_axes, shape_axes
 from softjax.path.config import PathConfig
 from softjax.path.dense import Inverse
-from softjax.path.evaluate import compile_classifier, evaluate_path
+from softjax.path.evaluate import compile_classifier, evaluate_path, validate
 from softjax.path.newton import (
     DONE,
     START,
@@ -177,6 +177,7 @@ def find_minima(
 ) -> PathState:
     """Solves the penalty strengths that are left, from the largest to the smallest, part by part."""
     solver: _Solver | None = None
+    accuracies: list[float] = []
     while len(state.minima) < len(problem.regs) * problem.num_parts:
         if solver is None or solver.spec.dtype != state.dtype:
             solver, state = _compile(problem, state)
@@ -184,14 +185,24 @@ def find_minima(
         elif solver.part != (part := _part(problem, state)):  # the axes and the program stay the same
             solver = solver._replace(data=problem.weigh(solver.whole, part), part=part)
         if on_progress is not None:
-            on_progress(_describe(problem, state, point))
+            state = _validate(problem, state, accuracies)
+            on_progress(_describe(problem, state, point, accuracies))
         start = time.perf_counter()
         state, point = _advance(problem, solver, state, point)
         seconds = replace(state.seconds, solve=state.seconds.solve + time.perf_counter() - start)
         state = replace(state, seconds=seconds)
     if on_progress is not None:
-        on_progress(_describe(problem, state, None))
+        state = _validate(problem, state, accuracies)
+        on_progress(_describe(problem, state, None, accuracies))
     return state
+
+
+def _validate(problem: Problem, state: PathState, accuracies: list[float]) -> PathState:
+    """Adds the validation accuracies of the minima that have none yet. Returns the state with the time that this took."""
+    start, known = time.perf_counter(), len(accuracies)
+    accuracies += [validate(problem, n, state.minima[n]) for n in range(known, len(state.minima))]
+    evaluate = state.seconds.evaluate + time.perf_counter() - start
+    return replace(state, seconds=replace(state.seconds, evaluate=evaluate))
 
 
 def _compile(problem: Problem, state: PathState) -> tuple[_Solver, PathState]:
@@ -326,11 +337,14 @@ def _restore(point: Point, arrays: dict[str, np.ndarray]) -> Point:
     return Point(**kept)
 
 
-def _describe(problem: Problem, state: PathState, point: Point | None) -> PathProgress:
+def _describe(
+    problem: Problem, state: PathState, point: Point | None, accuracies: list[float]
+) -> PathProgress:
     done, total = sum(minimum.passes for minimum in state.minima), len(problem.regs) * problem.num_parts
     norm = state.minima[-1].norm if state.minima else float("nan")
+    best = _find_best(problem, accuracies)
     if point is None:
-        return PathProgress(len(state.minima), total, done, norm, lambda: state)
+        return PathProgress(len(state.minima), total, done, norm, best, lambda: state)
     if np.isfinite(point.norm):
         norm = float(point.norm)
     return PathProgress(
@@ -338,5 +352,16 @@ def _describe(problem: Problem, state: PathState, point: Point | None) -> PathPr
         total,
         done + int(point.passes),
         norm,
+        best,
         lambda: replace(state, point=_copy(point)),
     )
+
+
+def _find_best(problem: Problem, accuracies: list[float]) -> tuple[float, float] | None:
+    """The highest accuracy of a penalty strength, and the strength; of several, the largest one."""
+    of_reg = [accuracies[r :: len(problem.regs)] for r in range(min(len(problem.regs), len(accuracies)))]
+    means = [float(np.nanmean(each)) for each in of_reg]
+    if not means:
+        return None
+    r = int(np.argmax(means))
+    return means[r], float(problem.regs[r])

@@ -70,7 +70,9 @@ def test_the_bar_shows_the_best_of_what_is_finished_and_what_diverged(digits, ba
 @pytest.mark.parametrize("options", [{}, {"folds": 3}, {"num_seeds": 2}, {"minibatches": "independent"}])
 def test_the_best_is_told_while_a_chunk_trains(digits, options, monkeypatch):
     """It is that of a sweep that ends there, and to look at it changes nothing."""
-    monkeypatch.setattr(plan, "segment_lengths", lambda *_: [10, 150, 10])  # the first and the last are too short for it
+    monkeypatch.setattr(
+        plan, "segment_lengths", lambda *_: [10, 150, 10]
+    )  # the first and the last are too short for it
     config = SweepConfig(learning_rates=(0.01, 1e9, 0.03), regs=(0.001, 1.0), num_iters=170, **options)
     told = []
     result = sweep(digits, config, on_progress=told.append)
@@ -117,9 +119,34 @@ def test_the_bar_of_a_path_shows_its_strengths_passes_and_gradient(digits, bars)
     regularization_path(digits, regs=(0.1, 1.0), progress=True, on_progress=told.append)
     (bar,) = bars
     assert bar.shown[-1][:2] == (2, 2)
-    assert f"pass {told[-1].passes:,}, gradient norm {told[-1].gradient_norm:.1e}" == bar.shown[-1][2]
+    accuracy, reg = told[-1].best
+    end = f"best {accuracy:.3f} (reg {reg:g}), pass {told[-1].passes:,}, gradient norm {told[-1].gradient_norm:.1e}"
+    assert bar.shown[-1][2] == end
     assert "nan" not in "".join(text or "" for _, _, text in bar.shown)
     assert gone(bar)
+
+
+@pytest.mark.parametrize("options", [{}, {"folds": 3}])
+def test_the_best_strength_is_told_while_a_path_is_solved(digits, options):
+    told, states, regs = [], [], (1e-4, 1e-2, 1.0)
+
+    def keep(progress):
+        told.append(progress)
+        states.append(progress.state())
+
+    path = regularization_path(digits, regs=regs, on_progress=keep, **options)
+    first = next(
+        progress.best for progress in told if progress.converged == 1
+    )  # from the largest strength on
+    accuracy = path.fold_accuracy[2, 0] if options else path.val_accuracy[2]
+    assert first == (pytest.approx(accuracy), 1.0)
+    assert told[0].best is None
+    mean = path.fold_accuracy.mean(axis=1).max() if options else path.val_accuracy.max()
+    assert told[-1].best == (pytest.approx(mean), path.reg[path.best])
+    middle = next(number for number, progress in enumerate(told) if progress.converged == 2)
+    again = []
+    regularization_path(digits, regs=regs, on_progress=again.append, state=states[middle], **options)
+    assert again[0].best == told[middle].best  # as if it had not been interrupted
 
 
 def test_a_bar_goes_on_where_a_state_stands(digits, small_config, bars, monkeypatch):
