@@ -19,6 +19,7 @@ from softjax.datasets.preprocess import Preprocessing, constant_features
 from softjax.drawing import save_picture
 from softjax.evaluation.metrics import confusion_matrix, negative_log_likelihood
 from softjax.path.result import PathResult
+from softjax.plots.classes import DIVERGING, scale_templates
 from softjax.reports.environment import describe_environment, environment_rows
 from softjax.reports.markdown import render, table
 from softjax.reports.page.write import PAGE, write_page
@@ -123,7 +124,7 @@ def _draw_classifier(
             "The weights of the best classifier, one image for each class, all on the same scale."
             + (
                 " Red: positive. Blue: negative."
-                if plots.scale_templates(weights, dataset.image_shape)[1] == plots.DIVERGING
+                if scale_templates(weights, dataset.image_shape)[1] == DIVERGING
                 else ""
             ),
         )

@@ -22,11 +22,11 @@ def examples_of(thing, name):
 
 
 def functions_of(module):
-    """The public functions that are defined in `module`."""
+    """The public functions that are defined in `module`, or in those of its package."""
     return {
         f"{module.__name__.removeprefix('softjax.')}.{name}": function
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__ and not name.startswith("_")
+        if f"{function.__module__}.".startswith(f"{module.__name__}.") and not name.startswith("_")
     }
 
 

@@ -8,9 +8,9 @@ import pytest
 from colorspacious import cspace_convert, deltaE
 from matplotlib.colors import to_rgb
 
-from softjax import plots
 from softjax.comparison.pictures import LOOKS
 from softjax.drawing import COLOR_MAP, SERIES, VERMILION
+from softjax.plots.classes import DIVERGING
 
 KINDS = ("deuteranomaly", "protanomaly", "tritanomaly")
 LEAST_DIFFERENCE = 10  # of CAM02-UCS, where 1 is just noticeable side by side
@@ -64,5 +64,5 @@ def test_a_higher_accuracy_is_lighter(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_positive_and_negative_weights_differ(kind):
-    low, high = (see(color[:3], kind) for color in matplotlib.colormaps[plots.DIVERGING]([0.1, 0.9]))
+    low, high = (see(color[:3], kind) for color in matplotlib.colormaps[DIVERGING]([0.1, 0.9]))
     assert deltaE(low, high, input_space="sRGB1") > 3 * LEAST_DIFFERENCE

@@ -11,6 +11,7 @@ from support.results import with_grid, with_regs
 
 from softjax import SweepConfig, plots, regularization_path, sweep
 from softjax.comparison.pictures import Panel, draw_dots
+from softjax.plots.curves import MOST_CURVES
 
 
 def draw(figure):
@@ -264,7 +265,7 @@ def test_curves_of_any_losses_are_drawn(small_result, value, where):
 
 @pytest.mark.parametrize("value", [0.0, NAN, 1.0, 1e38])
 def test_bands_of_any_losses_are_drawn(digits, value):
-    rates = tuple(np.geomspace(1e-4, 0.1, plots.MOST_CURVES + 1))
+    rates = tuple(np.geomspace(1e-4, 0.1, MOST_CURVES + 1))
     result = sweep(digits, SweepConfig(learning_rates=rates, regs=(0.001,), num_iters=3))
     same = np.full_like(result.data_loss_history, value)
     low, high = draw(plots.loss_curves(replace(result, data_loss_history=same), "title")).get_ylim()

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import softjax
-from softjax import InputError, SweepConfig, plots, regularization_path, sweep
+from softjax import InputError, SweepConfig, regularization_path, sweep
 from softjax.reports.path import write_path
 from softjax.reports.sweep import write_sweep
 from softjax.runs.run_folder import ReportExistsError, RunFolder
@@ -114,7 +115,7 @@ def test_a_report_that_fails_leaves_nothing(small_result, digits, tmp_path, monk
     def fail(*_, **__):
         raise RuntimeError("no picture")
 
-    monkeypatch.setattr(plots.Figure, "savefig", fail)
+    monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(RuntimeError, match="no picture"):
         write_sweep(small_result, digits, RunFolder(tmp_path / "out"), command="")
     assert not list(tmp_path.iterdir())
