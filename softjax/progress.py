@@ -1,7 +1,9 @@
 """Progress bars: a widget in a notebook, a line elsewhere."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 
@@ -22,7 +24,15 @@ def progress_bar(total: int, unit: str = "step", desc: str = "training", *, alwa
     from tqdm.auto import tqdm
 
     disable = False if always else None
-    return tqdm(total=total, unit=unit, desc=desc, disable=disable, leave=False, dynamic_ncols=True)
+    return tqdm(total=total, unit=unit, desc=desc, disable=disable, leave=False, **_find_width())
+
+
+def _find_width() -> dict[str, Any]:
+    """The bar is as wide as the terminal; in one that does not tell its size, as in some containers, 80 letters wide."""
+    with suppress(OSError, ValueError):  # it is none
+        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+            return {"ncols": 80, "nrows": 24}
+    return {"dynamic_ncols": True}
 
 
 def move_bar(bar: Any, moment: Reported) -> None:

@@ -1,6 +1,8 @@
 """With `progress=True` a bar moves as `on_progress` is told, and is gone at the end, whatever happens."""
 
 import io
+import os
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from tqdm.std import tqdm
 
 from softjax import SweepConfig, regularization_path, sweep
+from softjax.progress import progress_bar
 from softjax.training import plan
 
 
@@ -183,3 +186,17 @@ def test_a_bar_is_shown_where_there_is_no_terminal_too(digits, capsys):
     """As in a notebook, and in a file to which a job's output goes."""
     regularization_path(digits, regs=0.1, progress=True)
     assert "finished" in capsys.readouterr().err
+
+
+def test_a_terminal_that_does_not_tell_its_size_shows_the_bar(monkeypatch):
+    pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+    with open(terminal, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        with progress_bar(10) as bar:
+            bar.set_postfix_str("best 0.9")
+        shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "training:   0%" in shown
+    assert "best 0.9" in shown
