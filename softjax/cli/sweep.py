@@ -59,7 +59,8 @@ class Sweep:
             run is continued, and then replaces the report.
         resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
             is none, a new run starts. If its report is complete, nothing is done.
-        tensorboard: A folder for TensorBoard's event files: loss curves and hparams of every configuration.
+        tensorboard: A folder for TensorBoard's event files: loss curves and hparams of every configuration, in a folder
+            that is named after the report.
         checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
             twentieth of it.
     """
@@ -133,7 +134,7 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
     if options.tensorboard is not None:  # before anything takes time
-        check_tensorboard()
+        check_tensorboard(options.tensorboard)
     config, mesh = options.training, mesh_of(options.devices.data_parallel)
     start = time.perf_counter()
     dataset = load(options.data)
@@ -160,7 +161,7 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
                 folder.checkpoint.discard()  # a resumed run would diverge too
             report.write_sweep(result, dataset, folder, command=command)
             if options.tensorboard is not None:
-                write_tensorboard(result, options.tensorboard)
+                write_tensorboard(result, options.tensorboard / folder.out.name)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")

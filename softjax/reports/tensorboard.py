@@ -1,5 +1,6 @@
 """A sweep for TensorBoard: the loss of each configuration as scalars, and its options and accuracies as hparams."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,20 @@ from softjax.training.result import SweepResult
 MOST_RUNS, MOST_POINTS = 1000, 200  # TensorBoard shows no more runs at once; points of each curve
 
 
-def check_tensorboard() -> Any:
-    """The module tensorboardX. Raises `InputError`, which says how to install it, if it is missing."""
+def check_tensorboard(folder: Path) -> Any:
+    """The module tensorboardX. Raises `InputError` if it is missing, and says how to install it; or if nothing can be
+    written into `folder`, which is made.
+    """
     try:
         import tensorboardX
     except ImportError as error:
         raise InputError(
             'TensorBoard is written through tensorboardX: pip install "softjax-suite[tensorboard]"'
         ) from error
+    with raise_as_input_error(f"{folder} cannot be written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError("permission denied")
     return tensorboardX
 
 
@@ -27,11 +34,11 @@ def write_tensorboard(result: SweepResult, folder: Path) -> None:
     """Writes event files, one run in a folder of its own for each configuration; of more than 1,000 the best ones.
 
     Scalars: `loss` at up to 200 steps, averaged over the seeds. Hparams: lr, reg; metrics: the accuracies and the final
-    objective, averaged over the seeds.
+    objective, averaged over the seeds. Events of an earlier sweep in these folders are removed.
 
     Raises `InputError` if tensorboardX is not installed, or the folder cannot be written.
     """
-    tensorboard = check_tensorboard()
+    tensorboard = check_tensorboard(folder)
     means = {
         f"{split}_accuracy": getattr(result, f"{split}_accuracy").mean(axis=1)
         for split in ("train", "val", "test")
@@ -43,7 +50,10 @@ def write_tensorboard(result: SweepResult, folder: Path) -> None:
     with raise_as_input_error(f"{folder} cannot be written"):
         for c in np.sort(order):
             lr, reg = float(result.learning_rate[c]), float(result.reg[c])
-            with tensorboard.SummaryWriter(str(folder / f"lr={lr:.6g},reg={reg:.6g}")) as writer:
+            run = folder / f"lr={lr:.6g},reg={reg:.6g}"
+            for old in list(run.rglob("events.out.tfevents.*")):
+                old.unlink()
+            with tensorboard.SummaryWriter(str(run)) as writer:
                 for step, loss in zip(result.history_steps[shown], history[c, shown], strict=True):
                     if np.isfinite(loss):
                         writer.add_scalar("loss", float(loss), int(step))

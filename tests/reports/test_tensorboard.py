@@ -65,10 +65,28 @@ def test_the_command_line_writes_it_and_says_what_is_missing(tmp_path, monkeypat
         "logs",
     ]
     assert cli.main([*small, "--out", "out"]) == 0
-    assert list(read_events(tmp_path / "logs"))
+    assert len(list((tmp_path / "logs" / "out").iterdir())) == 1
+    events = len(list(read_events(tmp_path / "logs")))
+    assert events > 10
+    assert cli.main([*small, "--out", "out", "--overwrite"]) == 0
+    assert (
+        len(list(read_events(tmp_path / "logs"))) == events
+    )  # no run is mixed with the one that it replaces
+    assert cli.main([*small, "--out", "second"]) == 0
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"out", "second"}
     assert cli.main(["sweep", "--converge", "--tensorboard", "logs"]) == 2
     assert "--tensorboard has no effect with --converge" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert cli.main([*small, "--out", "other"]) == 2
     assert 'pip install "softjax-suite[tensorboard]"' in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").write_text("no folder", encoding="utf-8")
+    assert cli.main(["sweep", "--num-iters", "10", "--tensorboard", "logs", "--out", "out"]) == 2
+    captured = capsys.readouterr()
+    assert "logs cannot be written" in captured.err
+    assert "steps of" not in captured.out  # as it says when it begins
+    assert not (tmp_path / "out").exists()
