@@ -36,7 +36,8 @@ def test_the_page_holds_what_the_tables_do(report):
     assert len(page["outcomes"]) == len(kept)
     for outcome in page["outcomes"]:
         record = kept[outcome["row"], outcome["case"]]
-        assert outcome.get("script") == record.get("script")
+        script = [page["lines"][number] for number in outcome.get("script", [])]
+        assert "\n".join(script) == record.get("script", "")
         assert (outcome["level"] == "right") == (record["status"] == "right")
     times = {(each["row"], each["size"]): each["ms"] for each in page["speeds"]}
     for speed in results["speed"]:

@@ -43,7 +43,7 @@
       return [dt, dd];
     }));
     byId("script").hidden = !(found && found.script);
-    byId("script").textContent = (found && found.script) || "";
+    byId("script").textContent = found && found.script ? found.script.map((number) => page.lines[number]).join("\n") : "";
     mark();
   }
 

@@ -27,18 +27,20 @@ CHOSEN = "datum.row === row && datum.case === case_name"
 def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
     """The data of the page: rows, cases, outcomes, roundings by type, and speeds.
 
+    Scripts share most of their lines, so `lines` has each once, and the script of an outcome is the numbers of its lines.
+
     **Arguments:**
 
     - `verdict`: the lines that README.md begins with.
     """
     edge_cases, accuracy = comparison.of("edge_cases"), comparison.of("accuracy")
     rows = list_rows((*comparison.records, *comparison.speeds))
-    lines = [re.sub(r"^- |\*\*|`", "", line) for line in verdict.split("\n")]
+    lines: dict[str, int] = {}
     return {
         "version": 1,
         "kind": "comparison",
         "title": "Autodiff frameworks side by side",
-        "verdict": lines,
+        "verdict": [re.sub(r"^- |\*\*|`", "", line) for line in verdict.split("\n")],
         "rows": {
             row: {
                 "title": FRAMEWORKS[row].title,
@@ -53,7 +55,8 @@ def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
             name: {"what": case.what, "due": DUE[case.expected], "reason": case.reason}
             for name, case in EDGE_CASES.items()
         },
-        "outcomes": [_describe_outcome(record) for record in edge_cases],
+        "outcomes": [_describe_outcome(record, lines) for record in edge_cases],
+        "lines": list(lines),
         "sizes": [title_size(case) for case in choose_sizes(comparison.speeds)],
         "speeds": [_describe_speed(speed) for speed in comparison.speeds if speed.seconds is not None],
         "types": list(dict.fromkeys(record.dtype for record in accuracy)),
@@ -76,7 +79,8 @@ def write_page(page: dict[str, Any]) -> str:
     return write_linked_page(page, sections, charts, (FOLDER / "page.js").read_text(encoding="utf-8"))
 
 
-def _describe_outcome(record: Record) -> dict[str, Any]:
+def _describe_outcome(record: Record, lines: dict[str, int]) -> dict[str, Any]:
+    """What the page shows of a record. Lines of its script that are new are added to `lines`, with their numbers."""
     found: dict[str, Any] = {
         "row": record.framework,
         "case": record.case,
@@ -86,7 +90,7 @@ def _describe_outcome(record: Record) -> dict[str, Any]:
     if record.message:
         found["message"] = record.message
     if record.script:
-        found["script"] = record.script
+        found["script"] = [lines.setdefault(line, len(lines)) for line in record.script.split("\n")]
     return found
 
 
