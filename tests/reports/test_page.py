@@ -124,6 +124,54 @@ def test_the_share_of_the_penalty_is_what_the_objective_has_more_than_the_loss(s
     assert "share" not in none["curves"]
 
 
+@pytest.mark.parametrize("standardize", [False, True])
+def test_the_weights_of_a_path_are_the_largest_of_each_class_at_the_best_strength(digits, standardize):
+    config = SweepConfig(regs=(0.1, 1.0, 0.01), standardize=standardize)
+    path = regularization_path(digits, config)
+    page = describe_path_page(path, digits, None)["weights"]
+    W = path.weights[:, :-1].astype(np.float64)
+    for k in range(10):
+        numbers = [8 * int(a) + int(b) for a, b in (re.findall(r"\d+", name) for name in page["features"][k])]
+        at_best = np.abs(W[path.best, :, k])
+        assert sorted(at_best[numbers]) == sorted(at_best)[-len(numbers) :]
+        np.testing.assert_allclose(page["values"][k], W[:, numbers, k].T, rtol=1e-3)
+        expected = np.quantile(W[:, :, k], [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
+        np.testing.assert_allclose(page["quantiles"][k], expected, rtol=1e-3, atol=1e-12)
+    assert page["unit"].startswith("standard deviation" if standardize else "unit")
+
+
+def test_features_are_named_and_of_many_classes_the_first_have_their_weights(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), np.arange(80) % 4
+    named = softjax.Dataset.from_arrays(X, y, feature_names=("age", "height", "a<b"))
+    path = regularization_path(named, regs=(0.1, 1.0))
+    page = describe_path_page(path, named, None)
+    assert {name for names in page["weights"]["features"] for name in names} == {"age", "height", "a<b"}
+    monkeypatch.setattr("softjax.reports.page.data.MOST_NUMBERS", 60)
+    few = describe_path_page(path, named, None)
+    assert few["weights"]["classes"] == ["0", "1"]
+    assert "The first 2 classes are kept." in write_page(few)
+    assert "3 features with the largest" in write_page(page)
+    unnamed = softjax.Dataset.from_arrays(X, y)
+    names = describe_path_page(regularization_path(unnamed, regs=0.1), unnamed, None)["weights"]["features"][
+        0
+    ]
+    assert sorted(names) == ["column 0", "column 1", "column 2"]
+
+
+@pytest.mark.parametrize("minibatches", ["shared", "independent"])
+def test_the_page_says_where_training_one_alone_is_not_the_same(digits, minibatches):
+    config = SweepConfig(learning_rates=(0.01,), regs=(0.1, 1.0), num_iters=5, minibatches=minibatches)
+    text = write_page(describe_sweep_page(sweep(digits, config), digits, COMMAND))
+    assert ("Alone it draws others" in text) == (minibatches == "independent")
+
+
+def test_one_configuration_is_not_compared_with_others(digits):
+    path = regularization_path(digits, regs=0.1)
+    verdict = describe_path_page(path, digits, None)["verdict"]
+    assert not any("tied" in line for line in verdict)
+
+
 def test_what_diverged_is_there_without_a_number(digits):
     result = sweep(digits, SweepConfig(learning_rates=(0.01, 1e9), regs=(0.001,), num_iters=50))
     page = describe_sweep_page(result, digits, "softjax sweep")
@@ -365,6 +413,56 @@ def test_the_slider_of_a_path_moves_along_the_strengths(browser, path_report):
     slider.send_keys("\ue014")  # right
     assert read_facts(browser)["penalty strength reg"] == "0.1"
     assert browser.find_element("id", "command").text == "softjax sweep --converge --regs 0.1"
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_the_weights_of_a_class_are_drawn_along_a_path(browser, path_report):
+    open_page(browser, path_report)
+    page = read_page(path_report / "report.html")["weights"]
+
+    def names():
+        texts = browser.find_elements("css selector", "#weights .role-legend-label text")
+        return [text.text for text in texts]
+
+    assert names() == page["features"][0]
+    browser.find_element("css selector", "#weights option[value='3']").click()
+    wait(
+        browser,
+        f"return document.querySelector('#weights .role-legend-label text').textContent === '{page['features'][3][0]}'",
+    )
+    assert names() == page["features"][3]
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_the_table_is_one_stop_of_the_tab_key_and_filters_by_conditions(browser, report):
+    open_page(browser, report)
+
+    def stops():
+        return browser.execute_script(
+            "return [...document.querySelectorAll('#table tbody button')].map((b) => b.tabIndex)"
+        )
+
+    assert sorted(stops()) == [-1] * 5 + [0]
+    rows = browser.find_elements("css selector", "#table tbody button")
+    rows[0].send_keys("\ue015")  # down
+    assert browser.switch_to.active_element == rows[1]
+    field, page = browser.find_element("id", "filter"), read_page(report / "report.html")["rows"]
+    for text, expected in {
+        "lr > 0.001, reg <= 1e-3": sum(
+            lr > 0.001 and reg <= 1e-3 for lr, reg in zip(page["lr"], page["reg"], strict=True)
+        ),
+        "1e-02": 2,
+        f"val >= {max(page['val'])}": page["val"].count(max(page["val"])),
+        "nothing": 0,
+    }.items():
+        field.clear()
+        field.send_keys(text)
+        assert len(browser.find_elements("css selector", "#table tbody tr")) == expected, text
+        assert stops().count(0) == min(expected, 1)
+    menus = browser.find_elements("css selector", ".chart summary")
+    assert {menu.get_attribute("aria-label") for menu in menus} == {"Save this chart"}
     assert not browser.get_log("browser")
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import altair as alt
 
-from softjax.drawing import BLACK, BLUE, VERMILION
+from softjax.drawing import BLACK, BLUE, GREEN, PURPLE, VERMILION
 
 GREY = "#888888"  # readable on white and on black
+LINES = [BLUE, VERMILION, GREEN, PURPLE, GREY, "#56b4e9"]  # told apart by their marks, too
 GRID = "#88888840"  # faint on both
 CHOSEN = "datum.config === config"
 MOST_LABELS, LABEL_WIDTH = 200, 34  # cells that are labelled; pixels of a label
@@ -22,6 +23,8 @@ def describe_charts(page: dict[str, Any]) -> dict[str, Any]:
     charts = {"main": describe_search(page), "classes": _chart_classes(page)}
     if page["kind"] == "sweep":
         charts |= {f"by_{name}": _chart_against(page, name, title) for name, title in AXES.items()}
+    if "weights" in page:
+        charts["weights"] = _chart_weights(page)
     if "curves" in page:
         charts["curves"] = _chart_curves(page)
         if "share" in page["curves"]:
@@ -115,7 +118,11 @@ def _chart_search(page: dict[str, Any], *others: dict[str, Any]) -> dict[str, An
     number = "format(datum.value, '.3~g')"
     rows = page["rows"]
     base = alt.Chart(named("rows")).encode(
-        x=alt.X("reg:O", title="penalty strength reg", axis=alt.Axis(labelExpr=number, labelAngle=-45)),
+        x=alt.X(
+            "reg:O",
+            title="penalty strength reg",
+            axis=alt.Axis(labelExpr=number, labelAngle=-45, labelOverlap=True),
+        ),
         y=alt.Y("lr:O", title="learning rate lr", sort="descending", axis=alt.Axis(labelExpr=number)),
         tooltip=_tooltip(page),
     )
@@ -149,14 +156,14 @@ def _frame(base: Any, which: str, color: str, width: int) -> Any:
     return base.transform_filter(which).mark_rect(strokeWidth=width, fillOpacity=0, stroke=color)
 
 
+def _scale_of(values: list[float]) -> alt.Scale:
+    """Logarithmic; linear around 0 where a value is 0."""
+    least = min((value for value in values if value > 0), default=1.0)
+    return alt.Scale(type="log") if min(values) > 0 else alt.Scale(type="symlog", constant=least)
+
+
 def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
-    regs = [reg for reg in page["rows"]["reg"] if reg > 0]
-    scale = (
-        alt.Scale(type="log")
-        if len(regs) == len(page["rows"]["reg"])
-        else alt.Scale(type="symlog", constant=min(regs, default=1.0))
-    )
-    x = alt.X("reg:Q", title="penalty strength reg", scale=scale)
+    x = alt.X("reg:Q", title=AXES["reg"], scale=_scale_of(page["rows"]["reg"]))
     base = alt.Chart(named("rows")).encode(x=x)
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False))
     names: list[Any] = ["train", "val", "test"]
@@ -170,7 +177,7 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
             "name:N",
             title=None,
             scale=alt.Scale(domain=list(titles.values()), range=[GREY, BLUE, VERMILION]),
-            legend=alt.Legend(orient="top"),
+            legend=alt.Legend(orient="top", symbolType="stroke", symbolSize=400),
         ),
         "strokeDash": alt.StrokeDash(
             "name:N",
@@ -186,10 +193,39 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
     return _finish(alt.layer(band, rule, lines, points), page, "Accuracy against the penalty strength")
 
 
+def _chart_weights(page: dict[str, Any]) -> dict[str, Any]:
+    """The largest weights of a class against the penalty strength, over the quantiles of all its weights."""
+    classes = page["weights"]["classes"]
+    select = alt.binding_select(options=classes, name="class ")
+    shown = alt.param(name="shown", value=classes[0], bind=select)
+    x = alt.X("reg:Q", title=AXES["reg"], scale=_scale_of(page["rows"]["reg"]))
+    y = f"weight, per {page['weights']['unit']}"
+    spread = alt.Chart(named("spread")).transform_filter("datum.class === shown").encode(x=x)
+    wide = spread.mark_area(opacity=0.15, color=BLUE).encode(y=alt.Y("q5:Q", title=y), y2="q95")
+    middle = spread.mark_area(opacity=0.3, color=BLUE).encode(y="q25:Q", y2="q75")
+    one = alt.Chart(named("weights")).transform_filter("datum.class === shown").encode(x=x, y="weight:Q")
+    legend = alt.Legend(orient="bottom", columns=3)
+    color = alt.Color("feature:N", sort=None, title="feature", scale=alt.Scale(range=LINES), legend=legend)
+    shape = alt.Shape("feature:N", sort=None, title="feature", legend=legend)
+    lines = one.mark_line(strokeWidth=2).encode(color=color.legend(None))
+    tooltip = ["feature:N", alt.Tooltip("reg:Q", format=".4~g"), alt.Tooltip("weight:Q", format=".4~g")]
+    points = one.mark_point(size=50, filled=True).encode(color=color, shape=shape, tooltip=tooltip)
+    rule = (
+        alt.Chart(named("rows"))
+        .transform_filter(CHOSEN)
+        .mark_rule(color=VERMILION, strokeWidth=2)
+        .encode(x=x)
+    )
+    layers = alt.layer(wide, middle, rule, lines, points).add_params(shown)
+    layers = layers.resolve_scale(
+        color="independent", shape="independent"
+    )  # the points have one legend for both
+    return _finish(layers, page, "The largest weights of a class against the penalty strength", 400)
+
+
 def _chart_against(page: dict[str, Any], name: str, title: str) -> dict[str, Any]:
     """The accuracy against one of the two options, a dot for each configuration."""
-    values = page["rows"][name]
-    scale = alt.Scale(type="log") if min(values) > 0 else alt.Scale(type="symlog", constant=_least(values))
+    scale = _scale_of(page["rows"][name])
     base = alt.Chart(named("rows")).encode(
         x=alt.X(f"{name}:Q", title=title, scale=scale, axis=alt.Axis(format=".3~g")),
         tooltip=_tooltip(page),
@@ -205,10 +241,6 @@ def _chart_against(page: dict[str, Any], name: str, title: str) -> dict[str, Any
     )
     ring = base.transform_filter(CHOSEN).mark_point(size=200, strokeWidth=3, stroke=VERMILION)
     return _finish(alt.layer(dots, interval, ring), page, f"Accuracy against the {title}", 220)
-
-
-def _least(values: list[float]) -> float:
-    return min((value for value in values if value > 0), default=1.0)
 
 
 def _chart_curves(page: dict[str, Any]) -> dict[str, Any]:

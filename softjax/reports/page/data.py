@@ -15,7 +15,8 @@ from softjax.datasets.dataset import Dataset
 from softjax.datasets.folds import name_validation
 from softjax.evaluation.metrics import confusion_matrix
 from softjax.path.result import PathResult
-from softjax.plots import LEAST_SHARE, find_share, name_loss, scale_templates
+from softjax.plots.classes import scale_templates
+from softjax.plots.curves import LEAST_SHARE, find_share, name_loss
 from softjax.reports.hints import change_command
 from softjax.reports.markdown import count_of
 from softjax.training.result import SweepResult
@@ -30,6 +31,7 @@ CALLS = {
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CURVE_POINTS, MOST_NUMBERS = 60, 200_000  # of each loss curve; of all curves together
+FEATURES = 6  # of each class, whose weights are drawn along a path
 MOST_IMAGE_BYTES = 2_000_000  # of all templates; beyond that only the best has them
 DIGITS = 7  # significant ones, more than the six of the tables
 
@@ -47,7 +49,7 @@ def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | No
     lr, reg = result.learning_rate[best], result.reg[best]
     verdict = [
         f"Best of {count_of(count, 'configuration')}: lr {lr:.6g}, reg {reg:.6g}. {_describe_accuracy(result)}",
-        _describe_ties(result, "configurations"),
+        *_describe_ties(result, "configurations"),
         f"{int(result.diverged.sum()) or 'None'} of {count_of(result.diverged.size, 'run')} diverged.",
     ]
     several = len(result.seed) > 1
@@ -57,6 +59,7 @@ def describe_sweep_page(result: SweepResult, dataset: Dataset, command: str | No
         "title": f"Sweep on {dataset.title}",
         "grid": result.grid_shape is not None,
         "several_seeds": several,
+        "independent": result.config.minibatches == "independent",
         "rows": _plain(rows),
         "curves": _describe_curves(result),
         "alone": CALLS["sweep" if result.config.search == "grid" and not result.config.halvings else "search"]
@@ -77,7 +80,7 @@ def describe_path_page(result: PathResult, dataset: Dataset, command: str | None
     }
     verdict = [
         f"Best of {count_of(len(result.reg), 'penalty strength')}: reg {result.reg[result.best]:.6g}. {_describe_accuracy(result)}",
-        _describe_ties(result, "penalty strengths"),
+        *_describe_ties(result, "penalty strengths"),
         "All converged." if not left else f"{left} of {len(result.reg)} did not converge.",
     ]
     return {
@@ -86,6 +89,7 @@ def describe_path_page(result: PathResult, dataset: Dataset, command: str | None
         "title": f"Regularization path on {dataset.title}",
         "rows": _plain(rows),
         "alone": CALLS["path"] if command is None else change_command(command, {"--regs": "REG"}),
+        "weights": _describe_features(result, dataset),
         **_describe_weights(result, dataset, enumerate(result.weights)),
     }
 
@@ -136,11 +140,13 @@ def _describe_accuracy(result: SweepResult | PathResult) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _describe_ties(result: SweepResult | PathResult, what: str) -> str:
+def _describe_ties(result: SweepResult | PathResult, what: str) -> list[str]:
     tied = int(result.tied.sum())
+    if len(result.reg) == 1:
+        return []
     if tied == 1:
-        return f"No other of the {what} is statistically tied with it."
-    return f"{tied} of the {len(result.reg):,} {what} are statistically tied, the best included."
+        return [f"No other of the {what} is statistically tied with it."]
+    return [f"{tied} of the {len(result.reg):,} {what} are statistically tied, the best included."]
 
 
 def _describe_curves(result: SweepResult) -> dict[str, Any]:
@@ -196,6 +202,36 @@ def _limit(stable: Float[np.ndarray, "c P"], best: Float[np.ndarray, " P"]) -> t
     return 0.8 * float(np.nanmin(values)), max(
         2 * float(top), 1.2 * float(highest), 2 * float(np.nanmin(values))
     )
+
+
+def _describe_features(result: PathResult, dataset: Dataset) -> dict[str, Any]:
+    """For each class: the features with the largest weights at the best strength, by name; their weights at all strengths
+    (features, R); and the quantiles of the weights of all features (quantiles, R). Of many classes, the first ones.
+    """
+    W = result.weights[:, :-1].astype(np.float64)  # (R, features, K), without the bias
+    most = max(MOST_NUMBERS // (len(W) * (FEATURES + len(QUANTILES))), 1)
+    classes = range(min(dataset.num_classes, most))
+    largest = [np.argsort(-np.abs(W[result.best, :, k]), kind="stable")[:FEATURES] for k in classes]
+    return {
+        "classes": [dataset.class_names[k] for k in classes],
+        "unit": "standard deviation of the feature" if result.config.standardize else "unit of the feature",
+        "features": [[_name_feature(dataset, int(n)) for n in chosen] for chosen in largest],
+        "values": [_plain(W[:, chosen, k].T, 4) for k, chosen in zip(classes, largest, strict=True)],
+        "quantiles": [_plain(np.quantile(W[:, :, k], QUANTILES, axis=1), 4) for k in classes],
+    }
+
+
+def _name_feature(dataset: Dataset, number: int) -> str:
+    """Its name; of an image, its row, column and channel; else its column of X. All are counted from 0."""
+    if dataset.feature_names is not None:
+        return dataset.feature_names[number]
+    if dataset.image_shape is None:
+        return f"column {number}"
+    row, column, *channel = np.unravel_index(number, dataset.image_shape)
+    text = f"pixel {row}, {column}"
+    if not channel or dataset.image_shape[2] == 1:
+        return text
+    return f"{text} {('red', 'green', 'blue')[channel[0]] if dataset.image_shape[2] == 3 else f'channel {channel[0]}'}"
 
 
 def _list_weights(result: SweepResult) -> Iterator[tuple[int, Float[np.ndarray, "D K"]]]:

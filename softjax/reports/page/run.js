@@ -22,6 +22,14 @@
     ["loss", isPath ? "objective" : "training objective", short],
     isPath ? ["gap", "gap", short] : ["diverged", "diverged", (x) => (x ? String(x) : "")],
   ];
+  // weights of single features along a path
+  const names_of = page.weights ? page.weights.classes : [], { features, values, quantiles } = page.weights || {};
+  const weights = names_of.flatMap((name, k) => features[k].flatMap((feature, n) =>
+    rows.map((row, r) => ({ class: name, feature, reg: row.reg, weight: values[k][n][r] }))));
+  const spread = names_of.flatMap((name, k) => rows.map((row, r) => {
+    const [q5, q25, , q75, q95] = quantiles[k].map((each) => each[r]);
+    return { class: name, reg: row.reg, q5, q25, q75, q95 };
+  }));
   let chosen = page.best, sorted = { name: "val", down: true };
 
   function data(config) {
@@ -40,6 +48,7 @@
         best: page.per_class[page.best][k], examples: page.class_sizes[k] })),
       confusion: counts ? counts.flatMap((row, i) => row.map((count, j) => ({ true: page.classes[i], predicted: page.classes[j],
         count, share: count / Math.max(1, row.reduce((a, b) => a + b)) }))) : [],
+      weights, spread,
     };
   }
 
@@ -52,6 +61,8 @@
         logLevel: 1, // errors alone: a view of a configuration without data warns of an empty range
         renderer: "svg", theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
+      const menu = byId(name).querySelector("summary");
+      if (menu) menu.setAttribute("aria-label", "Save this chart");
     }
     for (const view of ["main", "by_lr", "by_reg"].map((name) => views[name]).filter(Boolean))
       view.addEventListener("click", (_, item) => {
@@ -100,6 +111,7 @@
     byId("confusion-note").textContent = known ? `Counts of the ${page.num_test.toLocaleString("en")} test examples.`
       : "Kept for the best configuration alone; --keep-weights all keeps it for every one.";
     for (const line of byId("table").tBodies[0].rows) mark(line);
+    setStop();
     const slider = byId("slider");
     if (slider) {
       const order = byReg();
@@ -127,7 +139,23 @@
   function mark(line) {
     const is = Number(line.dataset.config) === chosen;
     line.setAttribute("aria-selected", String(is));
-    line.querySelector("button").setAttribute("aria-pressed", String(is));
+    const button = line.querySelector("button");
+    button.setAttribute("aria-pressed", String(is));
+    button.tabIndex = is ? 0 : -1;
+  }
+
+  // one button of the table is a stop of the Tab key: the chosen one, or else the first. Up and down lead to the others
+  function setStop() {
+    const buttons = [...byId("table").tBodies[0].querySelectorAll("button")];
+    if (buttons.length && buttons.every((button) => button.tabIndex < 0)) buttons[0].tabIndex = 0;
+  }
+
+  function moveInTable(event) {
+    const step = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
+    const line = step && event.target.closest("tr")[step];
+    if (!line) return;
+    event.preventDefault();
+    line.querySelector("button").focus();
   }
 
   // the neighbour of the chosen configuration: in a grid the next cell, else the next value of reg or lr
@@ -147,11 +175,22 @@
 
   const byReg = () => rows.map((row) => row.config).sort((a, b) => rows[a].reg - rows[b].reg);
 
+  const COMPARE = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b, "=": (a, b) => a === b };
+
+  // `val > 0.9, lr <= 1e-3`: all of these; a number: lr or reg is that; else a part of a cell
+  function passes(row, text, written) {
+    return text.split(",").map((part) => part.trim()).filter(Boolean).every((part) => {
+      const [, name, sign, value] = part.match(/^([a-z]+)\s*(<=|>=|<|>|=)\s*([-+.\de]+)$/i) || [];
+      if (name in row) return row[name] !== null && COMPARE[sign](Number(row[name]), Number(value));
+      return [row.lr, row.reg].includes(Number(part)) || written(row).some((cell) => cell.includes(part));
+    });
+  }
+
   function fillTable() {
     const table = byId("table"), text = byId("filter").value.trim(), onlyTied = byId("only-tied").checked;
     const written = (row) => columns.map(([name, , write]) => write(row[name], row));
     const value = (row) => (row[sorted.name] === null ? -Infinity : Number(row[sorted.name]));
-    const kept = rows.filter((row) => (!onlyTied || row.tied) && (!text || written(row).some((cell) => cell.includes(text))));
+    const kept = rows.filter((row) => (!onlyTied || row.tied) && passes(row, text, written));
     kept.sort((a, b) => (sorted.down ? value(b) - value(a) : value(a) - value(b)) || a.config - b.config);
     const most = 2000;
     table.tBodies[0].replaceChildren(...kept.slice(0, most).map((row) => {
@@ -171,6 +210,7 @@
       mark(line);
       return line;
     }));
+    setStop();
     byId("shown").textContent = `${Math.min(kept.length, most).toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
     for (const head of table.tHead.rows[0].cells)
       head.setAttribute("aria-sort", head.dataset.name !== sorted.name ? "none" : sorted.down ? "descending" : "ascending");
@@ -192,6 +232,7 @@
       return th;
     }));
     byId("table").tHead.append(head);
+    byId("table").tBodies[0].addEventListener("keydown", moveInTable);
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
     byId("filter").addEventListener("input", fillTable);
     byId("only-tied").addEventListener("change", fillTable);

@@ -17,6 +17,7 @@ import vl_convert
 
 from softjax.cache import find_folder
 from softjax.errors import InputError
+from softjax.reports.markdown import count_of
 from softjax.reports.page.charts import describe_charts
 from softjax.runs.files import read_text
 
@@ -36,8 +37,20 @@ the others are at the lower edge.</p>
 CURVES = """<section aria-labelledby="curves-title">
 <h2 id="curves-title">Loss curve</h2>
 <div id="curves" class="chart"></div>
-{shares}<p class="note">Line: the chosen configuration{seeds}. Bands: the middle half and nine tenths of all; thin line: their median.</p>
+{shares}<p class="note">Line: the chosen configuration{seeds}. Bands: the middle half and nine tenths of all; thin line: their median.{halving}</p>
 </section>"""
+WEIGHTS = """<section aria-labelledby="weights-title">
+<h2 id="weights-title">Weights against the penalty strength</h2>
+<div id="weights" class="chart"></div>
+<p class="note">Lines: the {features} with the largest weights of the class at the best strength. Bands: the middle half and nine tenths of all its
+weights. The bias is not among them.{classes}</p>
+</section>"""
+INDEPENDENT = """<p class="note">Each configuration of this search has minibatches of its own. Alone it draws others, so its accuracy differs a little.</p>"""
+CONFUSION = '<div id="confusion" class="chart"></div>'
+WIDE_CONFUSION = (
+    f'<div class="scroll-x" tabindex="0" role="region" aria-labelledby="confusion-title">{CONFUSION}</div>'
+)
+MOST_CLASSES = 15  # whose counts are read on the screen of a telephone
 
 
 def write_page(page: dict[str, Any]) -> str:
@@ -52,8 +65,12 @@ def write_page(page: dict[str, Any]) -> str:
         ),
         "slider": SLIDER.format(last=len(page["rows"]["config"]) - 1) if is_path else "",
         "how_to_choose": _explain_choice(page),
+        "filter_example": "val > 0.3, reg &lt;= 0.01" if is_path else "val > 0.3, lr &lt;= 1e-3",
+        "alone_note": INDEPENDENT if page.get("independent") else "",
         "pairs": "" if is_path else PAIRS,
         "curves": _place_curves(page) if "curves" in page else "",
+        "confusion": CONFUSION if len(page["classes"]) <= MOST_CLASSES else WIDE_CONFUSION,
+        "weights": _place_weights(page) if "weights" in page else "",
     }
     return write_linked_page(page, _fill("run.html", fields), describe_charts(page), _read("run.js"))
 
@@ -75,7 +92,20 @@ def _explain_choice(page: dict[str, Any]) -> str:
 def _place_curves(page: dict[str, Any]) -> str:
     seeds = ", mean over the seeds" if page["several_seeds"] else ""
     shares = '<div id="shares" class="chart"></div>\n' if "share" in page["curves"] else ""
-    return CURVES.format(seeds=seeds, shares=shares)
+    halved = len(set(page["rows"]["steps"])) > 1
+    halving = (
+        " Where a round of successive halving ends, the worse half stops: the bands are of those that go on."
+        if halved
+        else ""
+    )
+    return CURVES.format(seeds=seeds, shares=shares, halving=halving)
+
+
+def _place_weights(page: dict[str, Any]) -> str:
+    weights = page["weights"]
+    features, shown = len(weights["features"][0]), len(weights["classes"])
+    classes = "" if shown == len(page["classes"]) else f" The first {shown:,} classes are kept."
+    return WEIGHTS.format(features=count_of(features, "feature"), classes=classes)
 
 
 def write_linked_page(
