@@ -170,8 +170,8 @@ class Audit:
 
     def _fail_with_wrong_rules(self, reports: list[pytest.TestReport]) -> None:
         """Checks the rules that a test reached first, and makes its report one of a failure if one is wrong."""
-        from softjax.audit.report import count
         from softjax.audit.saved import load_recorded
+        from softjax.reports.markdown import count_of
 
         call = next((report for report in reports if report.when == "call" and report.passed), None)
         new = (
@@ -184,7 +184,7 @@ class Audit:
             said = [f"WRONG {o.rule.name} ({o.rule.file}:{o.rule.line}): {o.text}" for o in wrong]
             call.outcome = "failed"
             call.longrepr = "\n".join(
-                [f"softjax audit: this test reached {count(len(wrong), 'wrong derivative rule')}", *said]
+                [f"softjax audit: this test reached {count_of(len(wrong), 'wrong derivative rule')}", *said]
             )
 
     def _save(self) -> Path:
@@ -243,10 +243,11 @@ class Audit:
 
     def _finish(self) -> None:
         from softjax.audit.processes import Outcome
-        from softjax.audit.report import Audited, count, write_report
+        from softjax.audit.report import Audited, write_report
         from softjax.audit.saved import load_recorded
         from softjax.audit.scan import list_rules
         from softjax.audit.script import write_script
+        from softjax.reports.markdown import count_of
 
         self._save()
         recorded = load_recorded(self.out / "seen")
@@ -268,7 +269,7 @@ class Audit:
             self.remarks += [remark for remark in said["remarks"] if remark not in self.remarks]
         if self.again:
             self.remarks.append(
-                f"{count(len(self.again), 'test')} failed while calls were recorded and passed without; "
+                f"{count_of(len(self.again), 'test')} failed while calls were recorded and passed without; "
                 "the results are those without"
             )
         seconds = {"tests": self.seconds_of_tests, "checks": self.seconds_of_checks}

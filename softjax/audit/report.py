@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from softjax.audit.processes import Outcome
-from softjax.reports.markdown import render, table
+from softjax.reports.markdown import count_of, render, table
 
 VERDICTS = ("wrong", "undecided", "differs", "right", "never called")
 MARK = ".softjax-audit"
@@ -43,12 +43,7 @@ def summarize(outcomes: Sequence[Outcome]) -> str:
     if not outcomes:
         return "no rule was found"
     counts = Counter(outcome.verdict for outcome in outcomes)
-    return f"{count(len(outcomes), 'rule')}: " + ", ".join(f"{counts[word]} {word}" for word in VERDICTS)
-
-
-def count(number: int, what: str) -> str:
-    """The number with its noun."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{count_of(len(outcomes), 'rule')}: " + ", ".join(f"{counts[word]} {word}" for word in VERDICTS)
 
 
 def list_lines(outcomes: Sequence[Outcome], scripts: dict[str, Path], root: Path) -> list[str]:
