@@ -142,9 +142,12 @@ def read_program(dataset: Dataset, config: SweepConfig) -> dict[str, dict[str, i
             step.choose_alignment = choose
         (training,) = set(programs.segments.values())
         counts[f"training, {name}"] = count_step(training)
-        with contextlib.suppress(ValueError):  # so few examples that they are no blocks
-            by_split = [Counter(count_step(program)) for program in (programs.validate, programs.evaluate)]
-            counts[f"evaluation, {name}"] = dict(sum(by_split, Counter()).most_common())
+        evaluation: Counter[str] = Counter()
+        for program in (programs.validate, programs.evaluate):
+            with contextlib.suppress(ValueError):  # so few examples that they are no blocks
+                evaluation += Counter(count_step(program))
+        if evaluation:
+            counts[f"evaluation, {name}"] = dict(evaluation.most_common())
     return dict(sorted(counts.items(), reverse=True))
 
 

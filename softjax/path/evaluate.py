@@ -1,6 +1,5 @@
 """The result of a path: accuracies, gaps, and what did not converge."""
 
-import math
 import time
 from concurrent.futures import Future
 from dataclasses import replace
@@ -38,17 +37,21 @@ def compile_classifier(problem: Problem) -> Future[Compiled]:
     return _compile(problem, len(problem.regs) * problem.num_parts, problem.splits)
 
 
-def validate(problem: Problem, number: int, minimum: Minimum) -> float:
-    """The accuracy of the minimum with this number on the validation examples.
+def compile_validator(problem: Problem) -> Future[Compiled]:
+    """`classify(W, splits)` for one of the minima (1, K, D) and the validation examples alone."""
+    return _compile(problem, 1, problem.splits[1:2])
 
-    With cross-validation it is that on the fold which its part does not train on; NaN if that is none.
+
+def validate(problem: Problem, number: int, minimum: Minimum) -> tuple[int, int]:
+    """How many validation examples the minimum with this number classifies correctly, and of how many.
+
+    With cross-validation they are those of the fold that its part does not train on.
     """
     W = minimum.W[None].astype(weight_dtype(problem.config.dtype))
-    (hits,) = finish_compiling(_compile(problem, 1, problem.splits[1:2]))(W, problem.splits[1:2])
+    (hits,) = finish_compiling(compile_validator(problem))(W, problem.splits[1:2])
     part = number // len(problem.regs)
-    if problem.folds is None:
-        return float(np.mean(hits))
-    return math.nan if part == problem.num_parts - 1 else float(np.mean(hits[0, problem.folds == part]))
+    own = np.asarray(hits[0]) if problem.folds is None else np.asarray(hits[0])[problem.folds == part]
+    return int(own.sum()), len(own)
 
 
 def _compile(problem: Problem, num_minima: int, splits: tuple[Data, ...]) -> Future[Compiled]:

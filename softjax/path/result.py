@@ -85,8 +85,8 @@ class PathProgress:
         num_regs: Penalty strengths that differ.
         passes: Passes over the training examples so far, for all of them.
         gradient_norm: ‖∇L‖ of the current penalty strength, or of the last one that is finished; NaN before the first.
-        best: The highest validation accuracy of the penalty strengths that are finished, and its strength; with
-            cross-validation the mean over the folds so far. None before the first is finished.
+        best: The highest validation accuracy of the penalty strengths that are finished, and its strength, which is 0 for the
+            penalty "none"; with cross-validation that on the folds so far. None before the first is finished.
         state: A function that copies the state of the path, a `PathState`. Call it before `on_progress` returns.
     """
 

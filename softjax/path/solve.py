@@ -24,7 +24,7 @@ from softjax.objective.config import PenaltyName
 from softjax.path.axes import Axes, compile_axes, shape_axes
 from softjax.path.config import PathConfig
 from softjax.path.dense import Inverse
-from softjax.path.evaluate import compile_classifier, evaluate_path, validate
+from softjax.path.evaluate import compile_classifier, compile_validator, evaluate_path, validate
 from softjax.path.newton import (
     DONE,
     START,
@@ -148,6 +148,8 @@ def solve_problem(
     """The path of a problem whose examples are on the device. 64-bit types must be on: `types_of("float64")`."""
     start, state = time.perf_counter(), state or begin_state(problem)
     compile_classifier(problem)  # on a GPU while the path is solved
+    if on_progress is not None:
+        compile_validator(problem)
     compiled = state.seconds.compile + time.perf_counter() - start
     state = replace(state, seconds=replace(state.seconds, compile=compiled))
     return evaluate_path(problem, find_minima(problem, state, on_progress))
@@ -177,7 +179,7 @@ def find_minima(
 ) -> PathState:
     """Solves the penalty strengths that are left, from the largest to the smallest, part by part."""
     solver: _Solver | None = None
-    accuracies: list[float] = []
+    hits: list[tuple[int, int]] = []
     while len(state.minima) < len(problem.regs) * problem.num_parts:
         if solver is None or solver.spec.dtype != state.dtype:
             solver, state = _compile(problem, state)
@@ -185,22 +187,22 @@ def find_minima(
         elif solver.part != (part := _part(problem, state)):  # the axes and the program stay the same
             solver = solver._replace(data=problem.weigh(solver.whole, part), part=part)
         if on_progress is not None:
-            state = _validate(problem, state, accuracies)
-            on_progress(_describe(problem, state, point, accuracies))
+            state = _validate(problem, state, hits)
+            on_progress(_describe(problem, state, point, hits))
         start = time.perf_counter()
         state, point = _advance(problem, solver, state, point)
         seconds = replace(state.seconds, solve=state.seconds.solve + time.perf_counter() - start)
         state = replace(state, seconds=seconds)
     if on_progress is not None:
-        state = _validate(problem, state, accuracies)
-        on_progress(_describe(problem, state, None, accuracies))
+        state = _validate(problem, state, hits)
+        on_progress(_describe(problem, state, None, hits))
     return state
 
 
-def _validate(problem: Problem, state: PathState, accuracies: list[float]) -> PathState:
-    """Adds the validation accuracies of the minima that have none yet. Returns the state with the time that this took."""
-    start, known = time.perf_counter(), len(accuracies)
-    accuracies += [validate(problem, n, state.minima[n]) for n in range(known, len(state.minima))]
+def _validate(problem: Problem, state: PathState, hits: list[tuple[int, int]]) -> PathState:
+    """Adds what `validate` says of the minima that are not there yet. Returns the state with the time that this took."""
+    start, known = time.perf_counter(), len(hits)
+    hits += [validate(problem, n, state.minima[n]) for n in range(known, len(state.minima))]
     evaluate = state.seconds.evaluate + time.perf_counter() - start
     return replace(state, seconds=replace(state.seconds, evaluate=evaluate))
 
@@ -338,11 +340,11 @@ def _restore(point: Point, arrays: dict[str, np.ndarray]) -> Point:
 
 
 def _describe(
-    problem: Problem, state: PathState, point: Point | None, accuracies: list[float]
+    problem: Problem, state: PathState, point: Point | None, hits: list[tuple[int, int]]
 ) -> PathProgress:
     done, total = sum(minimum.passes for minimum in state.minima), len(problem.regs) * problem.num_parts
     norm = state.minima[-1].norm if state.minima else float("nan")
-    best = _find_best(problem, accuracies)
+    best = _find_best(problem, hits)
     if point is None:
         return PathProgress(len(state.minima), total, done, norm, best, lambda: state)
     if np.isfinite(point.norm):
@@ -357,11 +359,17 @@ def _describe(
     )
 
 
-def _find_best(problem: Problem, accuracies: list[float]) -> tuple[float, float] | None:
-    """The highest accuracy of a penalty strength, and the strength; of several, the largest one."""
-    of_reg = [accuracies[r :: len(problem.regs)] for r in range(min(len(problem.regs), len(accuracies)))]
-    means = [float(np.nanmean(each)) for each in of_reg]
-    if not means:
+def _find_best(problem: Problem, hits: list[tuple[int, int]]) -> tuple[float, float] | None:
+    """The highest accuracy of a penalty strength, and the strength; of several, the largest one.
+
+    With cross-validation it is that on all folds which every strength has; in the first one, on that.
+    """
+    num_regs = len(problem.regs)
+    if not hits:
         return None
-    r = int(np.argmax(means))
-    return means[r], float(problem.regs[r])
+    parts = min(len(hits) // num_regs, max(problem.num_parts - 1, 1))  # without that which has no fold
+    known = hits[: parts * num_regs] or hits
+    of_reg = [np.sum(known[r::num_regs], axis=0) for r in range(min(num_regs, len(known)))]
+    accuracies = [correct / count for correct, count in of_reg]
+    r = int(np.argmax(accuracies))
+    return float(accuracies[r]), float(problem.regs[r])

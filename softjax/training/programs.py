@@ -82,7 +82,7 @@ class Programs(NamedTuple):
     - `initialize(runs, setting)`: a `Carry` of weights (S, c, K, D).
     - `segments[T](carry, runs, steps, setting)`: the carry after the T `steps`, and the losses (S, c, T, 2), with the
       penalty and without it. `carry` is donated.
-    - `validate(W, setting)`: `Validation`; cheap enough to be called between segments.
+    - `validate(W, setting)`: `Validation`; called between segments, where that is cheap.
     - `evaluate(W, runs, setting)`: `Evaluations`.
     """
 

@@ -223,17 +223,16 @@ def _find_best(
     run: SweepRun, parts: tuple[ChunkResult, ...], accuracy: Float[np.ndarray, "c S"] | None
 ) -> tuple[float, float, float] | None:
     """The highest accuracy of the last rung so far, with its learning rate and penalty strength."""
-    known = [
-        (chunk.rung, part.configs, part.val_accuracy) for part, chunk in zip(parts, run.chunks, strict=False)
-    ]
+    begun = run.chunks[: len(parts) + (accuracy is not None)]
+    rung = max((chunk.rung for chunk in begun), default=0)
+    known = [(part.configs, part.val_accuracy) for part in parts_of_rung(run, parts, rung)]
     if accuracy is not None:
-        chunk = run.chunks[len(parts)]
-        known.append((chunk.rung, _pick_configs(run, parts, chunk), accuracy))
+        known.append((_pick_configs(run, parts, begun[-1]), accuracy))
     means = [
         (float(mean), -int(config))
-        for rung, configs, values in known
+        for configs, values in known
         for config, mean in zip(configs, values.mean(axis=1), strict=True)
-        if rung == known[-1][0] and math.isfinite(mean)
+        if math.isfinite(mean)
     ]
     if not means:
         return None
@@ -311,43 +310,44 @@ def _place_carry(
 
 @dataclass(frozen=True)
 class _Validated:
-    """A chunk on the validation examples: `accuracy` (c, S) and `fold_accuracy` (c, S, F) are NaN where a run diverged."""
+    """A chunk on the validation examples: what diverged, and which examples are classified correctly."""
 
     diverged: Bool[np.ndarray, "c S"]
     correct: Bool[np.ndarray, "c S V"]
-    accuracy: Float[np.ndarray, "c S"]
-    fold_accuracy: Float[np.ndarray, "c S F"]
+
+    @property
+    def accuracy(self) -> Float[np.ndarray, "c S"]:
+        """NaN where a run diverged."""
+        return np.where(self.diverged, np.nan, self.correct.mean(axis=2))
+
+    def of_folds(self, folds: Int[np.ndarray, " V"], count: int) -> Float[np.ndarray, "c S F"]:
+        """The accuracy on each fold; NaN where a run diverged."""
+        known = [self.correct[..., folds == fold].mean(axis=-1) for fold in range(count)]
+        return np.where(self.diverged[..., None], np.nan, np.stack(known, axis=-1))
 
 
 def _is_cheap(run: SweepRun, steps: int) -> bool:
     """Whether validation examples take little time beside these steps, each with two products of its minibatch.
 
-    Of several processes only some may report progress, and they would have to validate together: there it never is.
+    Devices divide a minibatch, but each validates with all examples. Of several processes only some may report progress, and
+    they would have to validate together: there it never is.
     """
-    products = 2 * steps * run.config.batch_size
-    return len(run.setting.val.y) <= VALIDATION_SHARE * products and jax.process_count() == 1
+    of_device = run.config.batch_size / int(run.mesh.shape[DATA])
+    return len(run.setting.val.y) <= VALIDATION_SHARE * 2 * steps * of_device and jax.process_count() == 1
 
 
 def _validate(run: SweepRun, num_configs: int, programs: Programs, carry: Carry) -> _Validated:
     """Each example by the run that did not train on it, which with cross-validation is that of its fold."""
-    all_runs, folds = slice(num_configs * run.config.runs_per_seed), run.config.folds
+    all_runs = slice(num_configs * run.config.runs_per_seed)
     found = programs.validate(carry.W, run.setting)
+    # a loss that is not finite makes the weights NaN
     diverged, correct = (fetch(each).swapaxes(0, 1)[all_runs] for each in (~found.finite, found.correct))
-    fold_accuracy = np.empty((*correct.shape[:2], 0))
-    if folds:
+    if run.config.folds:
         diverged = np.any(diverged.reshape(num_configs, -1, *diverged.shape[1:]), axis=1)
-        of = np.asarray(fetch(run.setting.folds))
-        by_fold = correct.reshape(
-            num_configs, run.config.runs_per_seed, *correct.shape[1:]
-        )  # (c, F + 1, S, V)
-        correct = by_fold[:, of, :, np.arange(len(of))].transpose(1, 2, 0)
-        fold_accuracy = np.stack([correct[..., of == fold].mean(axis=-1) for fold in range(folds)], axis=-1)
-    return _Validated(
-        diverged,  # a loss that is not finite makes the weights NaN
-        correct,
-        np.where(diverged, np.nan, correct.mean(axis=2)),
-        np.where(diverged[..., None], np.nan, fold_accuracy),
-    )
+        folds = np.asarray(fetch(run.setting.folds))
+        by_fold = correct.reshape(num_configs, -1, *correct.shape[1:])  # (c, F + 1, S, V)
+        correct = by_fold[:, folds, :, np.arange(len(folds))].transpose(1, 2, 0)
+    return _Validated(diverged, correct)
 
 
 def _evaluate_chunk(
@@ -365,6 +365,9 @@ def _evaluate_chunk(
         lambda each: fetch(each).swapaxes(0, 1)[whole], programs.evaluate(carry.W, runs, run.setting)
     )
     num_train = len(run.setting.train.y)
+    fold_accuracy = np.empty((*held_out.diverged.shape, 0))
+    if run.config.folds:
+        fold_accuracy = held_out.of_folds(np.asarray(fetch(run.setting.folds)), run.config.folds)
 
     def unless_diverged(values: np.ndarray) -> np.ndarray:
         return np.where(held_out.diverged, np.nan, values)
@@ -386,7 +389,7 @@ def _evaluate_chunk(
         test_hits=found.test_correct.sum(axis=1, dtype=np.uint16),
         final_loss=unless_diverged(found.train_loss / num_train + found.penalty),
         diverged=held_out.diverged,
-        fold_accuracy=held_out.fold_accuracy,
+        fold_accuracy=fold_accuracy,
         losses=losses,
         weights=(carried[0] if last else carried[0][kept]).swapaxes(2, 3),
         carry=() if last else tuple(leaf[all_runs] for leaf in carried),

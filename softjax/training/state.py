@@ -100,8 +100,8 @@ class Progress:
         num_diverged: Runs that diverged so far, in finished chunks and in the current one.
         best: The highest validation accuracy of a configuration, averaged over seeds, and its learning rate and penalty
             strength; of the chunks so far, of the last rung with successive halving. The chunk that trains is validated every
-            few segments, so that this takes no more than about a fortieth of its time. None before the first time; and in
-            several processes before the first chunk is finished.
+            few segments, so that this takes no more than about a fortieth of its time. None before the first time, also of a
+            sweep that goes on from a state; and in several processes before the first chunk is finished.
         state: A function that copies the state of the sweep, a `SweepState`. Call it before `on_progress` returns.
     """
 
