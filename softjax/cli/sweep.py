@@ -60,7 +60,7 @@ class Sweep:
         resume: Continue an interrupted run with these options. Without out, the last such run in runs/ is used. If there
             is none, a new run starts. If its report is complete, nothing is done.
         tensorboard: A folder for TensorBoard's event files: loss curves and hparams of every configuration, in a folder
-            that is named after the report.
+            that is named after the report: logs/digits-001.
         checkpoint_every: Seconds between checkpoints. The interval is longer if writing a checkpoint takes more than a
             twentieth of it.
     """
@@ -129,12 +129,12 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     from softjax.analysis import analyze_sweep
     from softjax.reports import sweep as report
     from softjax.reports.hints import make_hints
-    from softjax.reports.tensorboard import check_tensorboard, write_tensorboard
+    from softjax.reports.tensorboard import check_tensorboard, choose_folder, write_tensorboard
     from softjax.training.checkpoint import estimate_bytes
     from softjax.training.devices import CONFIG, is_first, mesh_of, run_on_first
 
     if options.tensorboard is not None:  # before anything takes time
-        check_tensorboard(options.tensorboard)
+        check_tensorboard()
     config, mesh = options.training, mesh_of(options.devices.data_parallel)
     start = time.perf_counter()
     dataset = load(options.data)
@@ -142,6 +142,9 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
     identity = identify(asdict(config), dataset)
     folder = options.folder(identity)
     needed = estimate_bytes(config, dataset, mesh.shape[CONFIG])
+    logs = None
+    if (parent := options.tensorboard) is not None:
+        logs = run_on_first(lambda: choose_folder(parent, folder.out.resolve().name))
     with claim(folder, called):
         if run_on_first(lambda: begin(folder, identity, needed)):
             return folder, False
@@ -160,8 +163,8 @@ def _train(options: Sweep, command: str, called: str) -> tuple[RunFolder, bool]:
             if result.diverged.any(axis=1).all():
                 folder.checkpoint.discard()  # a resumed run would diverge too
             report.write_sweep(result, dataset, folder, command=command)
-            if options.tensorboard is not None:
-                write_tensorboard(result, options.tensorboard / folder.out.name)
+            if logs is not None:
+                write_tensorboard(result, logs)
     num_diverged = int(result.diverged.sum())
     diverged = f"; {num_diverged} of {result.diverged.size} runs diverged" if num_diverged else ""
     say(f"trained in {result.seconds.train:.1f} s{diverged}\n")

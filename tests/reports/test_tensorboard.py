@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from softjax.reports.tensorboard import write_tensorboard
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 GRID = SweepConfig(learning_rates=(0.01, 1e9), regs=(0.001, 0.1), num_iters=30, num_seeds=2)
+
+
+SMALL = ["sweep", "--learning-rates", "0.01", "--regs", "0.1", "--num-iters", "10"]
 
 
 def read_events(folder):
@@ -53,33 +57,38 @@ def test_what_diverged_has_no_numbers_that_are_none(digits, tmp_path):
 
 def test_the_command_line_writes_it_and_says_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    small = [
-        "sweep",
-        "--learning-rates",
-        "0.01",
-        "--regs",
-        "0.1",
-        "--num-iters",
-        "10",
-        "--tensorboard",
-        "logs",
-    ]
+    small = [*SMALL, "--tensorboard", "logs"]
     assert cli.main([*small, "--out", "out"]) == 0
     assert len(list((tmp_path / "logs" / "out").iterdir())) == 1
     events = len(list(read_events(tmp_path / "logs")))
     assert events > 10
     assert cli.main([*small, "--out", "out", "--overwrite"]) == 0
-    assert (
-        len(list(read_events(tmp_path / "logs"))) == events
-    )  # no run is mixed with the one that it replaces
-    assert cli.main([*small, "--out", "second"]) == 0
-    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"out", "second"}
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {
+        "out",
+        "out-2",
+    }  # no run is mixed with another
+    assert [len(list(read_events(tmp_path / "logs" / name))) for name in ("out", "out-2")] == [events, events]
     assert cli.main(["sweep", "--converge", "--tensorboard", "logs"]) == 2
     assert "--tensorboard has no effect with --converge" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     assert cli.main([*small, "--out", "other"]) == 2
     assert 'pip install "softjax-suite[tensorboard]"' in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_configurations_that_six_digits_do_not_tell_apart_are_two_runs(digits, tmp_path):
+    write_tensorboard(
+        sweep(digits, replace(GRID, learning_rates=(0.01, 0.0100000001), regs=(0.1,))), tmp_path
+    )
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_folder_of_a_run_is_in_the_one_that_was_named(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    out = ["--out", ".", "--overwrite"]  # a path without a name
+    assert cli.main([*SMALL, "--tensorboard", str(tmp_path / "logs"), *out]) == 0
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["here"]
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_training(tmp_path, monkeypatch, capsys):
