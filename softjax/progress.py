@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 
@@ -29,9 +29,8 @@ def progress_bar(total: int, unit: str = "step", desc: str = "training", *, alwa
 
 def _find_width() -> dict[str, Any]:
     """The bar is as wide as the terminal; in one that does not tell its size, as in some containers, 80 letters wide."""
-    with suppress(OSError, ValueError):  # it is none
-        if os.get_terminal_size(sys.stderr.fileno()).columns == 0:
-            return {"ncols": 80, "nrows": 24}
+    if sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns == 0:
+        return {"ncols": 80, "nrows": 24}
     return {"dynamic_ncols": True}
 
 
