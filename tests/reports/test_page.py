@@ -150,13 +150,18 @@ def test_features_are_named_and_of_many_classes_the_first_have_their_weights(mon
     monkeypatch.setattr("softjax.reports.page.data.MOST_NUMBERS", 60)
     few = describe_path_page(path, named, None)
     assert few["weights"]["classes"] == ["0", "1"]
-    assert "The first 2 classes are kept." in write_page(few)
-    assert "3 features with the largest" in write_page(page)
+    assert "Only the first 2 of 4 classes are here." in write_page(few)
+    assert "3 features whose weights for the class are largest" in write_page(page)
     unnamed = softjax.Dataset.from_arrays(X, y)
     names = describe_path_page(regularization_path(unnamed, regs=0.1), unnamed, None)["weights"]["features"][
         0
     ]
     assert sorted(names) == ["column 0", "column 1", "column 2"]
+    colours = softjax.Dataset.from_arrays(rng.normal(size=(80, 2, 2, 3)), y % 2)
+    of_pixels = describe_path_page(regularization_path(colours, regs=0.1), colours, None)["weights"][
+        "features"
+    ][0]
+    assert {name.split()[-1] for name in of_pixels} <= {"red", "green", "blue"}
 
 
 @pytest.mark.parametrize("minibatches", ["shared", "independent"])
@@ -426,12 +431,53 @@ def test_the_weights_of_a_class_are_drawn_along_a_path(browser, path_report):
         return [text.text for text in texts]
 
     assert names() == page["features"][0]
-    browser.find_element("css selector", "#weights option[value='3']").click()
+    browser.find_element("css selector", "#weights select").send_keys("3")
     wait(
         browser,
         f"return document.querySelector('#weights .role-legend-label text').textContent === '{page['features'][3][0]}'",
     )
     assert names() == page["features"][3]
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    wait(
+        browser, "return document.querySelector('#weights svg .background').getAttribute('fill') !== 'white'"
+    )
+    assert names() == page["features"][3]  # the class that was chosen
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+@pytest.mark.parametrize("width", [400, 1280])
+def test_long_names_of_features_and_equal_names_of_classes_are_read(browser, tmp_path, width):
+    rng = np.random.default_rng(0)
+    names = [f"mean radius of the cell nucleus, number {n}" for n in range(6)]
+    dataset = softjax.Dataset.from_arrays(rng.normal(size=(60, 6)), np.arange(60) % 3, feature_names=names)
+    dataset = replace(dataset, class_names=("it's [a.b]", "same", "same"))
+    path = regularization_path(dataset, regs=(0.1, 1.0))
+    (tmp_path / "report.html").write_text(
+        write_page(describe_path_page(path, dataset, None)), encoding="utf-8"
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == 400},
+    )
+    open_page(browser, tmp_path)
+    place = browser.find_element("id", "weights").rect
+    lines = "[...document.querySelectorAll('#weights .mark-line path')].map((line) => line.getAttribute('d')).join()"
+    drawn = []
+    for number in range(3):
+        if number:
+            browser.find_element("css selector", "#weights select").send_keys(
+                "\ue015"
+            )  # down: the next class
+            wait(browser, f"return {lines} !== {json.dumps(drawn[-1])}")
+        drawn.append(browser.execute_script(f"return {lines}"))
+        labels = browser.find_elements("css selector", "#weights .role-legend-label text")
+        assert {label.text for label in labels} == set(names)
+        assert all(label.rect["x"] + label.rect["width"] <= place["x"] + place["width"] for label in labels)
+    assert len(set(drawn)) == 3  # also of two classes of one name
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert not browser.get_log("browser")
 
 
@@ -448,6 +494,7 @@ def test_the_table_is_one_stop_of_the_tab_key_and_filters_by_conditions(browser,
     rows = browser.find_elements("css selector", "#table tbody button")
     rows[0].send_keys("\ue015")  # down
     assert browser.switch_to.active_element == rows[1]
+    assert stops() == [-1, 0, -1, -1, -1, -1]  # so that the Tab key leaves the table from there
     field, page = browser.find_element("id", "filter"), read_page(report / "report.html")["rows"]
     for text, expected in {
         "lr > 0.001, reg <= 1e-3": sum(
@@ -455,6 +502,11 @@ def test_the_table_is_one_stop_of_the_tab_key_and_filters_by_conditions(browser,
         ),
         "1e-02": 2,
         f"val >= {max(page['val'])}": page["val"].count(max(page["val"])),
+        f"Val = {max(page['val']):.4f}": page["val"].count(
+            max(page["val"])
+        ),  # as the table writes it, and a telephone
+        "reg ≤ 0.001": 3,
+        "val >": 6,  # while it is typed
         "nothing": 0,
     }.items():
         field.clear()

@@ -10,7 +10,7 @@ import altair as alt
 from softjax.drawing import BLACK, BLUE, GREEN, PURPLE, VERMILION
 
 GREY = "#888888"  # readable on white and on black
-LINES = [BLUE, VERMILION, GREEN, PURPLE, GREY, "#56b4e9"]  # told apart by their marks, too
+LINES = [BLUE, GREEN, PURPLE, "#e69f00", "#56b4e9", GREY]  # told apart by their marks, too
 GRID = "#88888840"  # faint on both
 CHOSEN = "datum.config === config"
 MOST_LABELS, LABEL_WIDTH = 200, 34  # cells that are labelled; pixels of a label
@@ -189,34 +189,36 @@ def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
     points = folded.mark_point(size=60, filled=True).encode(
         y=y, color=encoding["color"], tooltip=_tooltip(page)
     )
-    rule = base.transform_filter(CHOSEN).mark_rule(color=VERMILION, strokeWidth=2).encode(x=x)
-    return _finish(alt.layer(band, rule, lines, points), page, "Accuracy against the penalty strength")
+    return _finish(alt.layer(band, _rule(x), lines, points), page, "Accuracy against the penalty strength")
+
+
+def _rule(x: alt.X) -> Any:
+    """A line at the chosen strength."""
+    chosen = alt.Chart(named("rows")).transform_filter(CHOSEN)
+    return chosen.mark_rule(color=VERMILION, strokeWidth=2).encode(x=x)
 
 
 def _chart_weights(page: dict[str, Any]) -> dict[str, Any]:
     """The largest weights of a class against the penalty strength, over the quantiles of all its weights."""
-    classes = page["weights"]["classes"]
-    select = alt.binding_select(options=classes, name="class ")
-    shown = alt.param(name="shown", value=classes[0], bind=select)
+    weights = page["weights"]
+    numbers = list(range(len(weights["classes"])))  # names may be alike
+    select = alt.binding_select(options=numbers, labels=weights["classes"], name="class ")
+    shown = alt.param(name="shown", value=0, bind=select)
     x = alt.X("reg:Q", title=AXES["reg"], scale=_scale_of(page["rows"]["reg"]))
-    y = f"weight, per {page['weights']['unit']}"
+    y = f"weight, per {weights['unit']}"
     spread = alt.Chart(named("spread")).transform_filter("datum.class === shown").encode(x=x)
-    wide = spread.mark_area(opacity=0.15, color=BLUE).encode(y=alt.Y("q5:Q", title=y), y2="q95")
-    middle = spread.mark_area(opacity=0.3, color=BLUE).encode(y="q25:Q", y2="q75")
+    wide = spread.mark_area(opacity=0.15, color=GREY).encode(y=alt.Y("q5:Q", title=y), y2="q95")
+    middle = spread.mark_area(opacity=0.3, color=GREY).encode(y="q25:Q", y2="q75")
     one = alt.Chart(named("weights")).transform_filter("datum.class === shown").encode(x=x, y="weight:Q")
-    legend = alt.Legend(orient="bottom", columns=3)
+    longest = max(len(name) for names in weights["features"] for name in names)
+    columns = 3 if longest <= 16 else 2 if longest <= 24 else 1
+    legend = alt.Legend(orient="bottom", columns=columns, labelLimit=300 // columns)
     color = alt.Color("feature:N", sort=None, title="feature", scale=alt.Scale(range=LINES), legend=legend)
     shape = alt.Shape("feature:N", sort=None, title="feature", legend=legend)
     lines = one.mark_line(strokeWidth=2).encode(color=color.legend(None))
     tooltip = ["feature:N", alt.Tooltip("reg:Q", format=".4~g"), alt.Tooltip("weight:Q", format=".4~g")]
     points = one.mark_point(size=50, filled=True).encode(color=color, shape=shape, tooltip=tooltip)
-    rule = (
-        alt.Chart(named("rows"))
-        .transform_filter(CHOSEN)
-        .mark_rule(color=VERMILION, strokeWidth=2)
-        .encode(x=x)
-    )
-    layers = alt.layer(wide, middle, rule, lines, points).add_params(shown)
+    layers = alt.layer(wide, middle, _rule(x), lines, points).add_params(shown)
     layers = layers.resolve_scale(
         color="independent", shape="independent"
     )  # the points have one legend for both

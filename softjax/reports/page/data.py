@@ -30,7 +30,10 @@ CALLS = {
     "path": "softjax.regularization_path(dataset, dataclasses.replace(result.config, regs=(REG,)), result.solver)",
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-CURVE_POINTS, MOST_NUMBERS = 60, 200_000  # of each loss curve; of all curves together
+CURVE_POINTS, MOST_NUMBERS = (
+    60,
+    200_000,
+)  # of each loss curve; of all curves together, and of the weights along a path
 FEATURES = 6  # of each class, whose weights are drawn along a path
 MOST_IMAGE_BYTES = 2_000_000  # of all templates; beyond that only the best has them
 DIGITS = 7  # significant ones, more than the six of the tables
@@ -205,7 +208,7 @@ def _limit(stable: Float[np.ndarray, "c P"], best: Float[np.ndarray, " P"]) -> t
 
 
 def _describe_features(result: PathResult, dataset: Dataset) -> dict[str, Any]:
-    """For each class: the features with the largest weights at the best strength, by name; their weights at all strengths
+    """For each class: the features whose weights are largest in size at the best strength, by name; their weights at all strengths
     (features, R); and the quantiles of the weights of all features (quantiles, R). Of many classes, the first ones.
     """
     W = result.weights[:, :-1].astype(np.float64)  # (R, features, K), without the bias
@@ -228,10 +231,7 @@ def _name_feature(dataset: Dataset, number: int) -> str:
     if dataset.image_shape is None:
         return f"column {number}"
     row, column, *channel = np.unravel_index(number, dataset.image_shape)
-    text = f"pixel {row}, {column}"
-    if not channel or dataset.image_shape[2] == 1:
-        return text
-    return f"{text} {('red', 'green', 'blue')[channel[0]] if dataset.image_shape[2] == 3 else f'channel {channel[0]}'}"
+    return " ".join([f"pixel {row}, {column}", *(("red", "green", "blue")[each] for each in channel)])
 
 
 def _list_weights(result: SweepResult) -> Iterator[tuple[int, Float[np.ndarray, "D K"]]]:

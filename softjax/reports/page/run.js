@@ -22,13 +22,13 @@
     ["loss", isPath ? "objective" : "training objective", short],
     isPath ? ["gap", "gap", short] : ["diverged", "diverged", (x) => (x ? String(x) : "")],
   ];
-  // weights of single features along a path
-  const names_of = page.weights ? page.weights.classes : [], { features, values, quantiles } = page.weights || {};
-  const weights = names_of.flatMap((name, k) => features[k].flatMap((feature, n) =>
-    rows.map((row, r) => ({ class: name, feature, reg: row.reg, weight: values[k][n][r] }))));
-  const spread = names_of.flatMap((name, k) => rows.map((row, r) => {
-    const [q5, q25, , q75, q95] = quantiles[k].map((each) => each[r]);
-    return { class: name, reg: row.reg, q5, q25, q75, q95 };
+  // weights of single features along a path, by the number of the class
+  const kept = page.weights || { features: [], quantiles: [] };
+  const weights = kept.features.flatMap((names, k) => names.flatMap((feature, n) =>
+    rows.map((row, r) => ({ class: k, feature, reg: row.reg, weight: kept.values[k][n][r] }))));
+  const spread = kept.quantiles.flatMap((ends, k) => rows.map((row, r) => {
+    const [q5, q25, , q75, q95] = ends.map((each) => each[r]);
+    return { class: k, reg: row.reg, q5, q25, q75, q95 };
   }));
   let chosen = page.best, sorted = { name: "val", down: true };
 
@@ -54,7 +54,7 @@
 
   async function draw() {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const filled = data(chosen);
+    const filled = data(chosen), shown = views.weights && views.weights.signal("shown");
     for (const [name, chart] of Object.entries(charts)) {
       const spec = { ...chart, datasets: { ...chart.datasets, ...filled } };
       const result = await vegaEmbed(byId(name), spec, { actions: { export: true, source: false, compiled: false, editor: false },
@@ -68,6 +68,7 @@
       view.addEventListener("click", (_, item) => {
         if (item && item.datum && Number.isInteger(item.datum.config)) choose(item.datum.config);
       });
+    if (shown !== undefined) views.weights.signal("shown", shown);
     await update();
   }
 
@@ -153,9 +154,12 @@
   function moveInTable(event) {
     const step = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
     const line = step && event.target.closest("tr")[step];
-    if (!line) return;
+    if (!line || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    line.querySelector("button").focus();
+    const button = line.querySelector("button");
+    event.target.tabIndex = -1;
+    button.tabIndex = 0;
+    button.focus();
   }
 
   // the neighbour of the chosen configuration: in a grid the next cell, else the next value of reg or lr
@@ -176,12 +180,18 @@
   const byReg = () => rows.map((row) => row.config).sort((a, b) => rows[a].reg - rows[b].reg);
 
   const COMPARE = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b, "=": (a, b) => a === b };
+  const CONDITION = /^([a-z]+)\s*(<=|>=|=|<|>)\s*(.*)$/;
 
-  // `val > 0.9, lr <= 1e-3`: all of these; a number: lr or reg is that; else a part of a cell
+  // `val > 0.9, lr <= 1e-3`: all of these, as it is or as the table writes it; a number: lr or reg is that; else a part of a cell
   function passes(row, text, written) {
     return text.split(",").map((part) => part.trim()).filter(Boolean).every((part) => {
-      const [, name, sign, value] = part.match(/^([a-z]+)\s*(<=|>=|<|>|=)\s*([-+.\de]+)$/i) || [];
-      if (name in row) return row[name] !== null && COMPARE[sign](Number(row[name]), Number(value));
+      const plain = part.toLowerCase().replace("≤", "<=").replace("≥", ">=").replace("==", "=");
+      const [, name, sign, value] = plain.match(CONDITION) || [];
+      if (name in row) {
+        if (!value || Number.isNaN(Number(value))) return true; // it is being typed
+        const write = (columns.find(([column]) => column === name) || [])[2] || String;
+        return row[name] !== null && [row[name], write(row[name], row)].some((x) => COMPARE[sign](Number(x), Number(value)));
+      }
       return [row.lr, row.reg].includes(Number(part)) || written(row).some((cell) => cell.includes(part));
     });
   }

@@ -42,10 +42,13 @@ CURVES = """<section aria-labelledby="curves-title">
 WEIGHTS = """<section aria-labelledby="weights-title">
 <h2 id="weights-title">Weights against the penalty strength</h2>
 <div id="weights" class="chart"></div>
-<p class="note">Lines: the {features} with the largest weights of the class at the best strength. Bands: the middle half and nine tenths of all its
+<p class="note">Lines: the {features} whose weights for the class are largest in size at the best strength. Bands: the middle half and nine tenths of all its
 weights. The bias is not among them.{classes}</p>
 </section>"""
-INDEPENDENT = """<p class="note">Each configuration of this search has minibatches of its own. Alone it draws others, so its accuracy differs a little.</p>"""
+INDEPENDENT = (
+    '<p class="note">Each configuration of this search has minibatches of its own. Alone it draws others, so its accuracy '
+    "differs a little.</p>"
+)
 CONFUSION = '<div id="confusion" class="chart"></div>'
 WIDE_CONFUSION = (
     f'<div class="scroll-x" tabindex="0" role="region" aria-labelledby="confusion-title">{CONFUSION}</div>'
@@ -66,6 +69,7 @@ def write_page(page: dict[str, Any]) -> str:
         "slider": SLIDER.format(last=len(page["rows"]["config"]) - 1) if is_path else "",
         "how_to_choose": _explain_choice(page),
         "filter_example": "val > 0.3, reg &lt;= 0.01" if is_path else "val > 0.3, lr &lt;= 1e-3",
+        "filter_names": _name_columns(page),
         "alone_note": INDEPENDENT if page.get("independent") else "",
         "pairs": "" if is_path else PAIRS,
         "curves": _place_curves(page) if "curves" in page else "",
@@ -73,6 +77,13 @@ def write_page(page: dict[str, Any]) -> str:
         "weights": _place_weights(page) if "weights" in page else "",
     }
     return write_linked_page(page, _fill("run.html", fields), describe_charts(page), _read("run.js"))
+
+
+def _name_columns(page: dict[str, Any]) -> str:
+    """What the conditions of the table may be about, each with the title of its column."""
+    objective = "loss (the objective)" if page["kind"] == "path" else "loss (the training objective)"
+    names = ["reg", "train", f"val ({page['validation']})", "test", objective]
+    return ", ".join([*names, "gap"] if page["kind"] == "path" else ["lr", *names])
 
 
 def _explain_choice(page: dict[str, Any]) -> str:
@@ -104,7 +115,11 @@ def _place_curves(page: dict[str, Any]) -> str:
 def _place_weights(page: dict[str, Any]) -> str:
     weights = page["weights"]
     features, shown = len(weights["features"][0]), len(weights["classes"])
-    classes = "" if shown == len(page["classes"]) else f" The first {shown:,} classes are kept."
+    classes = (
+        ""
+        if shown == len(page["classes"])
+        else f" Only the first {shown:,} of {len(page['classes']):,} classes are here."
+    )
     return WEIGHTS.format(features=count_of(features, "feature"), classes=classes)
 
 
