@@ -9,7 +9,11 @@ The mean over the drawn images depends only on how often each value occurs among
 runs classify it correctly, 0 to S; in a paired difference, −S to S. These frequencies have a multinomial distribution, so
 memory and time of a replicate grow with S and not with N.
 
-Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 8 and 13.
+Where all images are classified correctly by all runs, or none by any, all replicates are alike. The interval is then the exact
+one of Clopper and Pearson for N images.
+
+Source: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 8 and 13. Clopper and Pearson, *The Use of
+Confidence or Fiducial Limits Illustrated in the Case of the Binomial*, 1934.
 """
 
 import numpy as np
@@ -30,7 +34,12 @@ def accuracy_intervals(
     - `accuracy`: the accuracy of each run, NaN if it diverged. The interval of such a configuration is NaN.
     - `seed`: seed of the replicates.
     """
-    return _intervals(hits, None, accuracy, seed).clip(0, 1)
+    ends = _intervals(hits, None, accuracy, seed).clip(0, 1)
+    farthest = ((1 - LEVEL) / 2) ** (1 / hits.shape[1])
+    known = ~np.isnan(accuracy).any(axis=1)
+    ends[known & (hits == accuracy.shape[1]).all(axis=1)] = farthest, 1
+    ends[known & (hits == 0).all(axis=1)] = 0, 1 - farthest
+    return ends
 
 
 def difference_intervals(

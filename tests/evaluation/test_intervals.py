@@ -104,3 +104,18 @@ def test_a_prediction_interval_is_mean_t_sd_and_unknown_of_one_run():
     np.testing.assert_allclose([low, high], [0.34 - half, 0.34 + half])
     assert np.isnan(intervals.prediction_intervals(np.ones((3, 1)))).all()
     assert np.isnan(intervals.prediction_intervals(np.array([[1.0, np.nan, 1.0]]))).all()
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("num_images", [1, 15, 1000])
+def test_all_right_and_all_wrong_are_not_certain(num_images, seeds):
+    """The oracle is SciPy's exact interval; a bootstrap would say 1 to 1."""
+    hits = np.repeat([[seeds], [0]], num_images, axis=1)
+    found = intervals.accuracy_intervals(hits, np.repeat([[1.0], [0.0]], seeds, axis=1))
+    for ends, right in zip(found, (num_images, 0), strict=True):
+        expected = scipy.stats.binomtest(right, num_images).proportion_ci(0.95, method="exact")
+        np.testing.assert_allclose(ends, [expected.low, expected.high], rtol=1e-6)
+
+
+def test_what_diverged_has_no_interval_though_all_its_images_are_wrong():
+    assert np.isnan(intervals.accuracy_intervals(np.zeros((1, 10), int), np.array([[np.nan]]))).all()
