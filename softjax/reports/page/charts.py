@@ -309,7 +309,7 @@ def _chart_confusion(page: dict[str, Any]) -> dict[str, Any]:
         tooltip=["true:N", "predicted:N", alt.Tooltip("count:Q", format=",")],
     )
     cells = base.mark_rect().encode(
-        color=alt.Color("share:Q", title="share of the true class", scale=alt.Scale(scheme="viridis"))
+        color=alt.Color("share:Q", title="share of the true class", scale=alt.Scale(scheme="viridis", domainMin=0))
     )  # fmt: skip
     layers = [cells]
     if len(page["classes"]) <= 20:
