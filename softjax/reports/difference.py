@@ -154,10 +154,7 @@ def write_difference(found: Difference, path: Path) -> None:
     text = write_linked_page(
         {"kind": "difference", "title": "Two runs", "verdict": found.verdict},
         sections,
-        {
-            name: describe_search(run.page, *pages) | {"datasets": {"rows": _list_rows(run.page)}}
-            for name, run in runs.items()
-        },
+        {name: _fill_chart(describe_search(run.page, *pages), run.page) for name, run in runs.items()},
         made_by="softjax diff",
     )
     try:
@@ -186,9 +183,11 @@ def _describe_ties(a: FinishedRun, b: FinishedRun) -> list[str]:
     return lines
 
 
-def _list_rows(page: dict[str, Any]) -> list[dict[str, Any]]:
+def _fill_chart(chart: dict[str, Any], page: dict[str, Any]) -> dict[str, Any]:
+    """The chart with the rows of its page."""
     columns: dict[str, list[Any]] = page["rows"]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return chart | {"datasets": chart.get("datasets", {}) | {"rows": rows}}
 
 
 def _shorten(*values: Any, most: int = 60) -> list[str]:

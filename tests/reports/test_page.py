@@ -164,6 +164,22 @@ def test_features_are_named_and_of_many_classes_the_first_have_their_weights(mon
     assert {name.split()[-1] for name in of_pixels} <= {"red", "green", "blue"}
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_line_goes_around_the_ties_and_not_between_them(digits, share):
+    config = SweepConfig(learning_rates=(1e-5, 1e-3, 1e-4, 1e-2), regs=(0.1, 0.001, 1.0), num_iters=2)
+    page = describe_sweep_page(sweep(digits, config), digits, COMMAND)
+    tied = np.random.default_rng(0).random((4, 3)) < share
+    order = np.argsort(config.learning_rates)[:, None], np.argsort(config.regs)
+    page["rows"]["tied"] = tied.ravel().tolist()
+    chart = charts.describe_search(page)
+    rules = [layer for layer in chart["layer"] if layer["mark"]["type"] == "rule"]
+    sides = [chart["datasets"][rule["data"]["name"]] for rule in rules]
+    padded = np.pad(tied[order], 1).astype(int)
+    above, below = (np.maximum(sign * np.diff(padded, axis=0), 0).sum() for sign in (1, -1))
+    left, right = (np.maximum(sign * np.diff(padded, axis=1), 0).sum() for sign in (1, -1))
+    assert sorted(map(len, sides)) == sorted(2 * [above, below, left, right])
+
+
 @pytest.mark.parametrize("minibatches", ["shared", "independent"])
 def test_the_page_says_where_training_one_alone_is_not_the_same(digits, minibatches):
     config = SweepConfig(learning_rates=(0.01,), regs=(0.1, 1.0), num_iters=5, minibatches=minibatches)

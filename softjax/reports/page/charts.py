@@ -106,8 +106,8 @@ def _chart_search(page: dict[str, Any], *others: dict[str, Any]) -> dict[str, An
     low, top = ends = _find_range(page, *others)
     if not page["grid"]:
         base = alt.Chart(named("rows")).encode(
-            x=alt.X("reg:Q", title="penalty strength reg", scale=alt.Scale(type="log")),
-            y=alt.Y("lr:Q", title="learning rate lr", scale=alt.Scale(type="log")),
+            x=alt.X("reg:Q", title=AXES["reg"], scale=_scale_of(page["rows"]["reg"])),
+            y=alt.Y("lr:Q", title=AXES["lr"], scale=_scale_of(page["rows"]["lr"])),
             color=_color(page, ends),
             tooltip=_tooltip(page),
         )
@@ -142,13 +142,32 @@ def _chart_search(page: dict[str, Any], *others: dict[str, Any]) -> dict[str, An
             )
         )
     layers += [
-        _frame(base, "datum.tied", BLACK, 3),
-        _frame(base, "datum.tied", "white", 1),
+        *_outline(page, base.encoding.x, base.encoding.y),
         _frame(base, CHOSEN, BLACK, 7),
         _frame(base, CHOSEN, "white", 4),
     ]
     height = max(HEIGHT, 26 * len(set(rows["lr"])))
     return _finish(alt.layer(*layers), page, "Accuracy of each configuration", height)
+
+
+def _outline(page: dict[str, Any], x: alt.X, y: alt.Y) -> list[Any]:
+    """A line around the cells that are tied with the best: their sides that are no side of another one. Black under white."""
+    rows = page["rows"]
+    lrs, regs = sorted(set(rows["lr"]), reverse=True), sorted(set(rows["reg"]))
+    cells = zip(rows["lr"], rows["reg"], rows["tied"], strict=True)
+    tied = {(lrs.index(lr), regs.index(reg)) for lr, reg, is_tied in cells if is_tied}
+    layers = []
+    for color, width in ((BLACK, 4), ("white", 2)):
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):  # where the other cell would be
+            free = [(i, j) for i, j in sorted(tied) if (i + down, j + right) not in tied]
+            values = [{"lr": lrs[i], "reg": regs[j]} for i, j in free]
+            chart = alt.Chart(alt.InlineData(values=values))
+            end = int(down + right > 0)  # of the cell, on the axis that leads to the other one
+            along = {"x": x.bandPosition(0), "x2": alt.X2("reg", bandPosition=1), "y": y.bandPosition(end)}
+            across = {"x": x.bandPosition(end), "y": y.bandPosition(0), "y2": alt.Y2("lr", bandPosition=1)}
+            side = chart.mark_rule(color=color, strokeWidth=width, strokeCap="square")
+            layers.append(side.encode(**(along if down else across)))
+    return layers
 
 
 def _frame(base: Any, which: str, color: str, width: int) -> Any:
@@ -159,7 +178,9 @@ def _frame(base: Any, which: str, color: str, width: int) -> Any:
 def _scale_of(values: list[float]) -> alt.Scale:
     """Logarithmic; linear around 0 where a value is 0."""
     least = min((value for value in values if value > 0), default=1.0)
-    return alt.Scale(type="log") if min(values) > 0 else alt.Scale(type="symlog", constant=least)
+    if min(values) > 0:
+        return alt.Scale(type="log", nice=False, padding=8)  # as wide as the values, and no mark is cut off
+    return alt.Scale(type="symlog", constant=least)
 
 
 def _chart_path(page: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +250,12 @@ def _chart_against(page: dict[str, Any], name: str, title: str) -> dict[str, Any
     """The accuracy against one of the two options, a dot for each configuration."""
     scale = _scale_of(page["rows"][name])
     base = alt.Chart(named("rows")).encode(
-        x=alt.X(f"{name}:Q", title=title, scale=scale, axis=alt.Axis(format=".3~g")),
+        x=alt.X(
+            f"{name}:Q",
+            title=title,
+            scale=scale,
+            axis=alt.Axis(format=".3~g", labelOverlap="greedy", labelSeparation=8),
+        ),
         tooltip=_tooltip(page),
     )
     low, top = _find_range(page)

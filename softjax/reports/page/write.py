@@ -91,8 +91,8 @@ def _explain_choice(page: dict[str, Any]) -> str:
         return "Click a point or a row of the table to choose it, or move along the strengths with the arrow keys."
     if page["grid"]:
         return (
-            "Click a cell or a row of the table to choose it, or move with the arrow keys. Thick frame: the chosen one. Thin frames: "
-            "statistically tied with the best."
+            "Click a cell or a row of the table to choose it, or move with the arrow keys. Thick frame: the chosen one. Thin line: around "
+            "those that are statistically tied with the best."
         )
     return (
         "Click a dot or a row of the table to choose it, or move with the arrow keys. Ring: the chosen one. Grey edges: statistically "
