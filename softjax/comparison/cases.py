@@ -80,3 +80,4 @@ ACCURACY = {
 
 # The cases that differ in size alone: those that are timed, too.
 SIZES = ("tiny", "minibatch", "development", "vocabulary")
+TIMED_TYPES = ("float32", "float64")  # the first one is that of the tables and pictures

@@ -13,6 +13,7 @@ from softjax.errors import InputError
 from softjax.runs.files import raise_as_input_error, read_text
 
 GROUPS = ("edge_cases", "modes", "accuracy")
+CPU = "a CPU"
 NOT_COMPARED = ("not installed", "not run")  # these are not the library's doing
 
 # Names of rows in reports whose records do not name a library: then each library had one way, and it was the compiled one.
@@ -31,7 +32,7 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Key:
-    """Which outcome it is. `dtype` is empty but for accuracy cases."""
+    """Which outcome it is. `dtype` is empty but for accuracy cases and speeds."""
 
     group: str
     row: str
@@ -46,13 +47,15 @@ class Earlier:
     **Fields:**
 
     - `source`: the file; `versions`: by package; `statuses`: the outcomes.
-    - `seconds`: of rows and sizes that were timed, the lower quartile, the median and the upper quartile.
+    - `seconds`: of rows, sizes and types that were timed, the lower quartile, the median and the upper quartile.
+    - `device`: on which all was computed, as `name_device`.
     """
 
     source: Path
     versions: Mapping[str, str]
     statuses: Mapping[Key, str]
-    seconds: Mapping[tuple[str, str], tuple[float, float, float]]
+    seconds: Mapping[tuple[str, str, str], tuple[float, float, float]]
+    device: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Changes:
 
     - `versions`: packages with the version before and after; `outcomes`; `speeds`: from the largest ratio to the smallest.
     - `new`: the rows that the earlier comparison lacks; `gone`: those that only it has.
+    - `same_device`: whether both are of one device. Times are compared only then.
     """
 
     versions: tuple[tuple[str, str, str], ...]
@@ -80,6 +84,12 @@ class Changes:
     speeds: tuple[Change, ...]
     new: tuple[str, ...]
     gone: tuple[str, ...]
+    same_device: bool
+
+
+def name_device(comparison: Comparison) -> str:
+    """The name of the GPU, or "a CPU"."""
+    return comparison.gpu or CPU
 
 
 def read_results(path: Path) -> Earlier:
@@ -119,13 +129,14 @@ def _understand(file: Path, results: Any) -> Earlier:
             for group, entry in entries
         },
         {
-            (rename(entry["framework"]), str(entry["case"])): (
+            (rename(entry["framework"]), str(entry["case"]), str(entry.get("dtype", "float32"))): (
                 float(entry["low_seconds"]),
                 float(entry["seconds"]),
                 float(entry["high_seconds"]),
             )
             for entry in timed
         },
+        str(results.get("device", CPU)),
     )
 
 
@@ -139,13 +150,16 @@ def find_changes(earlier: Earlier, comparison: Comparison, versions: Mapping[str
     rows = {record.framework for record in comparison.records} | {
         speed.framework for speed in comparison.speeds
     }
-    before = {*(key.row for key in earlier.statuses), *(row for row, _ in earlier.seconds)}
+    before = {*(key.row for key in earlier.statuses), *(row for row, *_ in earlier.seconds)}
+    same_device = earlier.device == name_device(comparison)
+    speeds = (*comparison.speeds, *comparison.other_speeds) if same_device else ()
     return Changes(
         tuple(_compare_versions(earlier.versions, versions)),
         tuple(_compare_outcomes(earlier, comparison)),
-        tuple(sorted(_compare_speeds(earlier, comparison.speeds), key=lambda change: -_distance(change))),
+        tuple(sorted(_compare_speeds(earlier, speeds), key=lambda change: -_distance(change))),
         tuple(name for name in FRAMEWORKS if name in rows - before),
         tuple(sorted(before - rows)),
+        same_device,
     )
 
 
@@ -167,12 +181,12 @@ def _compare_outcomes(earlier: Earlier, comparison: Comparison) -> Iterable[Chan
 def _compare_speeds(earlier: Earlier, speeds: Iterable[Speed]) -> Iterable[Change]:
     """The times whose quartiles do not overlap the earlier ones."""
     for speed in speeds:
-        before = earlier.seconds.get((speed.framework, speed.case))
+        before = earlier.seconds.get((speed.framework, speed.case, speed.dtype))
         if before is None or speed.seconds is None or speed.low_seconds is None or speed.high_seconds is None:
             continue
         low, middle, high = before
         if speed.low_seconds > high or speed.high_seconds < low:
-            key = Key("speed", speed.framework, speed.case)
+            key = Key("speed", speed.framework, speed.case, speed.dtype)
             yield Change(key, f"{middle!r}", f"{speed.seconds!r}", speed.seconds / middle)
 
 

@@ -12,16 +12,16 @@ MATRIX = 1536
 COPIED_BYTES = 2**27
 
 
-def estimate_floor(case: str) -> float:
-    """Seconds: the larger of the time of the arithmetic and the time of moving the arrays, in float32."""
+def estimate_floor(case: str, dtype: str = "float32") -> float:
+    """Seconds: the larger of the time of the arithmetic and the time of moving the arrays, in a type."""
     size = ACCURACY[case]
     operations = 4.0 * size.N * size.D * size.K
-    moved = 4.0 * (size.N * size.D + 2 * size.D * size.K)
-    return max(operations / _measure_product_rate(), moved / _measure_copy_rate())
+    moved = np.dtype(dtype).itemsize * float(size.N * size.D + 2 * size.D * size.K)
+    return max(operations / _measure_product_rate(dtype), moved / _measure_copy_rate())
 
 
-def _measure_product_rate() -> float:
-    A = np.ones((MATRIX, MATRIX), np.float32)
+def _measure_product_rate(dtype: str) -> float:
+    A = np.ones((MATRIX, MATRIX), dtype)
     return 2.0 * MATRIX**3 / _time_fastest(lambda: A @ A)
 
 

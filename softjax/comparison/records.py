@@ -57,7 +57,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Speed:
-    """The time and memory of one framework at one size, in float32.
+    """The time and memory of one framework at one size, in one type.
 
     **Fields:**
 
@@ -88,6 +88,7 @@ class Speed:
     products_seconds: float | None = None
     peak_bytes: int | None = None
     floor_seconds: float | None = None
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Comparison:
     **Fields:**
 
     - `versions`: the version of each framework, None if it is not installed.
+    - `speeds`: in float32; `other_speeds`: in the other types that are timed.
     - `gpu`: the name of the GPU, None for a comparison on the CPU.
     - `seconds`: the duration of the comparison; `resumed`: whether it continued an interrupted one. The time of the
       interrupted one is not counted.
@@ -108,6 +110,7 @@ class Comparison:
     seconds: float = 0.0
     resumed: bool = False
     gpu: str | None = None
+    other_speeds: tuple[Speed, ...] = ()
 
     def of(self, group: Group) -> tuple[Record, ...]:
         """The records of one group of cases."""

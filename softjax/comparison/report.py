@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from softjax.comparison.changes import Earlier, find_changes
+from softjax.comparison.changes import Earlier, find_changes, name_device
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.devices import has_events
 from softjax.comparison.frameworks import FRAMEWORKS
@@ -82,7 +82,8 @@ def write_comparison(
             write_table(out / "changes.csv", changes.list_lines(found))
             changed = changes.write(found, earlier)
         _draw(comparison, out)
-        write_text(out / PAGE, page.write_page(page.describe_page(comparison, verdict.write(comparison))))
+        described = page.describe_page(comparison, verdict.write(comparison), earlier)
+        write_text(out / PAGE, page.write_page(described))
         for name, text in _write_pages(comparison, run, changed).items():
             (out / name).parent.mkdir(exist_ok=True)
             write_text(out / name, text)
@@ -127,11 +128,13 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
         group: [_make_json(record) for record in comparison.of(group)]
         for group in ("accuracy", "edge_cases", "modes")
     }
-    groups["speed"] = [_make_json(one) for one in comparison.speeds]
-    write_text(folder / "results.json", _write_lines(groups | {"versions": versions}))
+    speeds = (*comparison.speeds, *comparison.other_speeds)
+    groups["speed"] = [_make_json(one) for one in speeds]
+    about = {"versions": versions, "device": name_device(comparison)}
+    write_text(folder / "results.json", _write_lines(groups | about))
     _write_csv(folder / "results.csv", Record, comparison.records)
-    if comparison.speeds:
-        _write_csv(folder / "speed.csv", Speed, comparison.speeds)
+    if speeds:
+        _write_csv(folder / "speed.csv", Speed, speeds)
 
 
 def _write_lines(groups: Mapping[str, Any]) -> str:
@@ -200,7 +203,7 @@ def _write_readme(comparison: Comparison, run: dict[str, Any], changed: str) -> 
         changed,
         edge_cases.write(comparison.of("edge_cases")),
         accuracy.write(comparison.of("accuracy")),
-        speed.write(comparison.speeds, on_gpu=comparison.gpu is not None),
+        speed.write(comparison.speeds, comparison.other_speeds, on_gpu=comparison.gpu is not None),
         modes.write(comparison.of("modes")),
     )
     files = {"speed.csv": bool(comparison.speeds), "changes.csv": bool(changed), "run.json": True}

@@ -1,5 +1,6 @@
 """Runs a comparison: plans the jobs, runs the cases, then measures the times."""
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, get_args
 
-from softjax.comparison.cases import ACCURACY, DTYPES, SIZES
+from softjax.comparison.cases import ACCURACY, DTYPES, SIZES, TIMED_TYPES
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
@@ -65,10 +66,10 @@ def compare(
             on_start(len(set(jobs) - known))
         questions = [job for job in jobs if job.group != "speed" and job not in known]
         ask_all(questions, config, Path(scratch), kept.add)
-        for case in SIZES:
-            timed = tuple(job for job in jobs if job.group == "speed" and job.case == case)
+        for case, dtype in itertools.product(SIZES, TIMED_TYPES):
+            timed = tuple(job for job in jobs if (job.group, job.case, job.dtype) == ("speed", case, dtype))
             if not set(timed) <= known:  # all or none: times are only compared within one run
-                speeds = measure_speeds(case, [job.framework for job in timed], config)
+                speeds = measure_speeds(case, dtype, [job.framework for job in timed], config)
                 for job in timed:
                     kept.add(job, speeds[job.framework])
     seconds = time.perf_counter() - start
@@ -100,13 +101,15 @@ def _collect(
     """The answers in the order of the jobs."""
     ordered = [answers[job] for job in jobs]
     records = [answer for answer in ordered if isinstance(answer, Record)]
+    speeds = [answer for answer in ordered if isinstance(answer, Speed)]
     ordinary = {record.framework: record for record in records if record.case == "ordinary"}
     return Comparison(
         tuple(correct_refusal(record, ordinary.get(record.framework)) for record in records),
         versions,
-        tuple(answer for answer in ordered if isinstance(answer, Speed)),
+        tuple(speed for speed in speeds if speed.dtype == TIMED_TYPES[0]),
         seconds,
         resumed,
+        other_speeds=tuple(speed for speed in speeds if speed.dtype != TIMED_TYPES[0]),
     )
 
 
@@ -133,8 +136,8 @@ def plan(config: CompareConfig) -> tuple[Job, ...]:
             for dtype in QUICK_DTYPES if config.quick else DTYPES:
                 jobs.append(Job("accuracy", framework, case, dtype))
         if "speed" in cases:
-            sizes = QUICK_SPEED if config.quick else SIZES
-            jobs += [Job("speed", framework, case, "float32") for case in sizes]
+            sizes, types = (QUICK_SPEED, TIMED_TYPES[:1]) if config.quick else (SIZES, TIMED_TYPES)
+            jobs += [Job("speed", framework, case, dtype) for case in sizes for dtype in types]
     return tuple(jobs)
 
 

@@ -29,36 +29,39 @@ class _Timed:
     products: list[float] = field(default_factory=list)
 
 
-def measure_speeds(case: str, names: Sequence[str], config: CompareConfig) -> dict[str, Speed]:
-    """The speeds of frameworks at one size. They make their first calls one after the other, then take turns.
+def measure_speeds(case: str, dtype: str, names: Sequence[str], config: CompareConfig) -> dict[str, Speed]:
+    """The speeds of frameworks at one size in one type. They make their first calls one after the other, then take turns.
 
     **Arguments:**
 
-    - `case`: a name in `ACCURACY`; `names`: the frameworks; `config`: has the time limit and the number of rounds.
+    - `case`: a name in `ACCURACY`; `dtype`: the type; `names`: the frameworks; `config`: has the time limit and the number of rounds.
     """
     missing = [name for name in names if FRAMEWORKS[name].version is None]
-    speeds = {name: Speed(name, case, "not installed", message=FRAMEWORKS[name].install) for name in missing}
+    speeds = {
+        name: Speed(name, case, "not installed", message=FRAMEWORKS[name].install, dtype=dtype)
+        for name in missing
+    }
     installed = [name for name in names if name not in speeds]
     groups = -(-len(installed) // TOGETHER)
     for group in range(groups):  # every third, say, so that the ways of a library are spread
-        speeds |= _measure_group(case, installed[group::groups], config)
+        speeds |= _measure_group(case, dtype, installed[group::groups], config)
     return speeds
 
 
-def _measure_group(case: str, names: Sequence[str], config: CompareConfig) -> dict[str, Speed]:
+def _measure_group(case: str, dtype: str, names: Sequence[str], config: CompareConfig) -> dict[str, Speed]:
     timed: dict[str, _Timed] = {}
     speeds: dict[str, Speed] = {}
     try:
         for name in names:
             one = timed[name] = _Timed(Process(name, True, config.device, config.full_precision))
-            job = {"group": "first call", "case": case, "dtype": "float32"}
+            job = {"group": "first call", "case": case, "dtype": dtype}
             answer = one.first = one.process.ask(job, config.time_limit)
             if answer["status"] != "done":
                 timed.pop(name).process.end()
-                speeds[name] = _report_failure(name, case, answer)
-        floors = _take_turns(case, timed, speeds, config)
+                speeds[name] = _report_failure(name, case, dtype, answer)
+        floors = _take_turns(case, dtype, timed, speeds, config)
         for name, one in timed.items():
-            speeds[name] = _summarize(name, case, one, floors)
+            speeds[name] = _summarize(name, case, dtype, one, floors)
     finally:
         for one in timed.values():
             one.process.end()
@@ -66,7 +69,7 @@ def _measure_group(case: str, names: Sequence[str], config: CompareConfig) -> di
 
 
 def _take_turns(
-    case: str, timed: dict[str, _Timed], speeds: dict[str, Speed], config: CompareConfig
+    case: str, dtype: str, timed: dict[str, _Timed], speeds: dict[str, Speed], config: CompareConfig
 ) -> list[float]:
     """Times all frameworks in rounds, and gives the floor that was measured in each.
 
@@ -76,7 +79,7 @@ def _take_turns(
     rng = np.random.default_rng(0)
     for turn in range(QUICK_ROUNDS if config.quick else ROUNDS):
         if config.device == "cpu":
-            floors.append(estimate_floor(case))
+            floors.append(estimate_floor(case, dtype))
         for name in rng.permutation(
             list(timed)
         ).tolist():  # a new order, so that no framework always follows the same one
@@ -90,15 +93,15 @@ def _take_turns(
                 one.products += [answer["products"]] if answer["products"] is not None else []
             else:
                 timed.pop(name).process.end()
-                speeds[name] = _report_failure(name, case, answer)
+                speeds[name] = _report_failure(name, case, dtype, answer)
     return floors
 
 
-def _report_failure(name: str, case: str, answer: dict[str, Any]) -> Speed:
-    return Speed(name, case, answer["status"], message=answer.get("message"))
+def _report_failure(name: str, case: str, dtype: str, answer: dict[str, Any]) -> Speed:
+    return Speed(name, case, answer["status"], message=answer.get("message"), dtype=dtype)
 
 
-def _summarize(name: str, case: str, timed: _Timed, floors: list[float]) -> Speed:
+def _summarize(name: str, case: str, dtype: str, timed: _Timed, floors: list[float]) -> Speed:
     low, middle, high = np.quantile(timed.turns, (0.25, 0.5, 0.75)).tolist()
     return Speed(
         name,
@@ -112,4 +115,5 @@ def _summarize(name: str, case: str, timed: _Timed, floors: list[float]) -> Spee
         products_seconds=float(np.median(timed.products)) if timed.products else None,
         peak_bytes=timed.first["peak"],
         floor_seconds=float(np.median(floors)) if floors else None,
+        dtype=dtype,
     )

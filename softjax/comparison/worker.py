@@ -65,6 +65,8 @@ class Worker:
                 case "device":
                     return {"status": "done", "gpu": self.gpu}
                 case "first call":
+                    if job["dtype"] not in module.DTYPES:
+                        return {"status": "not offered", "message": f"it has no {job['dtype']}"}
                     return self._time_first_call(self.estimate, ACCURACY[job["case"]], job["dtype"])
                 case "turn":
                     return self._time_turn()

@@ -15,11 +15,13 @@ from softjax.comparison import process as workers
 from softjax.comparison.cases import ACCURACY
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.edge_cases import EDGE_CASES
+from softjax.comparison.floor import estimate_floor
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.modes import MODES
 from softjax.comparison.records import Job
 from softjax.comparison.run import QUICK_ACCURACY, compare, plan
 from softjax.comparison.script import show
+from softjax.comparison.worker import Worker
 from softjax.errors import InputError
 
 NAN, INF = float("nan"), float("inf")
@@ -362,6 +364,31 @@ def test_frameworks_take_turns_and_are_timed():
     assert slow.products_seconds is None
     assert found["differences", "development"].status == "not run"
     assert found["differences", "development"].message.startswith("about ")
+
+
+def test_a_whole_comparison_is_timed_in_both_types(monkeypatch, tmp_path):
+    monkeypatch.setattr("softjax.comparison.run.SIZES", ("tiny",))
+    config = CompareConfig(frameworks=("numpy-vectorized",), cases=("speed",))
+    comparison = compare(config, journal=tmp_path / "journal")
+    (single,), (double,) = comparison.speeds, comparison.other_speeds
+    assert (single.dtype, double.dtype) == ("float32", "float64")
+    assert single.seconds > 0
+    assert double.seconds > 0
+    again = compare(config, journal=tmp_path / "journal")  # nothing is timed again
+    assert (again.speeds, again.other_speeds) == (comparison.speeds, comparison.other_speeds)
+
+
+def test_the_least_time_possible_in_float64_moves_twice_the_bytes(monkeypatch):
+    monkeypatch.setattr("softjax.comparison.floor._time_fastest", lambda function: 1.0)
+    single, double = (estimate_floor("tiny", dtype) for dtype in ("float32", "float64"))
+    assert double == 2 * single  # so small a problem takes the time of its bytes
+
+
+def test_a_type_that_a_library_lacks_is_not_timed(monkeypatch):
+    worker = Worker("numpy-vectorized")
+    monkeypatch.setattr(worker.framework.load(), "DTYPES", ("float32",))
+    answer = worker.answer({"group": "first call", "case": "tiny", "dtype": "float64"})
+    assert (answer["status"], answer["message"]) == ("not offered", "it has no float64")
 
 
 # The command line with a worker that answers some cases and then waits for ever.

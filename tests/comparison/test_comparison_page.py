@@ -1,16 +1,20 @@
 """The page of a comparison in a real browser: every outcome with its script, and the speeds by size."""
 
+import itertools
 import json
 
 import pytest
 from support.pages import open_page, point_at, read_facts, wait
 
 from softjax import cli
+from softjax.comparison.changes import Earlier
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.pictures import LOOKS
+from softjax.comparison.records import Comparison, Speed
 from softjax.comparison.report import write_comparison
 from softjax.comparison.run import compare
 from softjax.comparison.script import show
+from softjax.comparison.sections.page import describe_page, write_page
 from softjax.reports.page.write import read_page
 from softjax.runs.run_folder import RunFolder
 
@@ -80,4 +84,46 @@ def test_a_click_or_a_row_and_a_case_show_the_outcome_and_its_script(browser, re
     assert read_facts(browser)["row"].startswith("NumPy, vectorized")
     wait(browser, "return document.querySelectorAll('#speed .mark-symbol path').length === 2")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280
+    assert not browser.get_log("browser")
+
+
+@pytest.mark.experiment
+def test_the_times_of_one_size_type_and_device_are_drawn(browser, tmp_path):
+    seconds = {  # of a row at two sizes, in two types, here on a GPU
+        (case, dtype): 10.0**-power
+        for power, (case, dtype) in enumerate(
+            itertools.product(("tiny", "development"), ("float32", "float64")), 1
+        )
+    }
+    timed = [
+        Speed("softjax-jit", case, "measured", seconds=time, low_seconds=time, high_seconds=time, dtype=dtype)
+        for (case, dtype), time in seconds.items()
+    ]
+    here = Comparison(
+        (), {"softjax-jit": "1.0"}, tuple(timed[::2]), gpu="GPU 9000", other_speeds=tuple(timed[1::2])
+    )
+    earlier = Earlier(tmp_path, {}, {}, {("softjax-jit", "tiny", "float32"): (5.0, 5.0, 5.0)}, "a CPU")
+    page = write_page(describe_page(here, "", earlier))
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    open_page(browser, tmp_path)
+
+    def choose(name, value):
+        browser.find_element("css selector", f"#speed select[name='one_{name}']").send_keys(value)
+
+    def shows(milliseconds):
+        wait(
+            browser,
+            "const dots = [...document.querySelectorAll('#speed .mark-symbol path')].map((dot) => dot.getAttribute('aria-label'));"
+            f"return dots.length === 1 && dots[0].includes('ms: {milliseconds:g};')",
+        )
+
+    shows(1e3 * seconds["development", "float32"])  # the size that is chosen first
+    choose("type", "float64")
+    shows(1e3 * seconds["development", "float64"])
+    choose("size", "4 × 5")
+    shows(1e3 * seconds["tiny", "float64"])
+    choose("type", "float32")
+    choose("device", "a CPU")
+    shows(5000)
+    assert "in float32 and float64, on GPU 9000 and a CPU." in browser.find_element("tag name", "main").text
     assert not browser.get_log("browser")

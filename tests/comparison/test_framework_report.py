@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from softjax.comparison.sections import upstream, verdict
 from softjax.comparison.sections.cells import describe_outcome, format_time, join_names, make_file_name
 from softjax.comparison.sections.edge_cases import KINDS, find_kind
 from softjax.errors import InputError
+from softjax.reports.page.write import read_page
 from softjax.runs.run_folder import RunFolder
 
 NAN = float("nan")
@@ -368,7 +370,7 @@ def test_the_report_holds_every_record(tmp_path):
     )
     out = write(Comparison(records, VERSIONS | {"mlx": None}, seconds=60.0, resumed=True), tmp_path)
     results = json.loads((out / "results.json").read_text())
-    assert set(results) == {"accuracy", "edge_cases", "modes", "speed", "versions"}
+    assert set(results) == {"accuracy", "edge_cases", "modes", "speed", "versions", "device"}
     assert results["accuracy"][0]["roundings"] == 0.5
     first, second, absent = results["edge_cases"]
     assert first["loss"] == "nan"  # JSON has no NaN
@@ -437,13 +439,33 @@ def test_changes_are_outcomes_of_both_and_times_beyond_the_quartiles(tmp_path):
     assert "| a label of K | `mlx` and `mlx-compile` | wrong → right |" in section
     assert "2 outcomes changed" in section
     assert "1 time changed by more than the quartiles tell, 0 of them to slower" in section
-    assert "| `mlx` | 4 × 5 × 3 | 1 s → 500 ms | 0.50 × |" in section
+    assert "| `mlx` | 4 × 5 × 3 | float32 | 1 s → 500 ms | 0.50 × |" in section
     assert "Rows that are new: `gvar`." in section
     lines = read_csv(out / "changes.csv")
     assert len(lines) == 3
     assert lines[-1]["ratio"] == "0.5"
     same = find_changes(read_results(out), after, {})
     assert (same.outcomes, same.speeds, same.new, same.gone) == ((), (), (), ())
+
+
+def test_times_of_another_device_are_not_compared_and_the_page_has_both(tmp_path):
+    rows, rng = ("softjax-jit", "torch-eager"), np.random.default_rng(0)
+    speeds = tuple(replace(invent_speed(rng, row, "tiny"), status="measured") for row in rows)
+    others = tuple(replace(speed, dtype="float64", seconds=2 * speed.seconds) for speed in speeds)
+    on_cpu = Comparison((), VERSIONS, speeds, other_speeds=others)
+    on_gpu = replace(on_cpu, gpu="GPU 9000", speeds=tuple(replace(speed, seconds=1e-9) for speed in speeds))
+    before = write(on_cpu, tmp_path / "before")
+    out = write(on_gpu, tmp_path / "after", earlier=read_results(before))
+    section = (out / "README.md").read_text(encoding="utf-8")
+    assert "Times are not compared: they are of another device." in section
+    assert "changed by more than the quartiles tell" not in section
+    assert "also in float64; [the page](report.html)" in section
+    page = read_page(out / "report.html")["speeds"]
+    assert [(each["device"], each["type"]) for each in page[::2]] == [
+        ("GPU 9000", "float32"), ("GPU 9000", "float64"), ("a CPU", "float32"), ("a CPU", "float64"),
+    ]  # fmt: skip
+    assert page[4]["ms"] == pytest.approx(1e3 * speeds[0].seconds, rel=1e-3)
+    assert {line["dtype"] for line in read_csv(out / "speed.csv")} == {"float32", "float64"}
 
 
 def test_the_rows_of_an_old_report_are_those_that_they_became(tmp_path):
@@ -469,7 +491,7 @@ def test_the_rows_of_an_old_report_are_those_that_they_became(tmp_path):
     for path in (tmp_path, tmp_path / "results.json"):
         earlier = read_results(path)
         assert {key.row for key in earlier.statuses} == {"softjax", "jax-grad-jit", "torch-eager"}
-        assert set(earlier.seconds) == {("mlx-compile", "tiny")}
+        assert set(earlier.seconds) == {("mlx-compile", "tiny", "float32")}
     assert set(RENAMED.values()) <= set(FRAMEWORKS)
 
 

@@ -20,7 +20,8 @@ def write(changes: Changes, earlier: Earlier) -> str:
         source=earlier.source.as_posix(),
         summary=_summarize(changes),
         outcomes=_tabulate_outcomes(changes.outcomes),
-        speeds=_tabulate_speeds(changes.speeds),
+        speeds=_tabulate_speeds(changes.speeds)
+        or "No time changed by more than the quartiles tell." * changes.same_device,
     )
 
 
@@ -38,7 +39,10 @@ def _summarize(changes: Changes) -> str:
     for what, rows in (("are new", changes.new), ("are gone", changes.gone)):
         if rows:
             lines.append(f"Rows that {what}: {join_rows(rows)}.")
-    return " ".join([*lines, "Times change with the machine, too."])
+    same = "Times change with the machine, too."
+    return " ".join(
+        [*lines, same if changes.same_device else "Times are not compared: they are of another device."]
+    )
 
 
 def _tabulate_outcomes(changes: Sequence[Change]) -> str:
@@ -63,12 +67,12 @@ def _name_case(change: Change) -> str:
 
 def _tabulate_speeds(changes: Sequence[Change]) -> str:
     if not changes:
-        return "No time changed by more than the quartiles tell."
-    lines = [("row", "N × D × K", "before → after", "ratio")]
+        return ""
+    lines = [("row", "N × D × K", "type", "before → after", "ratio")]
     for change in changes[:MOST_LINES]:
         size = title_size(change.key.case) if change.key.case in ACCURACY else change.key.case
         times = f"{format_time(float(change.before))} → {format_time(float(change.after))}"
-        lines.append((f"`{change.key.row}`", size, times, f"{change.ratio:.2f} ×"))
+        lines.append((f"`{change.key.row}`", size, change.key.dtype, times, f"{change.ratio:.2f} ×"))
     slower = sum(change.ratio is not None and change.ratio > 1 for change in changes)
     return (
         f"{count_of(len(changes), 'time')} changed by more than the quartiles tell, {slower} of them to slower"

@@ -13,6 +13,7 @@
         theme: dark ? "dark" : undefined, config: { background: "transparent" } });
       views[name] = result.view;
     }
+    if (!views.outcomes) return;
     views.outcomes.addEventListener("click", (_, item) => {
       if (item && item.datum && item.datum.case) choose(item.datum.row, item.datum.case);
     });
@@ -47,13 +48,17 @@
     mark();
   }
 
-  const fill = (select, names) => select.replaceChildren(...names.map((name) => new Option(name, name)));
-  const asked = new Set(page.outcomes.map((each) => each.case));
-  fill(byId("row"), Object.keys(page.rows));
-  fill(byId("case"), Object.keys(page.cases).filter((name) => asked.has(name)));
-  for (const id of ["row", "case"]) byId(id).addEventListener("change", () => choose(byId("row").value, byId("case").value));
-  const first = page.outcomes.find((each) => each.level === "wrong") || page.outcomes[0];
-  choose(first.row, first.case);
+  function offerOutcomes() {
+    const fill = (select, names) => select.replaceChildren(...names.map((name) => new Option(name, name)));
+    const asked = new Set(page.outcomes.map((each) => each.case));
+    fill(byId("row"), Object.keys(page.rows));
+    fill(byId("case"), Object.keys(page.cases).filter((name) => asked.has(name)));
+    for (const id of ["row", "case"]) byId(id).addEventListener("change", () => choose(byId("row").value, byId("case").value));
+    const first = page.outcomes.find((each) => each.level === "wrong") || page.outcomes[0];
+    choose(first.row, first.case);
+  }
+
+  if (page.outcomes.length) offerOutcomes();
   await draw();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   document.body.dataset.ready = "true";

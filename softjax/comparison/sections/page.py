@@ -2,29 +2,32 @@
 
 import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
-from softjax.comparison.cases import ACCURACY
+from softjax.comparison.cases import ACCURACY, SIZES
+from softjax.comparison.changes import Earlier, name_device
 from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.outcomes import LEVELS, find_level, list_rows
 from softjax.comparison.pictures import LOOKS
 from softjax.comparison.records import Comparison, Record, Speed
-from softjax.comparison.sections.cells import choose_sizes, describe_outcome, title_size
+from softjax.comparison.sections.cells import describe_outcome, join_names, title_size
 from softjax.reports.page.charts import fit, named
 from softjax.reports.page.write import write_linked_page
 
 FOLDER = Path(__file__).parent
 ROW_HEIGHT = 15  # pixels
 FIGURES = {"time of a call, ms": "ms", "first call, s": "first", "memory, MB": "memory"}
+MAIN_SIZE = "500 × 3,073 × 10"
 DUE = {"value": "a value", "undefined": "no finite value", "refused": "an error"}
 CHOSEN = "datum.row === row && datum.case === case_name"
 
 
-def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
+def describe_page(comparison: Comparison, verdict: str, earlier: Earlier | None = None) -> dict[str, Any]:
     """The data of the page: rows, cases, outcomes, roundings by type, and speeds.
 
     Scripts share most of their lines, so `lines` has each once, and the script of an outcome is the numbers of its lines.
@@ -32,6 +35,7 @@ def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
     **Arguments:**
 
     - `verdict`: the lines that README.md begins with.
+    - `earlier`: another comparison, whose times are shown too if they are of another device.
     """
     edge_cases, accuracy = comparison.of("edge_cases"), comparison.of("accuracy")
     rows = list_rows((*comparison.records, *comparison.speeds))
@@ -57,8 +61,7 @@ def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
         },
         "outcomes": [_describe_outcome(record, lines) for record in edge_cases],
         "lines": list(lines),
-        "sizes": [title_size(case) for case in choose_sizes(comparison.speeds)],
-        "speeds": [_describe_speed(speed) for speed in comparison.speeds if speed.seconds is not None],
+        "speeds": _list_speeds(comparison, earlier),
         "types": list(dict.fromkeys(record.dtype for record in accuracy)),
         "roundings": _list_roundings(accuracy),
     }
@@ -66,16 +69,20 @@ def describe_page(comparison: Comparison, verdict: str) -> dict[str, Any]:
 
 def write_page(page: dict[str, Any]) -> str:
     """The HTML of such a page."""
-    charts = {"outcomes": _chart_outcomes(page)}
+    charts = {}
+    if page["outcomes"]:
+        charts["outcomes"] = _chart_outcomes(page)
     if page["speeds"]:
-        charts["speed"] = _chart_dots(page, "speeds", "size", page["sizes"])
+        charts["speed"] = _chart_speeds(page)
     if page["roundings"]:
-        charts["accuracy"] = _chart_dots(page, "roundings", "type", page["types"])
-    shown = {name: name in charts for name in ("speed", "accuracy")}
+        charts["accuracy"] = _chart_roundings(page)
     sections = (FOLDER / "page.html").read_text(encoding="utf-8")
-    for name, there in shown.items():
-        if not there:
+    for name in ("outcomes", "speed", "accuracy"):
+        if name not in charts:
             sections = re.sub(rf"<!-- {name} -->.*?<!-- end -->", "", sections, flags=re.DOTALL)
+    for name, field in (("types", "type"), ("devices", "device")):
+        values = list(dict.fromkeys(speed[field] for speed in page["speeds"]))
+        sections = sections.replace(f"${name}", escape(join_names(values)))
     return write_linked_page(page, sections, charts, (FOLDER / "page.js").read_text(encoding="utf-8"))
 
 
@@ -94,11 +101,27 @@ def _describe_outcome(record: Record, lines: dict[str, int]) -> dict[str, Any]:
     return found
 
 
+def _list_speeds(comparison: Comparison, earlier: Earlier | None) -> list[dict[str, Any]]:
+    device = name_device(comparison)
+    timed = [speed for speed in (*comparison.speeds, *comparison.other_speeds) if speed.seconds is not None]
+    speeds = [{"device": device} | _describe_speed(speed) for speed in timed]
+    if earlier is None or earlier.device == device:
+        return speeds
+    for (row, case, dtype), (low, middle, high) in earlier.seconds.items():
+        if case in SIZES:
+            speed = Speed(
+                row, case, "measured", seconds=middle, low_seconds=low, high_seconds=high, dtype=dtype
+            )
+            speeds.append({"device": earlier.device} | _describe_speed(speed))
+    return speeds
+
+
 def _describe_speed(speed: Speed) -> dict[str, Any]:
     assert speed.seconds is not None
     return {
         "row": speed.framework,
         "size": title_size(speed.case),
+        "type": speed.dtype,
         "ms": _round(1e3 * speed.seconds),
         "ms_low": _round(1e3 * (speed.low_seconds or speed.seconds)),
         "ms_high": _round(1e3 * (speed.high_seconds or speed.seconds)),
@@ -161,33 +184,48 @@ def _chart_outcomes(page: dict[str, Any]) -> dict[str, Any]:
     return fit(chart, "Outcome of each edge case in each row", ROW_HEIGHT * len(rows), inside=True)
 
 
-def _chart_dots(page: dict[str, Any], data: str, field: str, options: list[str]) -> dict[str, Any]:
-    """A dot for each row, with a select of the size or the type."""
-    chosen = alt.param(
-        name="chosen",
-        value="500 × 3,073 × 10" if "500 × 3,073 × 10" in options else options[0],
-        bind=alt.binding_select(options=options, name=f"{field} "),
+def _chart_speeds(page: dict[str, Any]) -> dict[str, Any]:
+    """A dot for each row, with a choice of the figure, the size, the type and the device, of those there are."""
+    options = {
+        name: list(dict.fromkeys(each[name] for each in page["speeds"]))
+        for name in ("size", "type", "device")
+    }
+    first = {name: values[0] for name, values in options.items()}
+    if MAIN_SIZE in options["size"]:
+        first["size"] = MAIN_SIZE
+    figure = alt.param(
+        name="figure",
+        value="ms",
+        bind=alt.binding_select(options=list(FIGURES.values()), labels=list(FIGURES), name="figure "),
     )
-    base = alt.Chart(named(data))
-    if data == "speeds":
-        figure = alt.param(
-            name="figure",
-            value="ms",
-            bind=alt.binding_select(options=list(FIGURES.values()), labels=list(FIGURES), name="figure "),
-        )
-        base = base.add_params(chosen, figure).transform_calculate(value="datum[figure]")
-        tooltip = ["row:N", "ms:Q", "ms_low:Q", "ms_high:Q", "first:Q", "memory:Q"]
-        title = "smaller is better"
-    else:
-        base = base.add_params(chosen).transform_calculate(value="datum.roundings")
-        tooltip = ["row:N", "roundings:Q", "worst_at:N"]
-        title = "error of the worst entry, in roundings of the type"
-    base = base.transform_filter(f"datum.{field} === chosen && isValid(datum.value)")
-    count = len({each["row"] for each in page[data]})
-    dots = base.mark_point(filled=True, size=70).encode(
+    base = alt.Chart(named("speeds")).add_params(figure)
+    for name, values in options.items():
+        choice = alt.binding_select(options=values, name=f"{name} ") if len(values) > 1 else alt.Undefined
+        base = base.add_params(alt.param(name=f"one_{name}", value=first[name], bind=choice))
+        base = base.transform_filter(f"datum.{name} === one_{name}")
+    tooltip = ["row:N", "device:N", "type:N", "ms:Q", "ms_low:Q", "ms_high:Q", "first:Q", "memory:Q"]
+    return _draw_dots(
+        base.transform_calculate(value="datum[figure]"), page["speeds"], "smaller is better", tooltip
+    )
+
+
+def _chart_roundings(page: dict[str, Any]) -> dict[str, Any]:
+    """A dot for each row, with a choice of the type."""
+    types = page["types"]
+    chosen = alt.param(name="chosen", value=types[0], bind=alt.binding_select(options=types, name="type "))
+    base = alt.Chart(named("roundings")).add_params(chosen).transform_filter("datum.type === chosen")
+    title = "error of the worst entry, in roundings of the type"
+    tooltip = ["row:N", "roundings:Q", "worst_at:N"]
+    return _draw_dots(base.transform_calculate(value="datum.roundings"), page["roundings"], title, tooltip)
+
+
+def _draw_dots(base: Any, rows: list[dict[str, Any]], title: str, tooltip: list[str]) -> dict[str, Any]:
+    """The values of `base`, sorted."""
+    dots = base.transform_filter("isValid(datum.value)").mark_point(filled=True, size=70).encode(
         x=alt.X("value:Q", title=title, scale=alt.Scale(type="log")),
         y=alt.Y("row:N", title=None, sort=alt.EncodingSortField("value"), axis=alt.Axis(labelLimit=150, grid=True)),
         color=alt.when("indexof(datum.row, 'softjax') === 0").then(alt.value("#d55e00")).otherwise(alt.value("#0072b2")),
         tooltip=tooltip,
     )  # fmt: skip
+    count = len({each["row"] for each in rows})
     return fit(dots, f"{title}, by row", ROW_HEIGHT * count, inside=True)

@@ -10,7 +10,14 @@ from softjax.comparison import pictures
 from softjax.comparison.outcomes import group_rows, list_rows
 from softjax.comparison.pictures import Panel
 from softjax.comparison.records import Speed
-from softjax.comparison.sections.cells import choose_sizes, format_time, join_parts, join_rows, title_size
+from softjax.comparison.sections.cells import (
+    choose_sizes,
+    format_time,
+    join_names,
+    join_parts,
+    join_rows,
+    title_size,
+)
 from softjax.drawing import save_picture
 from softjax.reports.markdown import render, table
 
@@ -35,8 +42,8 @@ MEMORY_ON_GPU = (
 )
 
 
-def write(speeds: Sequence[Speed], *, on_gpu: bool = False) -> str:
-    """The sections as text; empty if nothing was measured."""
+def write(speeds: Sequence[Speed], others: Sequence[Speed] = (), *, on_gpu: bool = False) -> str:
+    """The sections as text; empty if nothing was measured. Of `others`, in other types, they say where they are."""
     measured = _choose_measured(speeds)
     folder = Path(__file__).parent
     if not measured:
@@ -47,12 +54,20 @@ def write(speeds: Sequence[Speed], *, on_gpu: bool = False) -> str:
             where=WHERE_ON_GPU if on_gpu else WHERE,
             table=_tabulate(measured, choose_sizes(speeds)),
             notes=join_parts(_describe_products(measured), _list_not_run(speeds)),
+            others=_name_types(others),
         ),
         render(
             folder / "first_call.md",
             memory=MEMORY_ON_GPU if on_gpu else MEMORY,
             table=_tabulate_first_calls(measured),
         ),
+    )
+
+
+def _name_types(others: Sequence[Speed]) -> str:
+    types = list(dict.fromkeys(speed.dtype for speed in others))
+    return (
+        f", also in {join_names(types)}; [the page](report.html) draws them by size and type" if types else ""
     )
 
 
