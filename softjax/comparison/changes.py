@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from softjax.comparison.frameworks import FRAMEWORKS
-from softjax.comparison.records import Comparison, Speed
+from softjax.comparison.records import CPU, Comparison, Speed
 from softjax.errors import InputError
 from softjax.runs.files import raise_as_input_error, read_text
 
 GROUPS = ("edge_cases", "modes", "accuracy")
-CPU = "a CPU"
 NOT_COMPARED = ("not installed", "not run")  # these are not the library's doing
 
 # Names of rows in reports whose records do not name a library: then each library had one way, and it was the compiled one.
@@ -48,7 +47,7 @@ class Earlier:
 
     - `source`: the file; `versions`: by package; `statuses`: the outcomes.
     - `seconds`: of rows, sizes and types that were timed, the lower quartile, the median and the upper quartile.
-    - `device`: on which all was computed, as `name_device`.
+    - `device`: on which all was computed, as `Comparison.device`.
     """
 
     source: Path
@@ -85,11 +84,6 @@ class Changes:
     new: tuple[str, ...]
     gone: tuple[str, ...]
     same_device: bool
-
-
-def name_device(comparison: Comparison) -> str:
-    """The name of the GPU, or "a CPU"."""
-    return comparison.gpu or CPU
 
 
 def read_results(path: Path) -> Earlier:
@@ -151,7 +145,7 @@ def find_changes(earlier: Earlier, comparison: Comparison, versions: Mapping[str
         speed.framework for speed in comparison.speeds
     }
     before = {*(key.row for key in earlier.statuses), *(row for row, *_ in earlier.seconds)}
-    same_device = earlier.device == name_device(comparison)
+    same_device = earlier.device == comparison.device
     speeds = (*comparison.speeds, *comparison.other_speeds) if same_device else ()
     return Changes(
         tuple(_compare_versions(earlier.versions, versions)),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+CPU = "a CPU"
 Group = Literal["accuracy", "edge_cases", "modes", "speed"]
 
 
@@ -111,6 +112,11 @@ class Comparison:
     resumed: bool = False
     gpu: str | None = None
     other_speeds: tuple[Speed, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """On which all was computed: the name of the GPU, or "a CPU"."""
+        return self.gpu or CPU
 
     def of(self, group: Group) -> tuple[Record, ...]:
         """The records of one group of cases."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from softjax.comparison.changes import Earlier, find_changes, name_device
+from softjax.comparison.changes import Earlier, find_changes
 from softjax.comparison.config import CompareConfig
 from softjax.comparison.devices import has_events
 from softjax.comparison.frameworks import FRAMEWORKS
@@ -130,7 +130,7 @@ def _write_results(comparison: Comparison, versions: dict[str, str], folder: Pat
     }
     speeds = (*comparison.speeds, *comparison.other_speeds)
     groups["speed"] = [_make_json(one) for one in speeds]
-    about = {"versions": versions, "device": name_device(comparison)}
+    about = {"versions": versions, "device": comparison.device}
     write_text(folder / "results.json", _write_lines(groups | about))
     _write_csv(folder / "results.csv", Record, comparison.records)
     if speeds:

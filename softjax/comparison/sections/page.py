@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from softjax.comparison.cases import ACCURACY, SIZES
-from softjax.comparison.changes import Earlier, name_device
+from softjax.comparison.changes import Earlier
 from softjax.comparison.edge_cases import EDGE_CASES
 from softjax.comparison.frameworks import FRAMEWORKS
 from softjax.comparison.outcomes import LEVELS, find_level, list_rows
@@ -102,10 +102,9 @@ def _describe_outcome(record: Record, lines: dict[str, int]) -> dict[str, Any]:
 
 
 def _list_speeds(comparison: Comparison, earlier: Earlier | None) -> list[dict[str, Any]]:
-    device = name_device(comparison)
     timed = [speed for speed in (*comparison.speeds, *comparison.other_speeds) if speed.seconds is not None]
-    speeds = [{"device": device} | _describe_speed(speed) for speed in timed]
-    if earlier is None or earlier.device == device:
+    speeds = [{"device": comparison.device} | _describe_speed(speed) for speed in timed]
+    if earlier is None or earlier.device == comparison.device:
         return speeds
     for (row, case, dtype), (low, middle, high) in earlier.seconds.items():
         if case in SIZES:

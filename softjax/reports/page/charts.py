@@ -240,9 +240,8 @@ def _chart_weights(page: dict[str, Any]) -> dict[str, Any]:
     tooltip = ["feature:N", alt.Tooltip("reg:Q", format=".4~g"), alt.Tooltip("weight:Q", format=".4~g")]
     points = one.mark_point(size=50, filled=True).encode(color=color, shape=shape, tooltip=tooltip)
     layers = alt.layer(wide, middle, _rule(x), lines, points).add_params(shown)
-    layers = layers.resolve_scale(
-        color="independent", shape="independent"
-    )  # the points have one legend for both
+    # so that marks and colours of the points have one legend
+    layers = layers.resolve_scale(color="independent", shape="independent")
     return _finish(layers, page, "The largest weights of a class against the penalty strength", 400)
 
 

@@ -30,10 +30,8 @@ CALLS = {
     "path": "softjax.regularization_path(dataset, dataclasses.replace(result.config, regs=(REG,)), result.solver)",
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-CURVE_POINTS, MOST_NUMBERS = (
-    60,
-    200_000,
-)  # of each loss curve; of all curves together, and of the weights along a path
+CURVE_POINTS = 60  # of each loss curve
+MOST_NUMBERS = 200_000  # of all curves together, and of the weights along a path
 FEATURES = 6  # of each class, whose weights are drawn along a path
 MOST_IMAGE_BYTES = 2_000_000  # of all templates; beyond that only the best has them
 DIGITS = 7  # significant ones, more than the six of the tables
