@@ -22,17 +22,10 @@ from softjax.runs.checkpoint import check_origin
 from softjax.training.config import SweepConfig
 from softjax.training.devices import CONFIG, DATA, is_first, mesh_of
 from softjax.training.plan import chunk_size
+from softjax.training.prepare import SweepRun, prepare_run
 from softjax.training.programs import Programs
 from softjax.training.result import SweepResult, rank
-from softjax.training.run import (
-    SweepRun,
-    begin_chunk,
-    compile_chunk,
-    describe,
-    parts_of_rung,
-    prepare_run,
-    train_chunk,
-)
+from softjax.training.run import begin_chunk, compile_chunk, describe, parts_of_rung, train_chunk
 from softjax.training.state import ChunkResult, Progress, Seconds, SweepState
 from softjax.weights import ClassWeight
 

@@ -11,7 +11,7 @@ import scipy.stats
 import softjax
 from softjax import InputError, SweepConfig, load_dataset, sweep
 from softjax.datasets import preprocess
-from softjax.training import plan, run
+from softjax.training import plan, prepare
 
 
 def by_loop(dataset, config, lr, reg, seed, number=0):
@@ -371,7 +371,7 @@ def test_the_best_weights_are_there_whatever_is_kept(digits, small_config, small
 
 
 def test_of_a_long_sweep_not_every_step_is_kept(digits, small_config, small_result, monkeypatch):
-    monkeypatch.setattr(run, "MOST_LOSSES", 2 * 6 * 2 * 8)
+    monkeypatch.setattr(prepare, "MOST_LOSSES", 2 * 6 * 2 * 8)
     monkeypatch.setattr(plan, "segment_lengths", lambda *_: [7, 7, 7, 7, 2])
     result = sweep(digits, small_config)
     np.testing.assert_array_equal(result.history_steps, [0, 4, 8, 12, 16, 20, 24, 28])
